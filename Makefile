@@ -1,0 +1,54 @@
+# The two commands of the README are `make run` and `make test`; everything they need, they set up.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Bytecode is what makes the second start fast; measuring without it measures the compiler.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test test-all check bench docs clean setup test-tools test-all-tools
+
+run: setup
+	@sh scripts/demonstration.sh
+
+test: setup test-tools
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: setup test-tools test-all-tools
+	REGROW_BORG2="$(CURDIR)/.tools/borg2/bin/borg" $(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python scripts/generate_docs.py --check
+
+bench: setup
+	sh scripts/need.sh strace:strace
+	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup
+	$(BIN)/python scripts/generate_docs.py
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/need.sh
+	@sh scripts/need.sh make:make git:git
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh scripts/need.sh --always python3-venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt "pip>=25.1"
+	$(BIN)/python -m pip install -q -c constraints.txt --editable . --group dev
+	@touch $@
+
+test-tools:
+	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
+		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs
+
+test-all-tools:
+	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar
+	@sh scripts/borg2.sh
+
+clean:
+	rm -rf .venv .tools .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

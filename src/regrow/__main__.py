@@ -1,0 +1,5 @@
+"""``python -m regrow``."""
+
+from regrow.cli.main import main
+
+raise SystemExit(main())

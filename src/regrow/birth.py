@@ -1,0 +1,109 @@
+"""Makes a directory that is marked before anyone can see it.
+
+The directory is made under a temporary name in the same parent, locked, marked, and renamed. A kill
+leaves nothing, or the marked directory, or an empty temporary one whose lock died with its owner;
+the next call in that parent removes it.
+"""
+
+import errno
+import fcntl
+import os
+
+from regrow.directory import Directory, join, open_child
+from regrow.errors import PathError, in_words
+from regrow.libc import rename_exclusive
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PREFIX = ".regrow-new-"
+_TRIES = 100  # each fails only if another process took our temporary directory for a dead one's
+
+
+def create(parent: Directory, name: str, prepare: "Callable[[Directory], None]") -> Directory:
+    """Make a directory, prepared under a temporary name.
+
+    Args:
+        parent: the directory that shall hold it, open.
+        name: its name.
+        prepare: called with the open directory before it gets its name, to put the marks on. If
+            another process made a directory of that name meanwhile, it is called with that one.
+
+    Returns:
+        The directory, open; the caller closes it.
+
+    Raises:
+        PathError: it can't be made; nothing is left.
+    """
+    path = join(parent.path, name)
+    try:
+        remove_leftovers(parent)
+        for _ in range(_TRIES):
+            made = _try_to_create(parent, name, prepare)
+            if made is not None:
+                return made
+    except FileExistsError:
+        existing = open_child(parent, name)
+        prepare(existing)
+        return existing
+    except OSError as error:
+        raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
+    raise PathError(
+        f"{path}: it can't be made: other processes keep taking its temporary directory"
+    )
+
+
+def _try_to_create(
+    parent: Directory, name: str, prepare: "Callable[[Directory], None]"
+) -> Directory | None:
+    """Make it once; None if another process took the temporary directory for a dead one's."""
+    temporary = _PREFIX + os.urandom(8).hex()
+    os.mkdir(temporary, dir_fd=parent.fd)
+    try:
+        directory = open_child(parent, temporary)
+    except PathError:
+        return None
+    try:
+        try:
+            fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            directory.close()
+            return None
+        except OSError:
+            pass  # a file system without locks: nobody can take ours for a dead one's either
+        prepare(directory)
+        rename_exclusive(parent.fd, temporary, name)
+    except BaseException as error:
+        directory.close()
+        _remove_empty(parent, temporary)
+        if isinstance(error, FileNotFoundError):
+            return None
+        raise
+    directory.path = join(parent.path, name)
+    return directory
+
+
+def remove_leftovers(parent: Directory) -> None:
+    """Remove the temporary directories in a parent whose owners are gone. Only empty ones go."""
+    with os.scandir(parent.fd) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(_PREFIX)]
+    for name in names:
+        try:
+            leftover = open_child(parent, name)
+        except PathError:
+            continue  # gone meanwhile, or nothing of ours
+        with leftover:
+            try:
+                fcntl.flock(leftover.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue  # its owner lives, or nobody can tell
+            _remove_empty(parent, name)
+
+
+def _remove_empty(parent: Directory, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=parent.fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+            raise

@@ -1,0 +1,96 @@
+"""Finds the command, runs it, and turns errors into messages and exit codes."""
+
+import sys
+from importlib import import_module
+
+from regrow import __version__
+from regrow.errors import ConfigurationError, RegrowError
+
+OK = 0
+SOME_FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+COMMANDS = {
+    "venv": "make a virtual environment that backups leave out from its first file on",
+    "mark": "leave existing directories out of backups",
+    "unmark": "put directories back into the backups",
+    "status": "tell which backup programs leave a path out, and why",
+    "doctor": "check this machine: markers, backup programs, creators",
+}
+
+_HELP = """\
+usage: regrow [--help] [--version] COMMAND ...
+
+Keeps what can be rebuilt out of your backups, and can rebuild it.
+
+commands:
+{commands}
+
+examples:
+  regrow venv                    a .venv here, excluded from birth
+  regrow mark node_modules       exclude what exists already
+  regrow status .venv            who leaves it out, and by what
+
+`regrow COMMAND --help` tells more about each."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after ``regrow``; default: those of this process.
+
+    Returns:
+        The exit code: 0 all that was asked for holds; 1 some paths failed, or are not excluded;
+        2 wrong usage or configuration, with nothing changed; 130 interrupted.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown escaped, never a reason to stop.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except ConfigurationError as error:
+        return _complain(error, USAGE)
+    except RegrowError as error:
+        return _complain(error, SOME_FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, a pager) has seen enough. What is left in the buffer goes nowhere.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOME_FAILED
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS)) + 2
+        lines = (f"  {name:{width}}{text}" for name, text in COMMANDS.items())
+        print(_HELP.format(commands="\n".join(lines)))
+        return OK if words else USAGE
+    if words[0] in ("-V", "--version"):
+        print(f"regrow {__version__}")
+        return OK
+    command = words[0]
+    if command not in COMMANDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(command, COMMANDS, 1)
+        hint = f"did you mean `regrow {near[0]}`?" if near else "`regrow --help` lists the commands"
+        print(f"regrow: there is no command {command!r}; {hint}", file=sys.stderr)
+        return USAGE
+    module = import_module(f"regrow.cli.{command}")
+    code: int = module.run(words[1:])
+    return code
+
+
+def _complain(error: RegrowError, code: int) -> int:
+    from regrow.cli.output import complain
+
+    complain(str(error))
+    return code

@@ -1,0 +1,87 @@
+"""``regrow mark``: leave existing directories out of backups, because the user says so."""
+
+import argparse
+
+from regrow import config, pipeline
+from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
+from regrow.directory import Opener
+from regrow.errors import RegrowError
+from regrow.model import ALREADY_MARKED, FAILED, MARKED, Outcome
+from regrow.records import Store
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "mark",
+        "Leave directories out of backups. Your word is enough: neither a rule nor a recipe is"
+        " asked for, and `regrow unmark` takes it back. Each directory is recorded.",
+        "  regrow mark node_modules\n"
+        "  regrow mark --tag ~/scratch     for restic, tar and borg 1, which read tags alone\n"
+        "  regrow mark --json build | jq .outcome",
+    )
+    made.add_argument("path", nargs="+", metavar="PATH", help="a directory; links are refused")
+    tag = made.add_mutually_exclusive_group()
+    tag.add_argument(
+        "--tag",
+        action="store_true",
+        default=None,
+        help="write a CACHEDIR.TAG too (default: in environments, and where git ignores PATH)",
+    )
+    tag.add_argument("--no-tag", dest="tag", action="store_false", help="write no CACHEDIR.TAG")
+    made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    options = arguments().parse_args(words)
+    configuration = config.read()
+    if configuration.nodump:
+        from regrow.markers.nodump import WARNING
+
+        complain(f"the configuration asks for nodump: {WARNING}")
+    failed = False
+    with Store() as store, Opener() as opener:
+        for path in options.path:
+            try:
+                with opener.open(path) as directory:
+                    chosen = pipeline.choose_markers(directory, configuration, options.tag)
+                    outcomes = pipeline.mark(directory, chosen, store, pipeline.Reason())
+                    true_path = directory.path
+            except RegrowError as error:
+                failed = True
+                _report_failure(path, error, options.json)
+                continue
+            _report(true_path, outcomes, options.json)
+            failed |= not all(outcome.holds for outcome in outcomes.values())
+    return int(failed)
+
+
+def outcome_of(outcomes: dict[str, Outcome]) -> str:
+    """Sum the markers' outcomes up in a word: a directory is marked when all of them hold."""
+    states = {outcome.state for outcome in outcomes.values()}
+    if FAILED in states:
+        return FAILED
+    return MARKED if MARKED in states else ALREADY_MARKED
+
+
+def _report_failure(path: str, error: RegrowError, as_json: bool) -> None:
+    if as_json:
+        print_json({"path": path, "outcome": FAILED, "error": str(error)})
+    else:
+        complain(str(error))
+
+
+def _report(path: str, outcomes: dict[str, Outcome], as_json: bool) -> None:
+    summary = outcome_of(outcomes)
+    if as_json:
+        line = {"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)}
+        print_json(line)
+        return
+    for outcome in outcomes.values():
+        if outcome.error:
+            complain(f"{path}: {outcome.error}")
+    held = ", ".join(name for name, outcome in outcomes.items() if outcome.holds)
+    if held:
+        print(f"{summary if summary != FAILED else 'marked in part'}  {show(path)}  ({held})")

@@ -1,0 +1,124 @@
+"""What every command prints: paths made safe for terminals, tables, JSON Lines, help."""
+
+import argparse
+import os
+import sys
+
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from regrow.model import Outcome
+
+
+def show(text: str) -> str:
+    r"""Make a path safe to print: control characters and stray bytes are shown escaped.
+
+    >>> print(show("a\nb\x1b[31m"))
+    a\nb\x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    if 0xDC80 <= number <= 0xDCFF:  # surrogateescape: a byte that is not UTF-8
+        return f"\\x{number - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+def complain(message: str) -> None:
+    """Print an error for people, on standard error."""
+    print(f"regrow: {show(message)}", file=sys.stderr)
+
+
+def print_json(line: "dict[str, Any]") -> None:
+    """Print one line of JSON Lines. A ``path`` that is not UTF-8 has ``path_b64`` besides."""
+    import json
+
+    path = line.get("path")
+    if path is not None and not _is_utf_8(path):
+        from base64 import b64encode
+
+        exact = b64encode(os.fsencode(path)).decode()
+        line = {**line, "path": show(path), "path_b64": exact}
+    print(json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace").decode())
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def outcomes_as_json(outcomes: "dict[str, Outcome]") -> "dict[str, dict[str, str]]":
+    """Turn outcomes into what ``--json`` prints of them."""
+    return {
+        name: {"state": outcome.state} | ({"error": outcome.error} if outcome.error else {})
+        for name, outcome in outcomes.items()
+    }
+
+
+def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -> None:
+    """Print rows in columns: through rich on a terminal, aligned text elsewhere.
+
+    Args:
+        rows: the cells, each row as many.
+        styles: rich's style of each column, on a terminal.
+    """
+    cells = [[show(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for style in styles or [""] * len(rows[0]):
+            table.add_column(style=style, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(padded).rstrip())
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' line breaks, and spares argparse the import of shutil (2 ms)."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28, width=_columns())
+
+
+def _columns() -> int:
+    try:
+        return max(
+            40, min(100, int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size().columns)
+        )
+    except (OSError, ValueError):
+        return 80
+
+
+def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Make the parser of one command.
+
+    Args:
+        command: its name.
+        description: what it does, for the help text.
+        examples: command lines with what they do, one a line.
+    """
+    return argparse.ArgumentParser(
+        prog=f"regrow {command}",
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )

@@ -1,0 +1,190 @@
+"""``regrow venv``: make a virtual environment that backups leave out from its first file on."""
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+from regrow import config, creators, environment
+from regrow.cli.mark import outcome_of
+from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
+from regrow.directory import split_for_creation
+from regrow.errors import CreatorError
+from regrow.plain import TYPE_CHECKING
+from regrow.records import Store
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+_USAGE = 2
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "venv",
+        "Make a virtual environment. The marks are on the directory before its first file is"
+        " written, so that no backup copies any of it.",
+        "  regrow venv\n"
+        "  regrow venv --python 3.12 --seed tools/env\n"
+        "  regrow venv --clear                          replace the .venv that is there\n"
+        "  regrow venv --creator virtualenv -- --no-setuptools",
+    )
+    made.add_argument("path", nargs="?", default=".venv", metavar="PATH", help="default: .venv")
+    made.add_argument(
+        "-p", "--python", metavar="PYTHON", help="a version, a command or an interpreter's path"
+    )
+    made.add_argument(
+        "--creator",
+        choices=creators.NAMES,
+        help="who fills it (default: uv if it is on PATH, else virtualenv, else venv)",
+    )
+    made.add_argument(
+        "--seed",
+        action="store_true",
+        help="put pip in (uv leaves it out unless asked; the others always put it in)",
+    )
+    made.add_argument(
+        "--system-site-packages",
+        action="store_true",
+        help="let it see the packages of the Python that it is made from",
+    )
+    made.add_argument("--prompt", metavar="TEXT", help="what the shell shows while it is active")
+    made.add_argument(
+        "--clear",
+        action="store_true",
+        help="replace the environment at PATH; it is put back if that fails",
+    )
+    made.add_argument("--json", action="store_true", help="print the result as a line of JSON")
+    made.add_argument(
+        "extra",
+        nargs="*",
+        metavar="ARGS",
+        help="after --: further arguments for the creator",
+    )
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code, or the creator's if that failed."""
+    words, extra = _split_at_dashes(words)
+    made_parser = arguments()
+    options = made_parser.parse_args(words)
+    if options.extra:
+        made_parser.error(f"one PATH at a time; {options.extra[0]!r} is left over")
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return _make(options, extra)
+    except environment.CreatorFailedError as error:
+        sys.stderr.flush()
+        sys.stderr.buffer.write(error.output)
+        complain(str(error))
+        return error.code
+    except environment.EnvironmentExistsError as error:
+        complain(str(error))
+        return _USAGE
+    except CreatorError as error:
+        complain(str(error))
+        return _USAGE
+
+
+def _make(options: argparse.Namespace, extra: list[str]) -> int:
+    configuration = config.read()
+    request = creators.Request(
+        options.python,
+        options.seed,
+        options.system_site_packages,
+        options.prompt,
+        tuple(extra),
+    )
+    parent, name = split_for_creation(options.path)
+    with Store() as store:
+        made = environment.make(
+            parent,
+            name,
+            creators.find(options.creator),
+            request,
+            store=store,
+            configuration=configuration,
+            recipe=_recipe(options, extra),
+            clear=options.clear,
+            waiting=_show_progress,
+            notice=complain,
+        )
+    for outcome in made.outcomes.values():
+        if outcome.error:
+            complain(f"{made.path}: {outcome.error}")
+    holding = [name for name, outcome in made.outcomes.items() if outcome.holds]
+    activate = _activation(options.path)
+    if options.json:
+        print_json(
+            {
+                "path": made.path,
+                "creator": made.creator,
+                "python": made.python,
+                "activate": activate,
+                "outcome": outcome_of(made.outcomes),
+                "markers": outcomes_as_json(made.outcomes),
+            }
+        )
+    else:
+        excluded = f"left out of backups ({', '.join(holding)})" if holding else "not excluded"
+        print(
+            f"{show(options.path)}: Python {made.python} by {made.creator}, {excluded};"
+            f" activate it: {show(activate)}"
+        )
+    return int(len(holding) != len(made.outcomes))
+
+
+def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in words:
+        return words, []
+    position = words.index("--")
+    return words[:position], words[position + 1 :]
+
+
+def _recipe(
+    options: argparse.Namespace, extra: list[str]
+) -> dict[str, str | int | bool | list[str]]:
+    """Say which command makes such an environment again, wherever it is run."""
+    command = ["regrow", "venv"]
+    for flag, value in (
+        ("--python", options.python),
+        ("--creator", options.creator),
+        ("--prompt", options.prompt),
+    ):
+        if value is not None:
+            command += [flag, value]
+    if options.seed:
+        command.append("--seed")
+    if options.system_site_packages:
+        command.append("--system-site-packages")
+    command.append(os.path.abspath(options.path))
+    if extra:
+        command += ["--", *extra]
+    return {"kind": "command", "command": command}
+
+
+def _activation(path: str) -> str:
+    """Give the line that activates an environment in the user's shell."""
+    shell = os.path.basename(os.environ.get("SHELL", ""))
+    ending = {"fish": ".fish", "csh": ".csh", "tcsh": ".csh"}.get(shell, "")
+    return f"source {shlex.quote(os.path.join(path, 'bin', f'activate{ending}'))}"
+
+
+def _show_progress(process: "subprocess.Popen[bytes]") -> None:
+    if not sys.stderr.isatty():
+        process.wait()
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("making the environment …"):
+        process.wait()
+
+
+def _terminate(_number: int, _frame: "FrameType | None") -> "NoReturn":
+    raise SystemExit(_TERMINATED)

@@ -1,0 +1,147 @@
+"""The configuration file: read, checked, and turned into plain data."""
+
+import os
+
+from regrow.errors import ConfigurationError, in_words
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+class Configuration(NamedTuple):
+    """Every setting, with the value that holds without a file."""
+
+    start: tuple[str, ...] = ("~",)
+    skip: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    programs: tuple[str, ...] | None = None
+    """None: Time Machine on macOS, else the installed ones."""
+    caches: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    nodump: bool = False
+    rules: "tuple[dict[str, Any], ...]" = ()
+    exports: "tuple[dict[str, Any], ...]" = ()
+
+
+def path() -> str:
+    """Say where the configuration file is: ``~/.config/regrow/config.toml``, on macOS too.
+
+    ``$XDG_CONFIG_HOME`` takes the place of ``~/.config`` if it is an absolute path (the XDG Base
+    Directory Specification asks to ignore others).
+    """
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.config")
+    return os.path.join(base, "regrow", "config.toml")
+
+
+def read(file_name: str | None = None) -> Configuration:
+    """Read and check the configuration file.
+
+    Args:
+        file_name: the file; default: ``path()``.
+
+    Returns:
+        The settings; the defaults where there is no file.
+
+    Raises:
+        ConfigurationError: the file can't be read, is no TOML, or holds an unknown key or a value
+            of the wrong type. The message names the file and the line.
+    """
+    name = file_name or path()
+    try:
+        with open(name, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return Configuration()
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {in_words(error)}") from error
+    return parse(data, name)
+
+
+def parse(data: bytes, name: str) -> Configuration:
+    """Check the bytes of a configuration file; see ``read``."""
+    import tomllib  # 7 ms, which a machine without a file need not pay
+
+    try:
+        text = data.decode()
+        table = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigurationError(f"{name}:{line}: this is not UTF-8, as TOML must be") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+
+    settings: dict[str, Any] = {}
+    for key, value in table.items():
+        if key == "markers":
+            settings["nodump"] = _markers(value, text, name)
+            continue
+        check = _KEYS.get(key)
+        if check is None:
+            known = ", ".join(sorted([*_KEYS, "markers"]))
+            raise _error(name, text, key, f"unknown key {key!r}; known are {known}")
+        field, accept, wanted = check
+        if not accept(value):
+            raise _error(name, text, key, f"{key} must be {wanted}")
+        settings[field] = tuple(value)
+    _check_programs(settings.get("programs"), text, name)
+    return Configuration(**settings)
+
+
+def _is_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+_STRINGS = 'a list of strings, as in ["~/work"]'
+_KEYS: "Mapping[str, tuple[str, Callable[[object], bool], str]]" = {
+    "start": ("start", _is_strings, _STRINGS),
+    "skip": ("skip", _is_strings, _STRINGS),
+    "keep": ("keep", _is_strings, _STRINGS),
+    "programs": ("programs", _is_strings, _STRINGS),
+    "caches": ("caches", _is_strings, _STRINGS),
+    "disable": ("disable", _is_strings, _STRINGS),
+    "rule": ("rules", _is_tables, "one or more tables, as in [[rule]]"),
+    "export": ("exports", _is_tables, "one or more tables, as in [[export]]"),
+}
+
+
+def _markers(value: object, text: str, name: str) -> bool:
+    if not isinstance(value, dict):
+        raise _error(name, text, "markers", "markers must be a table: [markers]")
+    for key, flag in value.items():
+        if key != "nodump":
+            raise _error(name, text, key, f"unknown key {key!r} in [markers]; known is nodump")
+        if not isinstance(flag, bool):
+            raise _error(name, text, key, "nodump must be true or false")
+    return bool(value.get("nodump", False))
+
+
+def _check_programs(configured: "tuple[str, ...] | None", text: str, name: str) -> None:
+    from regrow import programs
+
+    for item in configured or ():
+        if item not in programs.names():
+            known = ", ".join(programs.names())
+            raise _error(name, text, "programs", f"unknown program {item!r}; known are {known}")
+
+
+def _error(name: str, text: str, key: str, problem: str) -> ConfigurationError:
+    return ConfigurationError(f"{name}:{_line(text, key)}: {problem}")
+
+
+def _line(text: str, key: str) -> int:
+    """Find the line on which a key or a table of that name is defined."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip().lstrip("[").strip()
+        for written in (key, f'"{key}"', f"'{key}'"):
+            rest = bare.removeprefix(written).lstrip()
+            if rest != bare and rest[:1] in ("=", "]", "."):
+                return number
+    return 1

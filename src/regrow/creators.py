@@ -1,0 +1,110 @@
+"""The programs that make virtual environments: uv, virtualenv, the standard library's venv."""
+
+import os
+import shutil
+import sys
+
+from regrow.errors import CreatorError
+from regrow.plain import NamedTuple
+
+UV = "uv"
+VIRTUALENV = "virtualenv"
+VENV = "venv"
+
+NAMES = (UV, VIRTUALENV, VENV)
+"""In the order in which they are looked for."""
+
+
+class Request(NamedTuple):
+    """What the environment shall be like."""
+
+    python: str | None = None
+    """A version, a command or a path; None: the creator's own choice."""
+    seed: bool = False
+    system_site_packages: bool = False
+    prompt: str | None = None
+    extra: tuple[str, ...] = ()
+    """Further arguments for the creator, as they are."""
+
+
+def find(wanted: str | None = None) -> str:
+    """Choose a creator.
+
+    Args:
+        wanted: its name; None: uv if it is on PATH, else virtualenv, else venv.
+
+    Returns:
+        One of ``NAMES``.
+
+    Raises:
+        CreatorError: the one wanted is not here; the message says how to get it.
+    """
+    if wanted is None:
+        return next(name for name in NAMES if is_here(name))
+    if not is_here(wanted):
+        raise CreatorError(f"{wanted}: it is not installed; {_HOW_TO_GET[wanted]}")
+    return wanted
+
+
+def is_here(name: str) -> bool:
+    """Tell whether a creator can be run."""
+    if name == UV:
+        return shutil.which(UV) is not None
+    if name == VIRTUALENV:
+        from importlib.util import find_spec
+
+        return find_spec(VIRTUALENV) is not None
+    return True
+
+
+_HOW_TO_GET = {
+    UV: "`pip install uv` or your package manager has it",
+    VIRTUALENV: "it comes with regrow: reinstall regrow, or `pip install virtualenv` beside it",
+}
+
+
+def command(name: str, path: str, request: Request) -> list[str]:
+    """Write the command line that makes an environment.
+
+    uv leaves pip out unless ``seed`` is asked for; the other two always put it in, since without
+    uv nothing else could install into the environment.
+
+    Args:
+        name: the creator.
+        path: the directory, absolute; it exists and is empty.
+        request: what it shall be like.
+
+    Returns:
+        The words of the command.
+
+    Raises:
+        CreatorError: the Python asked for can't be found (venv only; the others look themselves).
+    """
+    words = {
+        UV: [shutil.which(UV) or UV, "venv"],
+        VIRTUALENV: [sys.executable, "-m", "virtualenv"],
+        VENV: [_python_for_venv(request.python) if name == VENV else "", "-m", "venv"],
+    }[name]
+    if request.python is not None and name != VENV:
+        words += ["--python", request.python]
+    if request.seed and name == UV:
+        words.append("--seed")
+    if request.system_site_packages:
+        words.append("--system-site-packages")
+    if request.prompt is not None:
+        words += ["--prompt", request.prompt]
+    return [*words, *request.extra, path]
+
+
+def _python_for_venv(wanted: str | None) -> str:
+    """Find the interpreter that runs its own venv module: a path, a command, or a version."""
+    if wanted is None:
+        return sys.executable
+    for candidate in (wanted, f"python{wanted}"):
+        found = shutil.which(os.path.expanduser(candidate))
+        if found is not None:
+            return found
+    raise CreatorError(
+        f"{wanted}: there is no such Python on PATH; name its path, or let uv find it"
+        " (--creator uv)"
+    )

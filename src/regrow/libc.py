@@ -1,0 +1,77 @@
+"""Two system calls that Python's os module lacks, by ctypes: birth time and exclusive rename."""
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+
+# Linux, <linux/stat.h>: struct statx has 256 bytes, stx_mask at 0, stx_btime at 80.
+_AT_EMPTY_PATH = 0x1000
+_STATX_BTIME = 0x800
+_STATX_SIZE = 256
+_STATX_BTIME_OFFSET = 80
+_RENAME_NOREPLACE = 1  # <linux/fs.h>
+_RENAME_EXCL = 4  # macOS, <sys/stdio.h>
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def birth_time(fd: int) -> int | None:
+    """Tell when the file behind a descriptor was made.
+
+    Args:
+        fd: an open descriptor.
+
+    Returns:
+        Nanoseconds since 1970 (UTC), or None where the system or the file system keeps none.
+    """
+    if sys.platform == "darwin":
+        return int(os.fstat(fd).st_birthtime * 1_000_000_000)
+    try:
+        statx = _libc.statx
+    except AttributeError:  # a C library older than glibc 2.28 or musl 1.2
+        return None
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    if statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, buffer) != 0:
+        return None
+    (mask,) = struct.unpack_from("=I", buffer, 0)
+    if not mask & _STATX_BTIME:
+        return None
+    seconds, nanoseconds = struct.unpack_from("=qI", buffer, _STATX_BTIME_OFFSET)
+    return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+def rename_exclusive(parent: int, old: str, new: str) -> None:
+    """Rename within one directory, never over something that exists.
+
+    Plain rename(2) replaces an empty directory; another process may just have made it. Where the
+    file system can't do better (EINVAL), plain rename is what remains.
+
+    Args:
+        parent: descriptor of the directory that holds both names.
+        old: the present name.
+        new: the name to give.
+
+    Raises:
+        FileExistsError: *new* exists.
+        OSError: the rename failed otherwise.
+    """
+    name, flag = (
+        ("renameatx_np", _RENAME_EXCL)
+        if sys.platform == "darwin"
+        else ("renameat2", _RENAME_NOREPLACE)
+    )
+    call = getattr(_libc, name, None)
+    if call is not None:
+        if call(parent, os.fsencode(old), parent, os.fsencode(new), flag) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise OSError(number, os.strerror(number), new)
+    try:
+        os.rename(old, new, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from error
+        raise

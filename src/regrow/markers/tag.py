@@ -1,0 +1,126 @@
+"""``CACHEDIR.TAG``: the file of the Cache Directory Tagging Specification."""
+
+import errno
+import os
+import stat
+
+from regrow.directory import holds_file
+from regrow.errors import MarkerError
+from regrow.model import ABSENT, FOREIGN, HOLDS, Reading
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regrow.directory import Directory
+
+NAME = "CACHEDIR.TAG"
+SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
+"""The 43 bytes that make a file a tag: the MD5 of ``.IsCacheDirectory``, by the specification."""
+
+COMMENT = b"# This file was written by regrow: this directory can be rebuilt.\n"
+"""The line that tells regrow's own tags from others'."""
+
+_CONTENT = (
+    SIGNATURE
+    + b"\n"
+    + COMMENT
+    + b"# Backup programs that honour cache directory tags leave the directory out.\n"
+    + b"# For information about cache directory tags, see https://bford.info/cachedir/\n"
+)
+_READ_LIMIT = 4096
+
+
+class CachedirTag:
+    """Writes a tag only where no file of that name stands."""
+
+    name = "cachedir-tag"
+    title = NAME
+
+    def read(self, directory: "Directory") -> Reading:
+        """See ``Marker.read``."""
+        content = _content(directory)
+        if isinstance(content, Reading):
+            return content
+        if content.startswith(SIGNATURE):
+            return Reading(HOLDS)
+        if not content:
+            return Reading(ABSENT)  # what a kill left of writing one; ``set`` completes it
+        return Reading(FOREIGN, None, "it is there, without the signature; no program honours it")
+
+    def set(self, directory: "Directory") -> None:
+        """See ``Marker.set``. The directory's own times are put back."""
+        standing = self.read(directory)
+        if standing.state == FOREIGN:
+            raise MarkerError(f"{standing.detail}; delete it if nothing needs it")
+        before = os.fstat(directory.fd)
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory.fd)
+        except FileExistsError:
+            fd = os.open(NAME, flags, dir_fd=directory.fd)
+            if not _is_empty_file(fd):  # somebody wrote it since we looked
+                os.close(fd)
+                return
+        try:
+            written = os.write(fd, _CONTENT)
+            if written != len(_CONTENT):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            os.unlink(NAME, dir_fd=directory.fd)
+            raise
+        finally:
+            os.close(fd)
+            os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    def clear(self, directory: "Directory") -> bool:
+        """See ``Marker.clear``. Only a tag with regrow's comment line is taken away."""
+        if not is_regrows(directory):
+            return False
+        before = os.fstat(directory.fd)
+        os.unlink(NAME, dir_fd=directory.fd)
+        os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+        return True
+
+
+def is_regrows(directory: "Directory") -> bool:
+    """Tell whether regrow wrote the tag that stands in a directory."""
+    content = _content(directory)
+    return not isinstance(content, Reading) and (not content or COMMENT in content)
+
+
+def is_wanted(directory: "Directory") -> bool:
+    """Tell whether a directory takes a tag without anybody having asked git: environments do."""
+    return is_environment(directory)
+
+
+def is_environment(directory: "Directory") -> bool:
+    """Tell whether a directory is a virtual environment or a conda environment."""
+    return holds_file(directory, "pyvenv.cfg") or holds_file(directory, "conda-meta/history")
+
+
+def _content(directory: "Directory") -> bytes | Reading:
+    """Read the tag's beginning, or say why there is none to read."""
+    try:
+        fd = os.open(
+            NAME,
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+            dir_fd=directory.fd,
+        )
+    except FileNotFoundError:
+        return Reading(ABSENT)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Reading(FOREIGN, None, "it is a symbolic link; tar and others refuse that")
+        if error.errno == errno.ENXIO:  # a socket, or a FIFO that nobody reads
+            return Reading(FOREIGN, None, "it is not a regular file")
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return Reading(FOREIGN, None, "it is not a regular file")
+        return os.read(fd, _READ_LIMIT)
+    finally:
+        os.close(fd)
+
+
+def _is_empty_file(fd: int) -> bool:
+    status = os.fstat(fd)
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0

@@ -1,0 +1,41 @@
+"""``user.xdg.robots.backup``: the extended attribute of the freedesktop.org proposal (Linux)."""
+
+import errno
+import os
+
+from regrow.model import ABSENT, FOREIGN, HOLDS, Reading
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regrow.directory import Directory
+
+ATTRIBUTE = "user.xdg.robots.backup"
+VALUE = b"false"
+
+
+class XdgRobots:
+    """Says ``false`` to "may robots back this up?"; borg 2 asks by default."""
+
+    name = "xdg-robots"
+    title = ATTRIBUTE
+
+    def read(self, directory: "Directory") -> Reading:
+        """See ``Marker.read``. A file system without attributes holds none."""
+        try:
+            value = os.getxattr(directory.fd, ATTRIBUTE)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.ENOTSUP):
+                return Reading(ABSENT)
+            raise
+        if value == VALUE:
+            return Reading(HOLDS)
+        return Reading(FOREIGN, value, f"its value is {value!r}, not {VALUE!r}")
+
+    def set(self, directory: "Directory") -> None:
+        """See ``Marker.set``."""
+        os.setxattr(directory.fd, ATTRIBUTE, VALUE)
+
+    def clear(self, directory: "Directory") -> bool:
+        """See ``Marker.clear``."""
+        os.removexattr(directory.fd, ATTRIBUTE)
+        return True

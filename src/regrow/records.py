@@ -1,0 +1,341 @@
+"""The records: one small TOML file a directory that regrow marked, private to the user.
+
+A record is written before the first mark goes on, so that after a kill at any instant every mark
+that regrow set has its record. Records are not synced to the disk one by one: that would cost a
+hundred times the mark itself, and what a power cut can lose here is told by ``regrow status``.
+"""
+
+import os
+import sys
+import time
+
+from regrow.errors import NewerRecordError, RecordError, in_words
+from regrow.model import Record
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    T = TypeVar("T")
+    Value = str | int | bool | list[str] | tuple[str, ...]
+
+FORMAT = 1
+
+PENDING = "pending"
+MARKED = "marked"
+
+_HEAD = "# What regrow marked, why, and how it comes back.\n"
+_HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
+_SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
+_SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
+
+
+class Identity(NamedTuple):
+    """What tells a directory from one that takes its place later."""
+
+    inode: int
+    born: int | None
+
+
+def directory_path() -> str:
+    """Say where records are kept: a place that backups copy, never a cache.
+
+    ``~/Library/Application Support/regrow/records`` on macOS; elsewhere ``regrow/records`` in
+    ``$XDG_DATA_HOME``, else in ``~/.local/share``.
+    """
+    if sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME", "")
+        if not base.startswith("/"):
+            base = os.path.expanduser("~/.local/share")
+    return os.path.join(base, "regrow", "records")
+
+
+def host() -> str:
+    """Give this machine's name, as records hold it."""
+    return os.uname().nodename
+
+
+def now() -> int:
+    """Give the time, in seconds since 1970 (UTC)."""
+    return int(time.time())
+
+
+def identity(fd: int) -> Identity:
+    """Give a directory's inode and birth time.
+
+    Inodes are used again: ``rm -r .venv; uv venv`` often gets the same one. Birth times aren't.
+    """
+    from regrow.libc import birth_time
+
+    return Identity(os.fstat(fd).st_ino, birth_time(fd))
+
+
+def file_name(path: str) -> str:
+    """Name the record of a path: a slug that people recognise, and a hash.
+
+    >>> file_name("/home/ada/shop/.venv")
+    'shop-.venv-7a9c07b3b93ec8bb.toml'
+    """
+    digest = blake2b(os.fsencode(path), digest_size=_HASH_SIZE).hexdigest()
+    last_two = "-".join(path.rsplit("/", 2)[1:])
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in last_two)
+    return f"{slug[-_SLUG_LENGTH:].lstrip('.-')}-{digest}.toml"
+
+
+class Store:
+    """The directory of records, held open. Use it as a context manager.
+
+    Two processes may use it at the same time: a record appears and is replaced whole.
+    """
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str | None = None) -> None:
+        """Open the directory, and make it if it is missing.
+
+        Args:
+            path: the directory; default: ``directory_path()``.
+
+        Raises:
+            RecordError: it can't be made or opened; the message names it.
+        """
+        self.path = path or directory_path()
+        try:
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            try:
+                os.mkdir(self.path, mode=0o700)
+            except FileExistsError:
+                pass
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        trace: "TracebackType | None",
+    ) -> None:
+        os.close(self._fd)
+
+    def read(self, path: str) -> Record | None:
+        """Read the record of a directory's path; None if there is none.
+
+        Raises:
+            RecordError: it is damaged, or a newer regrow wrote it; the message names the file.
+        """
+        data = self.data(path)
+        if data is None:
+            return None
+        return decode(data, os.path.join(self.path, file_name(path)))
+
+    def data(self, path: str) -> bytes | None:
+        """Read a record's bytes, to compare them or to decode them."""
+        name = file_name(path)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+        with open(fd, "rb") as file:
+            return file.read(_SIZE_LIMIT)
+
+    def write(self, record: Record) -> None:
+        """Write a record under a temporary name and rename it into place.
+
+        Raises:
+            RecordError: it can't be written; an older record of the directory stands as it was.
+        """
+        name = file_name(record.path)
+        temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"
+        try:
+            fd = os.open(
+                temporary,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+                0o600,
+                dir_fd=self._fd,
+            )
+            try:
+                try:
+                    _write_all(fd, encode(record))
+                finally:
+                    os.close(fd)
+                os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            except BaseException:
+                os.unlink(temporary, dir_fd=self._fd)
+                raise
+        except OSError as error:
+            raise RecordError(
+                f"{os.path.join(self.path, name)}: the record can't be written: {in_words(error)}"
+            ) from error
+
+    def remove(self, path: str) -> None:
+        """Remove the record of a directory's path, if there is one."""
+        name = file_name(path)
+        try:
+            os.unlink(name, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+
+
+def is_current(data: bytes, path: str, directory: Identity) -> bool:
+    """Tell from a record's bytes whether it is complete and about this very directory.
+
+    It looks for the lines that ``encode`` writes, which spares the TOML parser's start-up time;
+    a record that people edited may be taken for out of date, and is then written anew.
+    """
+    lines = [
+        _line("state", MARKED),
+        _line("path", path),
+        _line("host", host()),
+        _line("inode", directory.inode),
+    ]
+    if directory.born is not None:
+        lines.append(_line("born", directory.born))
+    return all(f"\n{line}".encode() in data for line in lines)
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as TOML. Text that is not UTF-8 stands in a key ``…_b64`` besides."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time))
+    text = [
+        _HEAD,
+        _line("format", FORMAT),
+        _line("state", record.state),
+        _line("path", record.path),
+        _line("host", record.host),
+        _line("inode", record.inode),
+        _line("born", record.born) if record.born is not None else "",
+        f"time = {stamp}\n",
+        _line("rule", record.rule),
+        _line("evidence", record.evidence),
+        _line("set", record.set),
+        _line("found", record.found),
+        "\n[recipe]\n",
+        *(_line(key, value) for key, value in record.recipe.items()),
+    ]
+    if record.previous:
+        from base64 import b64encode
+
+        text.append("\n[previous]\n")
+        text += (_line(key, b64encode(value).decode()) for key, value in record.previous.items())
+    return "".join(text).encode()
+
+
+def decode(data: bytes, name: str) -> Record:
+    """Read a record.
+
+    Args:
+        data: the bytes of the file.
+        name: the file, for messages.
+
+    Raises:
+        RecordError: the bytes are no record, or one of a newer format.
+    """
+    import tomllib
+    from base64 import b64decode
+
+    try:
+        table = tomllib.loads(data.decode())
+    except ValueError as error:
+        raise RecordError(f"{name}: this record is damaged: {error}") from error
+    if table.get("format") != FORMAT:
+        raise NewerRecordError(
+            f"{name}: a newer regrow wrote this record (format {table.get('format')!r});"
+            " it is left alone"
+        )
+    try:
+        top = _from_base64(table)
+        return Record(
+            path=_a(str, top["path"]),
+            host=_a(str, top["host"]),
+            inode=_a(int, top["inode"]),
+            born=_a(int, top["born"]) if "born" in top else None,
+            rule=_a(str, top["rule"]),
+            evidence=tuple(_a(list, top["evidence"])),
+            recipe=_from_base64(_a(dict, top["recipe"])),
+            set=tuple(_a(list, top["set"])),
+            found=tuple(_a(list, top["found"])),
+            previous={key: b64decode(value) for key, value in top.get("previous", {}).items()},
+            state=_a(str, top["state"]),
+            time=int(top["time"].timestamp()),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"{name}: this record is damaged: {error!r}") from error
+
+
+def _a(kind: "type[T]", value: object) -> "T":
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _line(key: str, value: "Value") -> str:
+    """Write one key, and the key that holds its exact bytes where it is not UTF-8."""
+    line = f"{key} = {_toml(value)}\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        shown = line.encode(errors="replace").decode()
+        return f"{shown}{key}_b64 = {_toml(_to_base64(value))}\n"
+    return line
+
+
+def _toml(value: "Value") -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{value.translate(_ESCAPES)}"'
+    return f"[{', '.join(_toml(item) for item in value)}]"
+
+
+# TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped.
+_ESCAPES = {number: f"\\u{number:04x}" for number in (*range(0x20), 0x7F)}
+_ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"}
+
+
+def _to_base64(value: "Value") -> "str | list[str]":
+    from base64 import b64encode
+
+    if isinstance(value, str):
+        return b64encode(os.fsencode(value)).decode()
+    if isinstance(value, int):
+        raise TypeError(f"{value}: a number is UTF-8 always")
+    return [b64encode(os.fsencode(item)).decode() for item in value]
+
+
+def _from_base64(table: "dict[str, Any]") -> "dict[str, Any]":
+    """Put the exact text in place of the text that stands for it."""
+    from base64 import b64decode
+
+    exact = {}
+    for key, value in table.items():
+        if key.endswith("_b64"):
+            exact[key.removesuffix("_b64")] = (
+                os.fsdecode(b64decode(value))
+                if isinstance(value, str)
+                else [os.fsdecode(b64decode(item)) for item in value]
+            )
+    return {key: value for key, value in table.items() if not key.endswith("_b64")} | exact
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
