@@ -128,7 +128,7 @@ def _make_in(
     attributes = markers.selected(nodump=configuration.nodump)
 
     def prepare(directory: Directory) -> None:
-        pipeline.mark(directory, attributes, store, reason, path)
+        pipeline.mark_before_birth(directory, attributes, store, reason, path)
 
     was_there = parent.has(name)
     if was_there:

@@ -3,7 +3,7 @@
 from regrow import markers, records
 from regrow.errors import NewerRecordError, RecordError
 from regrow.markers import CACHEDIR_TAG, tag
-from regrow.model import FAILED, FOREIGN, HOLDS, Outcome, Record
+from regrow.model import ALREADY_MARKED, FAILED, HOLDS, Outcome, Reading, Record
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from regrow.config import Configuration
     from regrow.directory import Directory
     from regrow.markers import Marker
-    from regrow.records import Store
+    from regrow.records import Identity, Store
 
 EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
@@ -56,11 +56,7 @@ def _is_ignored(directory: "Directory") -> bool:
 
 
 def mark(
-    directory: "Directory",
-    chosen: "Sequence[Marker]",
-    store: "Store",
-    reason: Reason,
-    path: str | None = None,
+    directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason
 ) -> dict[str, Outcome]:
     """Record a directory and put the chosen marks on it.
 
@@ -69,8 +65,6 @@ def mark(
         chosen: the markers that must hold.
         store: where the record goes.
         reason: why it is marked.
-        path: the path that the record names, where the directory has yet to move there; default:
-            the directory's own.
 
     Returns:
         The outcome of each marker, by name.
@@ -78,37 +72,106 @@ def mark(
     Raises:
         RecordError: the record can't be written; no mark was set.
     """
-    path = path or directory.path
-    # Markers are read before the record: a mark that another regrow sets meanwhile has its record
-    # already, and is then found there.
+    before = _read(chosen, directory)
+    this = records.identity(directory.fd)
+    data = store.data(directory.path)
+    if (
+        data is not None
+        and reason.recipe == NO_RECIPE
+        and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
+        and records.is_current(data, directory.path, this)
+    ):
+        return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
+
+    former = _former(data, directory.path)
+    record = _pending(directory.path, this, chosen, before, reason, former)
+    with store.write(record) as written:
+        outcomes = _put_on(chosen, directory, before)
+        failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
+        if not failed:
+            written.complete()
+            return outcomes
+    if failed == set(outcomes) and former is None:
+        store.remove(directory.path)
+    else:
+        own = tuple(name for name in record.set if name not in failed)
+        store.write(record._replace(set=own)).close()
+    return outcomes
+
+
+def mark_before_birth(
+    directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason, path: str
+) -> None:
+    """Record and mark a directory that is still to get its name and its contents.
+
+    The record stays pending until ``mark`` is called on what became of it; so a mark that fails
+    here is reported there.
+
+    Args:
+        directory: the directory, open, under its temporary name or still empty.
+        chosen: the attributes that go on before the first file.
+        store: where the record goes.
+        reason: why it is marked.
+        path: the path that it is to have.
+
+    Raises:
+        RecordError: the record can't be written; no mark was set.
+    """
+    before = _read(chosen, directory)
+    former = _former(store.data(path), path)
+    this = records.identity(directory.fd)
+    store.write(_pending(path, this, chosen, before, reason, former)).close()
+    _put_on(chosen, directory, before)
+
+
+def _name(marker: "Marker") -> str:
+    return marker.name
+
+
+def _read(chosen: "Sequence[Marker]", directory: "Directory") -> dict[str, Reading]:
+    """Read the markers; one that can't be read is left out: setting it will tell why.
+
+    It is done before the record is read: a mark that another regrow sets meanwhile has its record
+    already, which is then found.
+    """
     before = {}
     for marker in chosen:
         try:
             before[marker.name] = marker.read(directory)
         except OSError:
-            continue  # setting it will tell
-    holding = tuple(name for name, reading in before.items() if reading.state == HOLDS)
-    this = records.identity(directory.fd)
-    data = store.data(path)
-    if data is not None and len(holding) == len(chosen) and records.is_current(data, path, this):
-        return {marker.name: markers.put_on(marker, directory) for marker in chosen}
+            continue
+    return before
 
-    former = _former(data, path)
-    is_same = former is not None and (former.host, former.inode, former.born) == (
-        records.host(),
-        *this,
-    )
-    own = tuple(name for name in former.set if name in holding) if former and is_same else ()
-    replaced = {
-        name: reading.value
-        for name, reading in before.items()
-        if reading.state == FOREIGN and reading.value is not None
+
+def _put_on(
+    chosen: "Sequence[Marker]", directory: "Directory", before: dict[str, Reading]
+) -> dict[str, Outcome]:
+    return {
+        marker.name: markers.put_on(marker, directory, before.get(marker.name)) for marker in chosen
     }
-    if former and is_same:
-        replaced = former.previous | replaced
+
+
+def _pending(
+    path: str,
+    this: "Identity",
+    chosen: "Sequence[Marker]",
+    before: dict[str, Reading],
+    reason: Reason,
+    former: Record | None,
+) -> Record:
+    """Write down what is about to be done; what regrow set here earlier stays its own."""
     if former and reason.recipe == NO_RECIPE:
         reason = Reason(former.rule, former.evidence, former.recipe)
-    record = Record(
+    previous = {
+        name: reading.value for name, reading in before.items() if reading.value is not None
+    }
+    set_earlier: tuple[str, ...] = ()
+    if former and (former.host, former.inode, former.born) == (records.host(), *this):
+        set_earlier = former.set
+        previous = former.previous | previous
+    holding = [name for name, reading in before.items() if reading.state == HOLDS]
+    found = tuple(name for name in holding if name not in set_earlier)
+    return Record(
         path=path,
         host=records.host(),
         inode=this.inode,
@@ -116,25 +179,12 @@ def mark(
         rule=reason.rule,
         evidence=reason.evidence,
         recipe=reason.recipe,
-        set=tuple(m.name for m in chosen if m.name in own or m.name not in holding),
-        found=tuple(name for name in holding if name not in own),
-        previous=replaced,
+        set=tuple(name for name in map(_name, chosen) if name not in found),
+        found=found,
+        previous=previous,
         state=records.PENDING,
         time=records.now(),
     )
-    store.write(record)
-    outcomes = {marker.name: markers.put_on(marker, directory) for marker in chosen}
-    failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
-    if failed == set(outcomes) and former is None:
-        store.remove(path)
-    else:
-        store.write(
-            record._replace(
-                set=tuple(name for name in record.set if name not in failed),
-                state=records.PENDING if failed else records.MARKED,
-            )
-        )
-    return outcomes
 
 
 def _former(data: bytes | None, path: str) -> Record | None:

@@ -32,6 +32,7 @@ MARKED = "marked"
 
 _HEAD = "# What regrow marked, why, and how it comes back.\n"
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
+_STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
 
@@ -152,8 +153,11 @@ class Store:
         with open(fd, "rb") as file:
             return file.read(_SIZE_LIMIT)
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record) -> "Written":
         """Write a record under a temporary name and rename it into place.
+
+        Returns:
+            The record's open file, to be completed or closed.
 
         Raises:
             RecordError: it can't be written; an older record of the directory stands as it was.
@@ -168,18 +172,17 @@ class Store:
                 dir_fd=self._fd,
             )
             try:
-                try:
-                    _write_all(fd, encode(record))
-                finally:
-                    os.close(fd)
+                _write_all(fd, encode(record))
                 os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             except BaseException:
+                os.close(fd)
                 os.unlink(temporary, dir_fd=self._fd)
                 raise
         except OSError as error:
             raise RecordError(
                 f"{os.path.join(self.path, name)}: the record can't be written: {in_words(error)}"
             ) from error
+        return Written(fd)
 
     def remove(self, path: str) -> None:
         """Remove the record of a directory's path, if there is one."""
@@ -192,6 +195,39 @@ class Store:
             raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
 
 
+class Written:
+    """A record that was just written. Use it as a context manager."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        trace: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the record as it was written."""
+        os.close(self._fd)
+
+    def complete(self) -> None:
+        """Turn a pending record into one that says marked, in place.
+
+        The state stands at a fixed place in a fixed width, so that one small write does it: a
+        second file and a second rename would double what a mark costs. If another process has
+        replaced the record meanwhile, this one has no name any more, and nothing is harmed.
+        """
+        os.pwrite(self._fd, _state(MARKED), len(_HEAD))
+
+
 def is_current(data: bytes, path: str, directory: Identity) -> bool:
     """Tell from a record's bytes whether it is complete and about this very directory.
 
@@ -199,7 +235,7 @@ def is_current(data: bytes, path: str, directory: Identity) -> bool:
     a record that people edited may be taken for out of date, and is then written anew.
     """
     lines = [
-        _line("state", MARKED),
+        _state(MARKED).decode(),
         _line("path", path),
         _line("host", host()),
         _line("inode", directory.inode),
@@ -214,8 +250,8 @@ def encode(record: Record) -> bytes:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time))
     text = [
         _HEAD,
+        _state(record.state).decode(),
         _line("format", FORMAT),
-        _line("state", record.state),
         _line("path", record.path),
         _line("host", record.host),
         _line("inode", record.inode),
@@ -276,6 +312,11 @@ def decode(data: bytes, name: str) -> Record:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{name}: this record is damaged: {error!r}") from error
+
+
+def _state(state: str) -> bytes:
+    """Write the first key, in the same width for every state."""
+    return f'state = "{state}"'.ljust(_STATE_WIDTH).encode() + b"\n"
 
 
 def _a(kind: "type[T]", value: object) -> "T":

@@ -107,18 +107,19 @@ def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
     return ()
 
 
-def put_on(mark: "Marker", directory: "Directory") -> Outcome:
+def put_on(mark: "Marker", directory: "Directory", before: Reading | None = None) -> Outcome:
     """Set one mark and read it back.
 
     Args:
         mark: the marker.
         directory: the directory.
+        before: what the marker said just now, if it was read already.
 
     Returns:
         ``marked``, ``already marked``, or ``failed`` with the reason.
     """
     try:
-        if mark.read(directory).state == HOLDS:
+        if (before or mark.read(directory)).state == HOLDS:
             return Outcome(ALREADY_MARKED)
         mark.set(directory)
         after = mark.read(directory)
