@@ -25,7 +25,6 @@ check: setup
 	$(BIN)/python scripts/generate_docs.py --check
 
 bench: setup
-	sh scripts/need.sh strace:strace
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup

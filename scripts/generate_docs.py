@@ -1,11 +1,11 @@
-"""Writes the parts of docs/ that come from regrow's own data; with --check, tells if they are stale.
+"""Writes the parts of docs/ that come from regrow's own data; --check tells if they are stale.
 
 A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from regrow import programs
@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Write a Markdown table."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(cell for cell in line)} |\n" for line in lines)

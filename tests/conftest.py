@@ -16,6 +16,9 @@ import pytest
 REQUIRE_TOOLS = os.environ.get("REGROW_REQUIRE_TOOLS") == "1"
 NOBODY = 65534
 
+# uv and virtualenv, installed with the tests
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [

@@ -156,8 +156,11 @@ def create(path: "StrOrBytesPath") -> dict[str, Outcome]:
     parent_path, name = split_for_creation(path)
     with open_parent(parent_path) as parent:
         if not parent.has(name):
-            birth.create(parent, name, mark).close()
-            return outcomes
+            try:
+                birth.create(parent, name, mark).close()
+                return outcomes
+            except FileExistsError:
+                outcomes.clear()  # another process was faster: its directory takes the marks
         with open_child(parent, name) as existing:
             if not is_empty(existing) and not markers.all_hold(markers.selected(), existing):
                 raise PathError(

@@ -27,13 +27,13 @@ def create(parent: Directory, name: str, prepare: "Callable[[Directory], None]")
     Args:
         parent: the directory that shall hold it, open.
         name: its name.
-        prepare: called with the open directory before it gets its name, to put the marks on. If
-            another process made a directory of that name meanwhile, it is called with that one.
+        prepare: called with the open directory before it gets its name, to put the marks on.
 
     Returns:
         The directory, open; the caller closes it.
 
     Raises:
+        FileExistsError: another process made something of that name meanwhile; nothing is left.
         PathError: it can't be made; nothing is left.
     """
     path = join(parent.path, name)
@@ -44,9 +44,7 @@ def create(parent: Directory, name: str, prepare: "Callable[[Directory], None]")
             if made is not None:
                 return made
     except FileExistsError:
-        existing = open_child(parent, name)
-        prepare(existing)
-        return existing
+        raise
     except OSError as error:
         raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
     raise PathError(
@@ -85,7 +83,10 @@ def _try_to_create(
 
 
 def remove_leftovers(parent: Directory) -> None:
-    """Remove the temporary directories in a parent whose owners are gone. Only empty ones go."""
+    """Remove the temporary directories in a parent whose owners are gone. Only empty ones go.
+
+    In a directory that others may write to, those of other users are not ours to remove.
+    """
     with os.scandir(parent.fd) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(_PREFIX)]
     for name in names:
@@ -94,11 +95,13 @@ def remove_leftovers(parent: Directory) -> None:
         except PathError:
             continue  # gone meanwhile, or nothing of ours
         with leftover:
+            if leftover.status.st_uid != os.geteuid():
+                continue
             try:
                 fcntl.flock(leftover.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove_empty(parent, name)
             except OSError:
-                continue  # its owner lives, or nobody can tell
-            _remove_empty(parent, name)
+                continue  # its owner lives, or nobody can tell; or it can't be removed
 
 
 def _remove_empty(parent: Directory, name: str) -> None:

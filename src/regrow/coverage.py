@@ -47,6 +47,8 @@ def marks_on_the_way(path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
     true_path = _true_path(given)
     try:
         device = os.lstat(true_path).st_dev
+    except ValueError:
+        raise PathError(f"{given!r}: a path can't hold a null character") from None
     except OSError as error:
         raise PathError(f"{given}: {in_words(error)}") from error
     readers = markers.available()

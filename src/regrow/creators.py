@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 
-from regrow.errors import CreatorError
-from regrow.plain import NamedTuple
+from regrow.errors import CreatorError, CreatorFailedError, in_words
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 UV = "uv"
 VIRTUALENV = "virtualenv"
@@ -13,6 +18,9 @@ VENV = "venv"
 
 NAMES = (UV, VIRTUALENV, VENV)
 """In the order in which they are looked for."""
+
+
+_PATIENCE = 5.0  # seconds that a creator has to end when it is told to
 
 
 class Request(NamedTuple):
@@ -108,3 +116,50 @@ def _python_for_venv(wanted: str | None) -> str:
         f"{wanted}: there is no such Python on PATH; name its path, or let uv find it"
         " (--creator uv)"
     )
+
+
+def run(name: str, words: list[str], progress: "AbstractContextManager[object]") -> bytes:
+    """Run a creator; its words are kept for the case that it fails.
+
+    Args:
+        name: the creator.
+        words: its command line.
+        progress: entered while it runs.
+
+    Returns:
+        All that it printed.
+
+    Raises:
+        CreatorError: it can't be run.
+        CreatorFailedError: it failed.
+    """
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            raise CreatorError(f"{words[0]}: it can't be run: {in_words(error)}") from error
+        try:
+            with progress:
+                code = process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+        output.seek(0)
+        printed = output.read()
+        if code != 0:
+            code = code if code > 0 else 128 - code
+            raise CreatorFailedError(
+                f"{name} made no environment (exit code {code})", code, printed
+            )
+        return printed
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,19 +1,21 @@
 """Makes a virtual environment that is marked before its first file, and nothing if that fails."""
 
+import contextlib
+import errno
 import fcntl
 import os
 import shutil
-import subprocess
-import tempfile
 
-from regrow import birth, creators, markers, pipeline
+from regrow import birth, creators, markers, pipeline, records
 from regrow.directory import Directory, holds_file, is_empty, join, open_child, open_parent
-from regrow.errors import CreatorError, PathError, in_words
+from regrow.errors import CreatorFailedError, PathError, in_words
 from regrow.libc import rename_exclusive
+from regrow.model import ALREADY_MARKED, MARKED
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from regrow.config import Configuration
     from regrow.creators import Request
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 RULE = "venv"
 _OLD_PREFIX = ".regrow-old-"
-_WAIT = 1.0  # seconds until ``waiting`` is called: what takes longer shows progress
+_LONGEST_NAME = 200  # bytes: with prefix and number it stays below the limit of 255
 _READ_LIMIT = 64 * 1024  # bytes of pyvenv.cfg; real ones have about 300
 
 
@@ -34,17 +36,6 @@ class Made(NamedTuple):
     python: str
     """The interpreter's version, for example ``3.11.7``; empty where pyvenv.cfg has none."""
     outcomes: "dict[str, Outcome]"
-
-
-class CreatorFailedError(CreatorError):
-    """The creator ran and failed; nothing of the environment is left."""
-
-    def __init__(self, creator: str, code: int, output: bytes) -> None:
-        super().__init__(f"{creator} made no environment (exit code {code})")
-        self.code = code
-        """What to exit with: the creator's own code, or 128 and the signal that ended it."""
-        self.output = output
-        """All that the creator printed."""
 
 
 class EnvironmentExistsError(PathError):
@@ -61,7 +52,7 @@ def make(
     configuration: "Configuration",
     recipe: "dict[str, str | int | bool | list[str]]",
     clear: bool,
-    waiting: "Callable[[subprocess.Popen[bytes]], None]",
+    progress: "AbstractContextManager[object]",
     notice: "Callable[[str], None]",
 ) -> Made:
     """Make an environment.
@@ -79,8 +70,7 @@ def make(
         configuration: the user's settings.
         recipe: what the record says of how it comes back.
         clear: whether an environment at the path is replaced; it is put back if that fails.
-        waiting: called with the creator's process once it has run for a second; it returns when
-            the process has ended.
+        progress: entered while the creator runs.
         notice: called with a sentence that the user should read.
 
     Returns:
@@ -91,79 +81,132 @@ def make(
         CreatorFailedError: the creator failed.
         RegrowError: it can't be made otherwise. In every case nothing new is left.
     """
-    parents_made = _make_parents(parent_path)
+    undo = contextlib.ExitStack()
+    with contextlib.ExitStack() as held, _undone_on_failure(undo, store):
+        undo.callback(_remove_empty_parents, _make_parents(parent_path))
+        parent = held.enter_context(open_parent(parent_path))
+        words = creators.command(creator, join(parent.path, name), request)
+        reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe)
+        # Until the directory has its name, no other run may record or replace one of that name;
+        # nor before what failed here is undone.
+        with store.locked(), _undone_on_failure(undo, store):
+            _recover(parent, name, store, notice)
+            old = None
+            if clear and parent.has(name):
+                old = held.enter_context(_move_aside(parent, name, store))
+                undo.callback(_put_back, parent, name, old.name, store)
+            attributes = markers.selected(nodump=configuration.nodump)
+            directory, at_birth = _begin(parent, name, attributes, store, reason, undo)
+            held.enter_context(directory)
+        output = creators.run(creator, words, progress)
+        made = _complete(parent, name, creator, output, store, configuration, reason)
+        undo.pop_all()
+        if old is not None:
+            _delete_old(parent, old.name, store, notice)
+        return made._replace(outcomes=_since_birth(at_birth, made.outcomes))
+
+
+@contextlib.contextmanager
+def _undone_on_failure(undo: contextlib.ExitStack, store: "Store") -> "Iterator[None]":
     try:
-        with open_parent(parent_path) as parent:
-            _recover(parent, name, notice)
-            old = _move_aside(parent, name) if clear and parent.has(name) else None
-            try:
-                made = _make_in(
-                    parent, name, creator, request, store, configuration, recipe, waiting
-                )
-            except BaseException:
-                if old is not None:
-                    _put_back(parent, name, old)
-                raise
-            if old is not None:
-                _delete(parent, old)
-        return made
+        yield
     except BaseException:
-        _remove_empty_parents(parents_made)
+        with store.locked():
+            undo.close()
         raise
 
 
-def _make_in(
+def _begin(
     parent: Directory,
     name: str,
-    creator: str,
-    request: "Request",
+    attributes: "tuple[markers.Marker, ...]",
     store: "Store",
-    configuration: "Configuration",
-    recipe: "dict[str, str | int | bool | list[str]]",
-    waiting: "Callable[[subprocess.Popen[bytes]], None]",
-) -> Made:
+    reason: pipeline.Reason,
+    undo: contextlib.ExitStack,
+) -> tuple[Directory, "dict[str, Outcome]"]:
+    """Make the empty directory, or take the one that is there, recorded and marked."""
     path = join(parent.path, name)
-    words = creators.command(creator, path, request)
-    reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe)
-    attributes = markers.selected(nodump=configuration.nodump)
+    outcomes: dict[str, Outcome] = {}
 
     def prepare(directory: Directory) -> None:
-        pipeline.mark_before_birth(directory, attributes, store, reason, path)
+        outcomes.update(pipeline.mark_before_birth(directory, attributes, store, reason, path))
 
-    was_there = parent.has(name)
-    if was_there:
-        directory = open_child(parent, name)
+    undo.callback(store.restore, path, store.data(path))
+    if not parent.has(name):
         try:
-            _refuse_contents(directory)
-            prepare(directory)
-        except BaseException:
-            directory.close()
-            raise
-    else:
-        directory = birth.create(parent, name, prepare)
-    with directory:
-        try:
-            _run(creator, words, waiting)
-            return _complete(parent, name, creator, store, configuration, reason)
-        except BaseException:
-            if was_there:
-                _empty(parent, name)
-                pipeline.unmark(directory, store, configuration)
-            else:
-                _delete(parent, name)
-                store.remove(path)
-            raise
+            directory = birth.create(parent, name, prepare)
+        except FileExistsError as error:
+            raise PathError(f"{path}: another process has just made it; try again") from error
+        undo.callback(_delete, parent, name)
+        return directory, outcomes
+
+    directory = _take_empty(parent, name, store)
+    try:
+        prepare(directory)
+    except BaseException:
+        directory.close()
+        raise
+    set_here = [marker for marker in attributes if outcomes[marker.name].state == MARKED]
+    undo.callback(_empty, parent, name, set_here)
+    return directory, outcomes
 
 
-def _refuse_contents(directory: Directory) -> None:
+def _since_birth(at_birth: "dict[str, Outcome]", now: "dict[str, Outcome]") -> "dict[str, Outcome]":
+    """Say of a mark that was set before birth, and held, that it was set."""
+    return {
+        name: at_birth[name] if outcome.state == ALREADY_MARKED and name in at_birth else outcome
+        for name, outcome in now.items()
+    }
+
+
+def _take_empty(parent: Directory, name: str, store: "Store") -> Directory:
+    """Open an empty directory that stands where the environment shall be."""
+    directory = open_child(parent, name)
+    try:
+        _lock(directory)
+        _refuse_contents(directory, store)
+    except BaseException:
+        directory.close()
+        raise
+    return directory
+
+
+def _lock(directory: Directory) -> None:
+    """Tell other runs that this one is at work on a directory, until its descriptor is closed."""
+    try:
+        fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PathError(f"{directory.path}: another regrow is at work on it") from None
+    except OSError:
+        pass  # a file system without locks
+    if not directory.is_at(directory.path):
+        raise PathError(f"{directory.path}: it was moved or replaced just now; try again")
+
+
+def _refuse_contents(directory: Directory, store: "Store") -> None:
     if is_empty(directory):
         return
     if holds_file(directory, "pyvenv.cfg"):
         raise EnvironmentExistsError(
             f"{directory.path}: there is an environment already; --clear replaces it"
         )
+    if _is_half_made(directory, store):
+        raise EnvironmentExistsError(
+            f"{directory.path}: an earlier run was interrupted here; --clear replaces what it left"
+        )
     raise EnvironmentExistsError(
         f"{directory.path}: it holds files and is no environment; choose another path"
+    )
+
+
+def _is_half_made(directory: Directory, store: "Store") -> bool:
+    """Tell from the record whether a killed run left this very directory without pyvenv.cfg."""
+    record = store.read(directory.path)
+    return (
+        record is not None
+        and record.rule == RULE
+        and record.state == records.PENDING
+        and (record.inode, record.born) == records.identity(directory.fd)
     )
 
 
@@ -171,15 +214,22 @@ def _complete(
     parent: Directory,
     name: str,
     creator: str,
+    output: bytes,
     store: "Store",
     configuration: "Configuration",
     reason: pipeline.Reason,
 ) -> Made:
     """Read the marks back on what the creator left, and complete them."""
-    with open_child(parent, name) as directory:
+    try:
+        directory = open_child(parent, name)
+    except PathError as error:
+        raise CreatorFailedError(f"{creator} ended without an error; {error}", 1, output) from error
+    with directory:
         if not holds_file(directory, "pyvenv.cfg"):
-            raise CreatorError(
-                f"{directory.path}: {creator} ended without an error, and made no environment"
+            raise CreatorFailedError(
+                f"{directory.path}: {creator} ended without an error, and made no environment",
+                1,
+                output,
             )
         chosen = pipeline.choose_markers(directory, configuration)
         python = _version(directory)
@@ -190,35 +240,13 @@ def _complete(
         return Made(directory.path, creator, python, outcomes)
 
 
-def _run(
-    creator: str, words: list[str], waiting: "Callable[[subprocess.Popen[bytes]], None]"
-) -> None:
-    """Run the creator, its words kept for the case that it fails."""
-    with tempfile.TemporaryFile() as output:
-        try:
-            process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
-        except OSError as error:
-            raise CreatorError(f"{words[0]}: it can't be run: {in_words(error)}") from error
-        try:
-            try:
-                process.wait(_WAIT)
-            except subprocess.TimeoutExpired:
-                waiting(process)
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-        if code != 0:
-            output.seek(0)
-            raise CreatorFailedError(creator, code if code > 0 else 128 - code, output.read())
-
-
 def _version(directory: Directory) -> str:
     """Read the interpreter's version: venv writes ``version``, others ``version_info``."""
-    fd = os.open("pyvenv.cfg", os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory.fd)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open("pyvenv.cfg", flags, dir_fd=directory.fd)
+    except OSError as error:
+        raise PathError(f"{join(directory.path, 'pyvenv.cfg')}: {in_words(error)}") from error
     with open(fd, encoding="utf-8", errors="replace") as file:
         text = file.read(_READ_LIMIT)
     values = dict(line.partition("=")[::2] for line in text.splitlines())
@@ -227,69 +255,118 @@ def _version(directory: Directory) -> str:
     return ".".join(version.split(".")[:3])
 
 
-def _move_aside(parent: Directory, name: str) -> str:
+def _move_aside(parent: Directory, name: str, store: "Store") -> Directory:
     """Rename the environment that is to be replaced, so that it can come back.
 
-    The lock tells other runs that its owner is alive; it is held until this process ends.
+    Its lock tells other runs that its owner is alive. It has a record under both names, so that a
+    kill at any instant leaves its marks recorded.
     """
-    with open_child(parent, name) as directory:
-        if not is_empty(directory) and not holds_file(directory, "pyvenv.cfg"):
-            raise EnvironmentExistsError(
-                f"{directory.path}: it holds files and is no environment; --clear deletes"
-                " environments only"
-            )
-        lock = os.dup(directory.fd)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise PathError(f"{directory.path}: another regrow is at work on it") from None
-        except OSError:
-            pass  # a file system without locks
-    old = f"{_OLD_PREFIX}{os.urandom(4).hex()}-{name}"
+    path, old = join(parent.path, name), _old_name(name)
+    directory = open_child(parent, name)
     try:
-        os.rename(name, old, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
-    except OSError as error:
-        raise PathError(
-            f"{join(parent.path, name)}: it can't be replaced: {in_words(error)}"
-        ) from error
-    return old
+        _lock(directory)
+        if not (
+            is_empty(directory)
+            or holds_file(directory, "pyvenv.cfg")
+            or _is_half_made(directory, store)
+        ):
+            raise EnvironmentExistsError(
+                f"{path}: it holds files and is no environment; --clear deletes environments only"
+            )
+        pipeline.carry_record(store, path, join(parent.path, old))
+        try:
+            os.rename(name, old, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
+        except OSError as error:
+            store.remove(join(parent.path, old))
+            raise PathError(f"{path}: it can't be replaced: {in_words(error)}") from error
+    except BaseException:
+        directory.close()
+        raise
+    directory.path = join(parent.path, old)
+    return directory
 
 
-def _put_back(parent: Directory, name: str, old: str) -> None:
-    rename_exclusive(parent.fd, old, name)
+def _old_name(name: str) -> str:
+    return f"{_OLD_PREFIX}{os.urandom(4).hex()}-{_old_ending(name)}"
 
 
-def _recover(parent: Directory, name: str, notice: "Callable[[str], None]") -> None:
-    """Put an environment back that a killed run had moved aside; name it where that can't be."""
+def _old_ending(name: str) -> str:
+    """Give what tells whose environment was moved aside: its name, or one that is not too long."""
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME else records.digest(name)
+
+
+def _put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
+    """Give an environment that was moved aside its name and its record back."""
+    path, aside = join(parent.path, name), join(parent.path, old)
+    with store.locked():
+        try:
+            if parent.has(name):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            pipeline.carry_record(store, aside, path)
+            rename_exclusive(parent.fd, old, name)
+        except OSError as error:
+            raise PathError(
+                f"{path}: the environment that stood here can't be put back:"
+                f" {in_words(error)}; it is {aside}"
+            ) from error
+        store.remove(aside)
+
+
+def _recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str], None]") -> None:
+    """Put an environment back that a killed run had moved aside; name it where that can't be.
+
+    In a directory that others may write to, what another user put there is left alone.
+    """
+    # These go first: their marks are recorded where the old environment's record comes back.
+    birth.remove_leftovers(parent)
     with os.scandir(parent.fd) as entries:
         olds = [
             entry.name
             for entry in entries
             if entry.name.startswith(_OLD_PREFIX)
-            and entry.name[len(_OLD_PREFIX) :].partition("-")[2] == name
+            and entry.name[len(_OLD_PREFIX) :].partition("-")[2] == _old_ending(name)
         ]
     for old in olds:
-        with open_child(parent, old) as directory:
+        try:
+            directory = open_child(parent, old)
+        except PathError:
+            continue  # gone meanwhile, or nothing of ours
+        with directory:
+            if not _is_ours(directory, parent):
+                continue
             try:
-                fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                _lock(directory)
+            except PathError:
                 raise PathError(
                     f"{join(parent.path, name)}: another regrow is replacing it"
                 ) from None
-            except OSError:
-                pass  # a file system without locks
             if parent.has(name):
                 notice(
                     f"an earlier run was interrupted: {directory.path} is the environment that it"
                     " was replacing; delete it if you don't miss it"
                 )
             else:
-                rename_exclusive(parent.fd, old, name)
+                _put_back(parent, name, old, store)
                 notice(
                     f"an earlier run was interrupted: the environment that it was replacing is"
                     f" back at {join(parent.path, name)}"
                 )
+
+
+def _is_ours(directory: Directory, parent: Directory) -> bool:
+    owner, user = directory.status.st_uid, os.geteuid()
+    return owner == user or (user == 0 and owner == parent.status.st_uid)
+
+
+def _delete_old(
+    parent: Directory, old: str, store: "Store", notice: "Callable[[str], None]"
+) -> None:
+    _delete(parent, old)
+    path = join(parent.path, old)
+    if parent.has(old):
+        notice(f"{path}: the environment that was replaced can't be deleted in full; delete it")
+    else:
+        store.remove(path)
 
 
 def _make_parents(path: str) -> list[str]:
@@ -299,12 +376,17 @@ def _make_parents(path: str) -> list[str]:
     while head and not os.path.lexists(head):
         missing.append(head)
         head = os.path.dirname(head.rstrip("/"))
-    try:
-        os.makedirs(path or ".", exist_ok=True)
-    except OSError as error:
-        _remove_empty_parents(missing)
-        raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
-    return missing
+    made: list[str] = []
+    for head in reversed(missing):
+        try:
+            os.mkdir(head)
+        except FileExistsError:
+            continue  # somebody else was faster: it is not ours to remove
+        except OSError as error:
+            _remove_empty_parents(made)
+            raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
+        made.insert(0, head)
+    return made
 
 
 def _remove_empty_parents(paths: list[str]) -> None:
@@ -315,23 +397,22 @@ def _remove_empty_parents(paths: list[str]) -> None:
             return  # somebody else uses it by now
 
 
-def _empty(parent: Directory, name: str) -> None:
-    """Remove what a failed creator left in a directory that was empty before."""
-    with open_child(parent, name) as directory:
+def _empty(parent: Directory, name: str, set_here: "list[markers.Marker]") -> None:
+    """Leave the directory that a creator failed in as it was: empty, without our marks."""
+    try:
+        directory = open_child(parent, name)
+    except PathError:
+        return  # the creator took it away
+    with directory:
         for entry in os.listdir(directory.fd):
-            if _is_directory(directory, entry):
-                shutil.rmtree(entry, ignore_errors=True, dir_fd=directory.fd)
-            else:
-                os.unlink(entry, dir_fd=directory.fd)
-
-
-def _is_directory(directory: Directory, entry: str) -> bool:
-    import stat
-
-    status = os.stat(entry, dir_fd=directory.fd, follow_symlinks=False)
-    return stat.S_ISDIR(status.st_mode)
+            _delete(directory, entry)
+        for marker in set_here:
+            markers.take_off(marker, directory)
 
 
 def _delete(parent: Directory, name: str) -> None:
-    """Delete a tree, never through a link."""
-    shutil.rmtree(name, ignore_errors=True, dir_fd=parent.fd)
+    """Delete a file or a tree, never through a link; what can't be deleted stays."""
+    try:
+        os.unlink(name, dir_fd=parent.fd)
+    except OSError:  # a directory
+        shutil.rmtree(name, ignore_errors=True, dir_fd=parent.fd)

@@ -44,6 +44,17 @@ class CreatorError(RegrowError):
     """No environment was made."""
 
 
+class CreatorFailedError(CreatorError):
+    """The creator ran and failed; nothing of the environment is left."""
+
+    def __init__(self, message: str, code: int, output: bytes) -> None:
+        super().__init__(message)
+        self.code = code
+        """What to exit with: the creator's own code, 128 and the signal that ended it, or 1."""
+        self.output = output
+        """All that the creator printed."""
+
+
 def in_words(error: OSError) -> str:
     """Say an operating system error in words, with its symbol for those who search for it.
 

@@ -3,6 +3,11 @@
 import os
 
 from regrow.directory import ancestors, join
+from regrow.errors import RegrowError
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 # What a repository's configuration could make git execute while it answers us.
 _OFF = (
@@ -11,6 +16,7 @@ _OFF = (
     "-c", "core.pager=cat",
     "-c", "protocol.allow=never",
 )  # fmt: skip
+_WORDS_LIMIT = 100_000  # bytes of one command line; Linux takes 2 MiB, macOS 1 MiB in all
 _TIME_LIMIT = 30  # seconds for one answer; a repository of a million files takes two
 
 
@@ -29,26 +35,99 @@ def repository_of(path: str) -> str | None:
     return None
 
 
-def ignores(repository: str, path: str) -> bool:
-    """Ask git whether it ignores a path.
+class Verdict(NamedTuple):
+    """What git says of one directory."""
+
+    is_ignored: bool = False
+    tracked: str = ""
+    """A path inside that git tracks; empty: none."""
+    error: str = ""
+    """Why git gave no answer; then nothing is known."""
+
+
+def ask(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
+    """Ask git about directories of one work tree: tracked, ignored, or neither.
+
+    One call lists what is tracked below them and which of them are untracked without being
+    ignored; what is in neither list is ignored.
 
     Args:
         repository: the work tree's path.
-        path: the path, below it.
+        paths: directories below it.
 
     Returns:
-        True if git says so; False if not, if it tracks the path, or if git can't be asked.
+        The verdict on each.
     """
+    prefix = repository.rstrip("/") + "/"
+    verdicts = {}
+    for batch in _batches([path.removeprefix(prefix) for path in paths]):
+        tracked: dict[str, str] = {}
+        untracked: set[str] = set()
+        try:
+            output = _list(repository, batch)
+        except GitError as error:
+            verdicts.update({prefix + path: Verdict(error=str(error)) for path in batch})
+            continue
+        wanted = frozenset(batch)
+        for entry in output.split("\0"):
+            status, _, path = entry.partition(" ")
+            owner = _owner(path.rstrip("/"), wanted)
+            if owner is None:
+                continue
+            if status == "?":
+                untracked.add(owner)
+            else:
+                tracked.setdefault(owner, path)
+        for path in batch:
+            known = path in tracked or path in untracked
+            verdicts[prefix + path] = Verdict(not known, tracked.get(path, ""))
+    return verdicts
+
+
+def _owner(path: str, wanted: frozenset[str]) -> str | None:
+    while path not in wanted:
+        if "/" not in path:
+            return None
+        path = path.rpartition("/")[0]
+    return path
+
+
+def _batches(paths: "Sequence[str]") -> "Iterator[list[str]]":
+    """Cut the paths so that each call's words fit into what the kernel takes."""
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        batch.append(path)
+        size += len(os.fsencode(path)) + 1
+        if size > _WORDS_LIMIT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class GitError(RegrowError):
+    """git gave no answer."""
+
+
+def _list(repository: str, paths: list[str]) -> str:
     import subprocess
 
     try:
         answer = subprocess.run(
-            ["git", *_OFF, "-C", repository, "check-ignore", "-q", "-z", "--stdin"],
-            input=os.fsencode(path),
+            [
+                "git", *_OFF, "-C", repository, "ls-files", "-z", "-t", "--cached", "--others",
+                "--directory", "--exclude-standard", "--", *paths,
+            ],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIME_LIMIT,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return answer.returncode == 0
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"},
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise GitError("git is not installed") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitError(str(error)) from error
+    if answer.returncode != 0:
+        raise GitError(answer.stderr.decode(errors="replace").strip() or "it failed")
+    return os.fsdecode(answer.stdout)

@@ -77,3 +77,89 @@ class Record(NamedTuple):
     """``pending`` from before the first mark until all of them hold, then ``marked``."""
     time: int
     """When this record was written, in seconds since 1970 (UTC)."""
+
+
+class Rule(NamedTuple):
+    """One kind of rebuildable directory, as data."""
+
+    name: str
+    directory: str
+    """A name, or a path from the project directory; globs in the last component only."""
+    ecosystem: str = ""
+    beside: tuple[str, ...] = ()
+    """Any of these beside it (for a path: in the project directory). A trailing ``/`` means a
+    directory, anything else a regular file; a link is neither."""
+    beside_all: tuple[str, ...] = ()
+    """All of these beside it."""
+    inside: tuple[str, ...] = ()
+    """Any of these directly inside it."""
+    inside_all: tuple[str, ...] = ()
+    """All of these directly inside it."""
+    inside_none: tuple[str, ...] = ()
+    """None of these may be inside it."""
+    only: tuple[str, ...] = ()
+    """No entry but these may be directly inside it; empty: any may."""
+    source_outside: str = ""
+    """The variable of CMakeCache.txt that must name a directory outside the match."""
+    generic: bool = False
+    """The name is a common word: the inside evidence decides, or git has to ignore it."""
+    output: bool = False
+    """People publish it: never write a tag into it."""
+    recipe: str = "command"
+    """``command`` where the command alone is enough; else the recipe that has to be taken."""
+    command: str = ""
+    """What brings it back, as a person types it in the project directory."""
+    documentation: str = ""
+    """The page that says so."""
+    note: str = ""
+    home: bool = False
+    """The path counts from the home directory, and only where the configuration names it."""
+    keep: str = ""
+    """Not empty: it stays in the backup, for this reason."""
+
+    @property
+    def has_path(self) -> bool:
+        """Whether the rule names a path below the project directory, not a name beside evidence."""
+        return "/" in self.directory
+
+
+class Candidate(NamedTuple):
+    """A directory and the rule that recognised it."""
+
+    path: str
+    rule: Rule
+    project: str
+    """Where the evidence beside stands; the parent directory, where there is none."""
+    evidence: tuple[str, ...]
+    """The names that were found, with ``inside/`` before those that stand inside."""
+    decisive: bool
+    """Whether a generic name is made up for by what is inside."""
+    device: int
+    inode: int
+    kept_by: Rule | None = None
+    """A rule that says to keep this very directory, where there is one."""
+
+
+class Unreadable(NamedTuple):
+    """A directory that a scan could not read."""
+
+    path: str
+    error: str
+    """Why, in words."""
+
+
+MARK = "mark"
+KEEP = "keep"
+MARKED_ALREADY = "marked already"
+
+
+class Decision(NamedTuple):
+    """Mark, or keep with the reason."""
+
+    candidate: Candidate
+    decision: str
+    """``MARK``, ``KEEP`` or ``MARKED_ALREADY``."""
+    guard: str = ""
+    """The guard that keeps it."""
+    reason: str = ""
+    """Why it is kept, as a sentence for people."""

@@ -1,17 +1,33 @@
-"""The steps in their order: record, then mark. There is one implementation of each."""
+"""The steps in their order: decide, record, mark. There is one implementation of each."""
+
+import os
 
 from regrow import markers, records
-from regrow.errors import NewerRecordError, RecordError
+from regrow.directory import open_directory, split
+from regrow.errors import NewerRecordError, PathError, RecordError
 from regrow.markers import CACHEDIR_TAG, tag
-from regrow.model import ALREADY_MARKED, FAILED, HOLDS, Outcome, Reading, Record
+from regrow.model import (
+    ALREADY_MARKED,
+    FAILED,
+    HOLDS,
+    KEEP,
+    MARK,
+    MARKED_ALREADY,
+    Decision,
+    Outcome,
+    Reading,
+    Record,
+)
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from regrow import git, guards
     from regrow.config import Configuration
     from regrow.directory import Directory
     from regrow.markers import Marker
+    from regrow.model import Candidate
     from regrow.records import Identity, Store
 
 EXPLICIT = "explicit"
@@ -26,6 +42,103 @@ class Reason(NamedTuple):
     rule: str = EXPLICIT
     evidence: tuple[str, ...] = ()
     recipe: "dict[str, str | int | bool | list[str]]" = NO_RECIPE
+
+
+def decide(
+    candidates: "Sequence[Candidate]",
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    keep: "Sequence[str]" = (),
+) -> list[Decision]:
+    """Ask the guards about candidates.
+
+    git is called once for each repository that holds candidates.
+
+    Args:
+        candidates: what the scan found.
+        configuration: the user's settings.
+        start: the start directories.
+        keep: patterns besides the configuration's.
+
+    Returns:
+        A decision for each candidate, in their order.
+    """
+    known = _circumstances(candidates, configuration, start, keep)
+    return [_decide(candidate, known, configuration) for candidate in candidates]
+
+
+def guards_words(
+    candidate: "Candidate", configuration: "Configuration", start: "Sequence[str]"
+) -> dict[str, str | None]:
+    """Ask every guard about one candidate, whatever the others say.
+
+    Args:
+        candidate: what the scan found.
+        configuration: the user's settings.
+        start: the start directories.
+
+    Returns:
+        By the guard's name: the reason to keep it; None where it has no objection.
+    """
+    from regrow.guards import GUARDS
+
+    known = _circumstances([candidate], configuration, start, ())
+    return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
+
+
+def _circumstances(
+    candidates: "Sequence[Candidate]",
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    keep: "Sequence[str]",
+) -> "guards.Circumstances":
+    from regrow import guards
+
+    return guards.Circumstances(
+        start=[os.path.realpath(os.path.expanduser(path)) for path in start],
+        keep=[*configuration.keep, *keep],
+        git_says=_ask_git(candidates),
+    )
+
+
+def _ask_git(candidates: "Sequence[Candidate]") -> "dict[str, git.Verdict]":
+    from regrow import git
+
+    by_parent: dict[str, str | None] = {}
+    by_repository: dict[str, list[str]] = {}
+    for candidate in candidates:
+        parent = split(candidate.path)[0]
+        if parent not in by_parent:
+            by_parent[parent] = git.repository_of(candidate.path)
+        repository = by_parent[parent]
+        if repository is not None:
+            by_repository.setdefault(repository, []).append(candidate.path)
+    verdicts: dict[str, git.Verdict] = {}
+    for repository, paths in by_repository.items():
+        verdicts |= git.ask(repository, paths)
+    return verdicts
+
+
+def _decide(
+    candidate: "Candidate", known: "guards.Circumstances", configuration: "Configuration"
+) -> Decision:
+    from regrow.guards import GUARDS
+
+    for guard in GUARDS:
+        reason = guard.ask(candidate, known)
+        if reason is not None:
+            return Decision(candidate, KEEP, guard.name, reason)
+    verdict = known.git_says.get(candidate.path)
+    is_ignored = verdict is not None and verdict.is_ignored
+    try:
+        with open_directory(candidate.path) as directory:
+            wants_tag = not candidate.rule.output and (tag.is_environment(directory) or is_ignored)
+            chosen = choose_markers(directory, configuration, wants_tag)
+            if markers.all_hold(chosen, directory):
+                return Decision(candidate, MARKED_ALREADY)
+    except (OSError, PathError) as error:
+        return Decision(candidate, KEEP, "not-ours", f"its marks can't be read: {error}")
+    return Decision(candidate, MARK)
 
 
 def choose_markers(
@@ -52,7 +165,10 @@ def _is_ignored(directory: "Directory") -> bool:
     from regrow import git
 
     repository = git.repository_of(directory.path)
-    return repository is not None and git.ignores(repository, directory.path)
+    if repository is None:
+        return False
+    verdict = git.ask(repository, [directory.path])[directory.path]
+    return verdict.is_ignored and not verdict.error
 
 
 def mark(
@@ -72,36 +188,37 @@ def mark(
     Raises:
         RecordError: the record can't be written; no mark was set.
     """
-    before = _read(chosen, directory)
-    this = records.identity(directory.fd)
-    data = store.data(directory.path)
-    if (
-        data is not None
-        and reason.recipe == NO_RECIPE
-        and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
-        and records.is_current(data, directory.path, this)
-    ):
-        return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
+    with store.locked():
+        before = _read(chosen, directory)
+        this = records.identity(directory.fd)
+        data = store.data(directory.path)
+        if (
+            data is not None
+            and reason.recipe == NO_RECIPE
+            and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
+            and records.is_current(data, directory.path, this)
+        ):
+            return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
-    former = _former(data, directory.path)
-    record = _pending(directory.path, this, chosen, before, reason, former)
-    with store.write(record) as written:
-        outcomes = _put_on(chosen, directory, before)
-        failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
-        if not failed:
-            written.complete()
-            return outcomes
-    if failed == set(outcomes) and former is None:
-        store.remove(directory.path)
-    else:
-        own = tuple(name for name in record.set if name not in failed)
-        store.write(record._replace(set=own)).close()
-    return outcomes
+        former = _former(data, directory.path)
+        record = _pending(directory.path, this, chosen, before, reason, former)
+        with store.write(record) as written:
+            outcomes = _put_on(chosen, directory, before)
+            failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
+            if not failed:
+                written.complete()
+                return outcomes
+        if failed == set(outcomes) and former is None:
+            store.remove(directory.path)
+        else:
+            own = tuple(name for name in record.set if name not in failed)
+            store.write(record._replace(set=own)).close()
+        return outcomes
 
 
 def mark_before_birth(
     directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason, path: str
-) -> None:
+) -> dict[str, Outcome]:
     """Record and mark a directory that is still to get its name and its contents.
 
     The record stays pending until ``mark`` is called on what became of it; so a mark that fails
@@ -114,14 +231,34 @@ def mark_before_birth(
         reason: why it is marked.
         path: the path that it is to have.
 
+    Returns:
+        The outcome of each marker, by name.
+
     Raises:
         RecordError: the record can't be written; no mark was set.
     """
-    before = _read(chosen, directory)
-    former = _former(store.data(path), path)
-    this = records.identity(directory.fd)
-    store.write(_pending(path, this, chosen, before, reason, former)).close()
-    _put_on(chosen, directory, before)
+    with store.locked():
+        before = _read(chosen, directory)
+        former = _former(store.data(path), path)
+        this = records.identity(directory.fd)
+        store.write(_pending(path, this, chosen, before, reason, former)).close()
+        return _put_on(chosen, directory, before)
+
+
+def carry_record(store: "Store", path: str, other: str) -> None:
+    """Record under another path what stands in a directory's record, because it moves there.
+
+    Args:
+        store: where both records are.
+        path: the directory's path until now; without a record of it, nothing is done.
+        other: the path that it is to have.
+
+    Raises:
+        RecordError: the record can't be written, or a newer regrow wrote the one there is.
+    """
+    record = _former(store.data(path), path)
+    if record is not None:
+        store.write(record._replace(path=other)).close()
 
 
 def _name(marker: "Marker") -> str:
@@ -169,6 +306,7 @@ def _pending(
     if former and (former.host, former.inode, former.born) == (records.host(), *this):
         set_earlier = former.set
         previous = former.previous | previous
+    names = [marker.name for marker in chosen]
     holding = [name for name, reading in before.items() if reading.state == HOLDS]
     found = tuple(name for name in holding if name not in set_earlier)
     return Record(
@@ -179,7 +317,10 @@ def _pending(
         rule=reason.rule,
         evidence=reason.evidence,
         recipe=reason.recipe,
-        set=tuple(name for name in map(_name, chosen) if name not in found),
+        set=(
+            *(name for name in names if name not in found),
+            *(name for name in set_earlier if name not in names),
+        ),
         found=found,
         previous=previous,
         state=records.PENDING,
@@ -215,13 +356,14 @@ def unmark(
     Returns:
         The outcome of each marker, by name.
     """
-    data = store.data(directory.path)
-    former = _former(data, directory.path)
-    chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
-    for name in (*(former.set if former else ()), CACHEDIR_TAG):
-        chosen.setdefault(name, markers.marker(name))
-    outcomes = {name: markers.take_off(marker, directory) for name, marker in chosen.items()}
-    # The record goes last, and only if nothing that it answers for is left.
-    if not any(outcome.state == FAILED for outcome in outcomes.values()):
-        store.remove(directory.path)
-    return outcomes
+    with store.locked():
+        data = store.data(directory.path)
+        former = _former(data, directory.path)
+        chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
+        for name in (*(former.set if former else ()), CACHEDIR_TAG):
+            chosen.setdefault(name, markers.marker(name))
+        outcomes = {name: markers.take_off(marker, directory) for name, marker in chosen.items()}
+        # The record goes last, and only if nothing that it answers for is left.
+        if not any(outcome.state == FAILED for outcome in outcomes.values()):
+            store.remove(directory.path)
+        return outcomes

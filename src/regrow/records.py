@@ -5,6 +5,7 @@ that regrow set has its record. Records are not synced to the disk one by one: t
 hundred times the mark itself, and what a power cut can lose here is told by ``regrow status``.
 """
 
+import fcntl
 import os
 import sys
 import time
@@ -83,12 +84,16 @@ def file_name(path: str) -> str:
     """Name the record of a path: a slug that people recognise, and a hash.
 
     >>> file_name("/home/ada/shop/.venv")
-    'shop-.venv-7a9c07b3b93ec8bb.toml'
+    'shop-.venv-23b142570d5233d4.toml'
     """
-    digest = blake2b(os.fsencode(path), digest_size=_HASH_SIZE).hexdigest()
     last_two = "-".join(path.rsplit("/", 2)[1:])
     slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in last_two)
-    return f"{slug[-_SLUG_LENGTH:].lstrip('.-')}-{digest}.toml"
+    return f"{slug[-_SLUG_LENGTH:].lstrip('.-')}-{digest(path)}.toml"
+
+
+def digest(text: str) -> str:
+    """Give a name for a path that is short and its own."""
+    return blake2b(os.fsencode(text), digest_size=_HASH_SIZE).hexdigest()
 
 
 class Store:
@@ -97,7 +102,7 @@ class Store:
     Two processes may use it at the same time: a record appears and is replaced whole.
     """
 
-    __slots__ = ("_fd", "path")
+    __slots__ = ("_fd", "_lock", "path")
 
     def __init__(self, path: str | None = None) -> None:
         """Open the directory, and make it if it is missing.
@@ -118,6 +123,7 @@ class Store:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
+        self._lock = Lock(self._fd)
 
     def __enter__(self) -> "Self":
         return self
@@ -150,8 +156,20 @@ class Store:
             return None
         except OSError as error:
             raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
-        with open(fd, "rb") as file:
-            return file.read(_SIZE_LIMIT)
+        try:
+            with open(fd, "rb", closefd=False) as file:
+                return file.read(_SIZE_LIMIT)
+        except OSError as error:  # a directory, for one
+            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+        finally:
+            os.close(fd)
+
+    def locked(self) -> "Lock":
+        """Keep other processes from recording and marking for the length of a ``with`` block.
+
+        What is read, recorded and marked in the block fits together. Blocks may be nested.
+        """
+        return self._lock
 
     def write(self, record: Record) -> "Written":
         """Write a record under a temporary name and rename it into place.
@@ -162,7 +180,22 @@ class Store:
         Raises:
             RecordError: it can't be written; an older record of the directory stands as it was.
         """
-        name = file_name(record.path)
+        return Written(self._replace(record.path, encode(record)), record.path)
+
+    def restore(self, path: str, data: bytes | None) -> None:
+        """Put a record's bytes back as ``data`` gave them; None: there was no record.
+
+        Raises:
+            RecordError: it can't be written or removed.
+        """
+        if data is None:
+            self.remove(path)
+        elif self.data(path) != data:
+            os.close(self._replace(path, data))
+
+    def _replace(self, path: str, data: bytes) -> int:
+        """Write a file whole, and give its descriptor."""
+        name = file_name(path)
         temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"
         try:
             fd = os.open(
@@ -172,7 +205,7 @@ class Store:
                 dir_fd=self._fd,
             )
             try:
-                _write_all(fd, encode(record))
+                _write_all(fd, data)
                 os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             except BaseException:
                 os.close(fd)
@@ -180,9 +213,10 @@ class Store:
                 raise
         except OSError as error:
             raise RecordError(
-                f"{os.path.join(self.path, name)}: the record can't be written: {in_words(error)}"
+                f"{path}: its record can't be written: {os.path.join(self.path, name)}:"
+                f" {in_words(error)}"
             ) from error
-        return Written(fd)
+        return fd
 
     def remove(self, path: str) -> None:
         """Remove the record of a directory's path, if there is one."""
@@ -195,13 +229,45 @@ class Store:
             raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
 
 
-class Written:
-    """A record that was just written. Use it as a context manager."""
+class Lock:
+    """The lock on a directory of records: held inside a ``with`` block, which may be nested."""
 
-    __slots__ = ("_fd",)
+    __slots__ = ("_depth", "_fd")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._flock(fcntl.LOCK_EX)
+        self._depth += 1
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        trace: "TracebackType | None",
+    ) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._flock(fcntl.LOCK_UN)
+
+    def _flock(self, operation: int) -> None:
+        try:
+            fcntl.flock(self._fd, operation)
+        except OSError:
+            return  # a file system without locks: records still appear whole
+
+
+class Written:
+    """A record that was just written. Use it as a context manager."""
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
 
     def __enter__(self) -> "Self":
         return self
@@ -224,8 +290,16 @@ class Written:
         The state stands at a fixed place in a fixed width, so that one small write does it: a
         second file and a second rename would double what a mark costs. If another process has
         replaced the record meanwhile, this one has no name any more, and nothing is harmed.
+
+        Raises:
+            RecordError: it can't be written; the record says pending still.
         """
-        os.pwrite(self._fd, _state(MARKED), len(_HEAD))
+        try:
+            os.pwrite(self._fd, _state(MARKED), len(_HEAD))
+        except OSError as error:
+            raise RecordError(
+                f"{self._path}: it is marked; its record can't be completed: {in_words(error)}"
+            ) from error
 
 
 def is_current(data: bytes, path: str, directory: Identity) -> bool:

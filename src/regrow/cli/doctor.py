@@ -105,10 +105,12 @@ def _check_markers(path: str, nodump: bool) -> list[Finding]:
     if place != "/" and not os.access(place, os.W_OK) and os.access(split(place)[0], os.W_OK):
         place = split(place)[0]
     try:
-        with tempfile.TemporaryDirectory(prefix=".regrow-doctor-", dir=place) as temporary:
-            with open_parent(place) as parent:
-                with open_child(parent, os.path.basename(temporary)) as directory:
-                    return _try_markers(directory, nodump)
+        with (
+            tempfile.TemporaryDirectory(prefix=".regrow-doctor-", dir=place) as temporary,
+            open_parent(place) as parent,
+            open_child(parent, os.path.basename(temporary)) as directory,
+        ):
+            return _try_markers(directory, nodump)
     except OSError as error:
         text = f"{place}: no directory can be made there: {in_words(error)}"
         return [Finding("marker", "all", BAD, text, "run doctor where you may write")]

@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 
 from regrow import __version__
-from regrow.errors import ConfigurationError, RegrowError
+from regrow.errors import ConfigurationError, RegrowError, in_words
 
 OK = 0
 SOME_FAILED = 1
@@ -16,6 +16,8 @@ COMMANDS = {
     "mark": "leave existing directories out of backups",
     "unmark": "put directories back into the backups",
     "status": "tell which backup programs leave a path out, and why",
+    "sweep": "find what can be rebuilt, and show what would be marked and what not",
+    "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
 }
 
@@ -51,8 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
         code = _dispatch(words)
-        sys.stdout.flush()
-        return code
+        return _flush(code)
     except ConfigurationError as error:
         return _complain(error, USAGE)
     except RegrowError as error:
@@ -60,10 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, a pager) has seen enough. What is left in the buffer goes nowhere.
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader (head, a pager) has seen enough
         return SOME_FAILED
 
 
@@ -87,6 +85,26 @@ def _dispatch(words: list[str]) -> int:
     module = import_module(f"regrow.cli.{command}")
     code: int = module.run(words[1:])
     return code
+
+
+def _flush(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        code = _complain(
+            RegrowError(f"the output can't be written: {in_words(error)}"), SOME_FAILED
+        )
+        _discard_output()
+    return code
+
+
+def _discard_output() -> None:
+    """Send what is left in the buffer nowhere, or the interpreter complains at its end."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: RegrowError, code: int) -> int:

@@ -8,7 +8,7 @@ from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from regrow.model import Outcome
 
@@ -91,6 +91,22 @@ def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -
         print("  ".join(padded).rstrip())
 
 
+def human_size(size: int) -> str:
+    """Write a number of bytes for people, in the units of 1,000 that disks are sold in.
+
+    >>> human_size(999), human_size(12_345_678)
+    ('999 B', '12.3 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} PB"
+
+
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the examples' line breaks, and spares argparse the import of shutil (2 ms)."""
 
@@ -107,6 +123,14 @@ def _columns() -> int:
         return 80
 
 
+class Parser(argparse.ArgumentParser):
+    """Complains of wrong usage without handing a name's control characters to the terminal."""
+
+    def error(self, message: str) -> "NoReturn":
+        """See ``argparse.ArgumentParser.error``."""
+        super().error(show(message))
+
+
 def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
     """Make the parser of one command.
 
@@ -115,7 +139,7 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
         description: what it does, for the help text.
         examples: command lines with what they do, one a line.
     """
-    return argparse.ArgumentParser(
+    return Parser(
         prog=f"regrow {command}",
         description=description,
         epilog=f"examples:\n{examples}",

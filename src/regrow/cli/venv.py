@@ -4,23 +4,24 @@ import argparse
 import os
 import shlex
 import signal
-import subprocess
 import sys
 
 from regrow import config, creators, environment
 from regrow.cli.mark import outcome_of
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import split_for_creation
-from regrow.errors import CreatorError
+from regrow.errors import CreatorError, CreatorFailedError
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
 
 if TYPE_CHECKING:
-    from types import FrameType
-    from typing import NoReturn
+    from contextlib import AbstractContextManager
+    from types import FrameType, TracebackType
+    from typing import NoReturn, Self
+
+    from rich.status import Status
 
 _USAGE = 2
-_TERMINATED = 128 + signal.SIGTERM
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -76,10 +77,12 @@ def run(words: list[str]) -> int:
     options = made_parser.parse_args(words)
     if options.extra:
         made_parser.error(f"one PATH at a time; {options.extra[0]!r} is left over")
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's word stands
+            signal.signal(number, _terminate)
     try:
         return _make(options, extra)
-    except environment.CreatorFailedError as error:
+    except CreatorFailedError as error:
         sys.stderr.flush()
         sys.stderr.buffer.write(error.output)
         complain(str(error))
@@ -112,7 +115,7 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
             configuration=configuration,
             recipe=_recipe(options, extra),
             clear=options.clear,
-            waiting=_show_progress,
+            progress=_progress(),
             notice=complain,
         )
     for outcome in made.outcomes.values():
@@ -176,15 +179,45 @@ def _activation(path: str) -> str:
     return f"source {shlex.quote(os.path.join(path, 'bin', f'activate{ending}'))}"
 
 
-def _show_progress(process: "subprocess.Popen[bytes]") -> None:
-    if not sys.stderr.isatty():
-        process.wait()
-        return
-    from rich.console import Console
+def _progress() -> "AbstractContextManager[object]":
+    """Give what shows on a terminal that the creator is still at work."""
+    from contextlib import nullcontext
 
-    with Console(stderr=True).status("making the environment …"):
-        process.wait()
+    return _Spinner() if sys.stderr.isatty() else nullcontext()
 
 
-def _terminate(_number: int, _frame: "FrameType | None") -> "NoReturn":
-    raise SystemExit(_TERMINATED)
+class _Spinner:
+    """Turns once the creator has taken a second; most are done before that."""
+
+    _PATIENCE = 1.0  # seconds
+
+    def __init__(self) -> None:
+        from threading import Timer
+
+        self._status: Status | None = None
+        self._timer = Timer(self._PATIENCE, self._start)
+
+    def _start(self) -> None:
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status("making the environment …")
+        self._status.start()
+
+    def __enter__(self) -> "Self":
+        self._timer.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: "type[BaseException] | None",
+        error: "BaseException | None",
+        trace: "TracebackType | None",
+    ) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        if self._status is not None:
+            self._status.stop()
+
+
+def _terminate(number: int, _frame: "FrameType | None") -> "NoReturn":
+    raise SystemExit(128 + number)

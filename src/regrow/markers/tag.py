@@ -48,6 +48,11 @@ class CachedirTag:
 
     def set(self, directory: "Directory") -> None:
         """See ``Marker.set``. The directory's own times are put back."""
+        if os.geteuid() == 0 and directory.status.st_uid != 0:
+            raise MarkerError(
+                "the directory belongs to another user, in which the superuser writes nothing:"
+                " run regrow as that user"
+            )
         standing = self.read(directory)
         if standing.state == FOREIGN:
             raise MarkerError(f"{standing.detail}; delete it if nothing needs it")
@@ -123,4 +128,4 @@ def _content(directory: "Directory") -> bytes | Reading:
 
 def _is_empty_file(fd: int) -> bool:
     status = os.fstat(fd)
-    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0 and status.st_nlink == 1

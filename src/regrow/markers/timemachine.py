@@ -100,11 +100,13 @@ def fixed_paths(preferences: str = PREFERENCES) -> tuple[str, ...]:
         need Full Disk Access) or is damaged.
     """
     import plistlib
+    from xml.parsers.expat import ExpatError
 
     try:
         with open(preferences, "rb") as file:
             settings = plistlib.load(file)
-    except (OSError, plistlib.InvalidFileException, ValueError):
+    # plistlib promises InvalidFileException, a ValueError, and lets these out as well.
+    except (OSError, ValueError, ExpatError, LookupError, AttributeError):
         return ()
     if not isinstance(settings, dict):
         return ()

@@ -1,0 +1,1 @@
+"""What regrow costs, measured beside what people would use without it: ``make bench``."""

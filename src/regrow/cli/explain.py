@@ -1,0 +1,230 @@
+"""``regrow explain``: why a path would be marked, or stays in the backup."""
+
+import argparse
+import os
+
+from regrow import config, evidence, pipeline, rules
+from regrow.cli.output import parser, print_json, show
+from regrow.directory import Directory, ancestors, open_child, open_parent, split
+from regrow.errors import PathError
+from regrow.guards import GUARDS
+from regrow.model import KEEP, MARK, Candidate, Decision, Rule
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.scan import Index, Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from regrow.config import Configuration
+
+
+class Near(NamedTuple):
+    """A rule whose directory the path could be, and what it lacks."""
+
+    rule: Rule
+    lacking: tuple[str, ...]
+
+
+class Explanation(NamedTuple):
+    """All that is known about one path."""
+
+    path: str
+    decision: Decision | None
+    """The decision about the path itself; None where no rule recognises it."""
+    above: Candidate | None
+    """The candidate that the path lies in, if there is one: a sweep doesn't look further."""
+    reached: bool
+    """Whether a sweep comes to look at the path at all."""
+    near: tuple[Near, ...]
+    words: dict[str, str | None]
+    """By guard: its word; None where it has no objection."""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "explain",
+        "Tell why a path would be marked or stays in the backup: the rule that recognises it and"
+        " on what evidence, the rules that come near and what they lack, each guard's word, and"
+        " what brings it back. Nothing is changed.",
+        "  regrow explain node_modules\n  regrow explain build ~/thesis\n"
+        "  regrow explain --json .venv",
+    )
+    made.add_argument("path", nargs="+", metavar="PATH", help="any path that exists")
+    made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    options = arguments().parse_args(words)
+    configuration = config.read()
+    in_force = rules.in_force(configuration, config.path())
+    failed = False
+    for path in options.path:
+        try:
+            explanation = explain(path, in_force, configuration)
+        except PathError as error:
+            failed = True
+            if options.json:
+                print_json({"path": path, "error": str(error)})
+            else:
+                from regrow.cli.output import complain
+
+                complain(str(error))
+            continue
+        if options.json:
+            _print_json(explanation)
+        else:
+            _print(explanation)
+    return int(failed)
+
+
+def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration") -> Explanation:
+    """Gather all that is known about a path.
+
+    Args:
+        path: the path, as the user names it.
+        in_force: the rules.
+        configuration: the user's settings.
+
+    Raises:
+        PathError: the path does not exist.
+    """
+    parent_path, name = split(path)
+    if name in ("", ".", ".."):
+        with open_parent(path) as directory:
+            parent_path, name = split(directory.path)
+    with open_parent(parent_path) as parent:
+        true_path = os.path.join(parent.path, name)
+        if not parent.has(name):
+            raise PathError(f"{path}: it does not exist")
+        near = _near(parent, name, in_force)
+    start = _start_above(true_path, configuration)
+    candidate: Candidate | None = None
+    scan = Scan([start], in_force, configuration.skip, towards=true_path)
+    for finding in scan:
+        if isinstance(finding, Candidate):
+            candidate = finding
+    home_rule = rules.home_caches(in_force).get(true_path)
+    if home_rule is not None:
+        status = os.lstat(true_path)
+        candidate = Candidate(
+            true_path, home_rule, split(true_path)[0], (), False, status.st_dev, status.st_ino
+        )
+    if candidate is None or candidate.path != true_path:
+        reached = scan.last_seen in (true_path, split(true_path)[0])
+        return Explanation(true_path, None, candidate, reached, near, {})
+    (decision,) = pipeline.decide([candidate], configuration, [start])
+    words = pipeline.guards_words(candidate, configuration, [start])
+    return Explanation(true_path, decision, None, True, near, words)
+
+
+def _start_above(path: str, configuration: "Configuration") -> str:
+    """Choose the start directory that a sweep would reach the path from, else the root."""
+    above = set(ancestors(path))
+    for start in configuration.start:
+        true_start = os.path.realpath(os.path.expanduser(start))
+        if true_start in above:
+            return true_start
+    return "/"
+
+
+def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Near, ...]:
+    """Find the rules for a directory of this name or place, and what each lacks."""
+    here = evidence.list_directory(parent.fd)
+    try:
+        with open_child(parent, name) as directory:
+            listing = evidence.list_directory(directory.fd)
+            index = Index(in_force)
+            found = [
+                Near(rule, tuple(evidence.missing(rule, here, listing)))
+                for rule in index.for_name(name)
+            ]
+            if not index.triggers.isdisjoint(listing.kinds):
+                found += (
+                    Near(rule, tuple(evidence.missing(rule, here, listing)))
+                    for rule in index.anywhere
+                    if any(listing.find(one) for one in (*rule.inside, *rule.inside_all))
+                )
+    except PathError:
+        return ()
+    true_path = os.path.join(parent.path, name)
+    for rule in in_force:
+        tail = f"/{rule.directory}"
+        if rule.home or not rule.has_path or not true_path.endswith(tail):
+            continue
+        with open_parent(true_path.removesuffix(tail) or "/") as project:
+            listed = evidence.list_directory(project.fd)
+            found.append(Near(rule, tuple(evidence.missing(rule, listed, None))))
+    home = os.path.expanduser("~")
+    for rule in in_force:
+        if rule.home and rule.keep and true_path == os.path.realpath(f"{home}/{rule.directory}"):
+            found.append(Near(rule, ()))
+    return tuple(found)
+
+
+def _print_json(explanation: Explanation) -> None:
+    decision = explanation.decision
+    candidate = decision.candidate if decision else None
+    print_json(
+        {
+            "path": explanation.path,
+            "decision": decision.decision if decision else KEEP,
+            "rule": candidate.rule.name if candidate else None,
+            "evidence": list(candidate.evidence) if candidate else [],
+            "reason": decision.reason or None if decision else _why_not(explanation),
+            "guards": explanation.words,
+            "rebuilt_by": candidate.rule.command if candidate else None,
+            "near": [
+                {
+                    "rule": near.rule.name,
+                    "lacks": list(near.lacking),
+                    "keep": near.rule.keep or None,
+                }
+                for near in explanation.near
+            ],
+        }
+    )
+
+
+def _print(explanation: Explanation) -> None:
+    decision = explanation.decision
+    print(show(explanation.path))
+    if decision is None:
+        print(f"  stays in the backup: {show(_why_not(explanation))}")
+        for near in explanation.near:
+            if near.rule.keep:
+                continue
+            lacks = "; ".join(near.lacking) or "nothing; but a sweep does not come here"
+            print(f"  rule {near.rule.name} comes near; it lacks {show(lacks)}")
+        return
+    rule = decision.candidate.rule
+    verdict = {MARK: "would be marked", KEEP: f"stays in the backup: {decision.reason}"}
+    print(f"  {show(verdict.get(decision.decision, 'is marked already'))}")
+    print(f"  rule {rule.name}, on the evidence of {show(', '.join(decision.candidate.evidence))}")
+    print(f"  it comes back by: {rule.command}")
+    if rule.note:
+        print(f"  note: {rule.note}")
+    if rule.documentation:
+        print(f"  see {rule.documentation}")
+    for guard in GUARDS:
+        word = explanation.words[guard.name]
+        print(f"  {guard.question:42} {'yes: ' + show(word) if word else 'no objection'}")
+
+
+def _why_not(explanation: Explanation) -> str:
+    """Say why no rule recognises a path."""
+    if explanation.above is not None:
+        return (
+            f"it lies in {explanation.above.path}, which rule {explanation.above.rule.name}"
+            " recognises as a whole"
+        )
+    for near in explanation.near:
+        if near.rule.keep and not near.lacking:
+            return f"{near.rule.keep} (rule {near.rule.name})"
+    if not os.path.isdir(explanation.path) or os.path.islink(explanation.path):
+        return "it is not a directory; regrow marks directories only, and follows no link"
+    if not explanation.reached:
+        return "a sweep does not come here: a directory above it is skipped, hidden or excluded"
+    return "no rule recognises it"

@@ -1,0 +1,207 @@
+"""Whether a rule recognises a directory: from listings that were read already, and little more."""
+
+import os
+import stat
+from fnmatch import fnmatchcase
+
+from regrow.model import Rule
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FILE = "file"
+DIRECTORY = "directory"
+OTHER = "other"  # links, FIFOs, sockets, devices: never evidence
+
+_CMAKE_CACHE = "CMakeCache.txt"
+_READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
+
+
+class Listing(NamedTuple):
+    """A directory's entries, read once."""
+
+    fd: int
+    """Its descriptor, open while the listing is looked at."""
+    kinds: "Mapping[str, str]"
+    """By name: ``FILE``, ``DIRECTORY`` or ``OTHER``."""
+
+    def find(self, wanted: str) -> str | None:
+        """Find the entry that a piece of evidence names.
+
+        Args:
+            wanted: a name, a glob, or a path below the directory; a trailing ``/`` asks for a
+                directory, else a regular file is asked for.
+
+        Returns:
+            The name found; None where there is none of the right kind.
+        """
+        kind = DIRECTORY if wanted.endswith("/") else FILE
+        name = wanted.rstrip("/")
+        if "/" in name:
+            return name if self._below(name, kind) else None
+        if "*" in name or "?" in name or "[" in name:
+            for candidate in sorted(self.kinds):
+                if self.kinds[candidate] == kind and fnmatchcase(candidate, name):
+                    return candidate
+            return None
+        return name if self.kinds.get(name) == kind else None
+
+    def _below(self, path: str, kind: str) -> bool:
+        """Look for an entry deeper down; every step on the way must be a directory, no link."""
+        head, _, rest = path.partition("/")
+        if self.kinds.get(head) != DIRECTORY:
+            return False
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        fds: list[int] = []
+        try:
+            here = self.fd
+            *steps, name = f"{head}/{rest}".split("/")
+            for step in steps:
+                here = os.open(step, flags, dir_fd=here)
+                fds.append(here)
+            mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+        except OSError:
+            return False
+        finally:
+            for fd in fds:
+                os.close(fd)
+        if kind == DIRECTORY:
+            return stat.S_ISDIR(mode)
+        # An interpreter in an environment is a link, often into a Python that is gone.
+        return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def list_directory(fd: int) -> Listing:
+    """Read a directory's entries. Raises OSError."""
+    kinds = {}
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                kinds[entry.name] = DIRECTORY
+            elif entry.is_file(follow_symlinks=False):
+                kinds[entry.name] = FILE
+            else:
+                kinds[entry.name] = OTHER
+    return Listing(fd, kinds)
+
+
+def beside(rule: Rule, project: Listing) -> tuple[str, ...] | None:
+    """Tell what stands beside for a rule.
+
+    Args:
+        rule: the rule.
+        project: the directory in which the evidence has to stand.
+
+    Returns:
+        The names found; None where the rule asks for more.
+    """
+    return _any_and_all(rule.beside, rule.beside_all, project)
+
+
+def inside(rule: Rule, directory: Listing) -> tuple[str, ...] | None:
+    """Tell what stands inside for a rule, and that nothing speaks against it.
+
+    Args:
+        rule: the rule.
+        directory: the directory itself.
+
+    Returns:
+        The names found; None where the rule asks for more, or something stands inside that must
+        not.
+    """
+    if any(directory.find(name) for name in rule.inside_none):
+        return None
+    if rule.only and not directory.kinds.keys() <= set(rule.only):
+        return None
+    if rule.source_outside and not is_source_outside(rule.source_outside, directory):
+        return None
+    return _any_and_all(rule.inside, rule.inside_all, directory)
+
+
+def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> list[str]:
+    """Say in words what a rule lacks to recognise a directory; empty: it does recognise it."""
+    lacking = []
+    if rule.beside and (project is None or not any(project.find(n) for n in rule.beside)):
+        lacking.append(f"beside it: {' or '.join(rule.beside)}")
+    for name in rule.beside_all:
+        if project is None or not project.find(name):
+            lacking.append(f"beside it: {name}")
+    if directory is None or not needs_inside(rule):
+        return lacking
+    if rule.inside and not any(directory.find(name) for name in rule.inside):
+        lacking.append(f"inside it: {' or '.join(rule.inside)}")
+    for name in rule.inside_all:
+        if not directory.find(name):
+            lacking.append(f"inside it: {name}")
+    for name in rule.inside_none:
+        if directory.find(name):
+            lacking.append(f"{name} must not be inside it")
+    extra = sorted(directory.kinds.keys() - set(rule.only)) if rule.only else []
+    if extra:
+        shown = ", ".join(extra[:3]) + (", …" if len(extra) > 3 else "")
+        lacking.append(f"no tool makes what else is inside it: {shown}")
+    if rule.source_outside and not is_source_outside(rule.source_outside, directory):
+        lacking.append("its sources must lie outside of it")
+    return lacking
+
+
+def needs_inside(rule: Rule) -> bool:
+    """Tell whether a rule recognises nothing without its inside evidence."""
+    return (not rule.generic or rule.directory == "*") and bool(
+        rule.inside or rule.inside_all or rule.inside_none or rule.only or rule.source_outside
+    )
+
+
+def _any_and_all(
+    any_of: "Iterable[str]", all_of: "Iterable[str]", listing: Listing
+) -> tuple[str, ...] | None:
+    found = []
+    any_of = tuple(any_of)
+    if any_of:
+        first = next(filter(None, map(listing.find, any_of)), None)
+        if first is None:
+            return None
+        found.append(first)
+    for name in all_of:
+        one = listing.find(name)
+        if one is None:
+            return None
+        found.append(one)
+    return tuple(found)
+
+
+def is_source_outside(variable: str, directory: Listing) -> bool:
+    """Tell whether CMakeCache.txt names a source directory that is not the match or below it.
+
+    An in-source build has its CMakeCache.txt among the sources. Anything unclear counts as inside.
+    """
+    value = cmake_variable(variable, directory)
+    if value is None or not value.startswith("/"):
+        return False
+    here = os.path.realpath(value)
+    if not os.path.isdir(here):
+        return False  # moved since it was configured: who knows where the sources are
+    build = os.fstat(directory.fd)
+    while True:
+        if os.path.samestat(os.stat(here), build):
+            return False
+        if here == "/":
+            return True
+        here = os.path.dirname(here)
+
+
+def cmake_variable(variable: str, directory: Listing) -> str | None:
+    """Read a variable from CMakeCache.txt, whose lines are ``NAME:TYPE=value``."""
+    if directory.kinds.get(_CMAKE_CACHE) != FILE:
+        return None
+    try:
+        fd = os.open(_CMAKE_CACHE, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory.fd)
+    except OSError:
+        return None
+    with open(fd, "rb") as file:
+        data = file.read(_READ_LIMIT)
+    for line in data.split(b"\n"):
+        if line.startswith(variable.encode() + b":"):
+            return os.fsdecode(line.partition(b"=")[2].rstrip(b"\r"))
+    return None

@@ -1,0 +1,361 @@
+"""Walks the start directories and yields candidates.
+
+Every directory is opened relative to its parent's descriptor and listed once; what stands beside
+and inside a directory comes from these listings. Links are not followed, other file systems are
+not entered, and neither is what matched or is excluded already.
+"""
+
+import errno
+import os
+from fnmatch import fnmatchcase
+
+from regrow import evidence, markers
+from regrow.directory import Directory, join, open_parent, split
+from regrow.errors import MarkerError, PathError, in_words
+from regrow.evidence import DIRECTORY, Listing, list_directory
+from regrow.markers import CACHEDIR_TAG, tag
+from regrow.model import HOLDS, Candidate, Rule, Unreadable
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+NEVER_ENTERED = frozenset(
+    (".git", ".hg", ".svn", ".jj", ".Trash", ".Trashes", "site-packages", "dist-packages")
+)
+"""Version control's own, the Trash, and the inside of Python installations."""
+
+HIDDEN_AT_HOME: "Tree" = {
+    ".virtualenvs": {},
+    ".venvs": {},
+    ".local": {"share": {"virtualenvs": {}}},
+}
+"""The hidden entries of the home directory that are entered, and how far."""
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FRAMES = 64  # descriptors; deeper down, the upper ones are closed and found again by ".."
+
+if TYPE_CHECKING:
+    Tree = dict[str, "Tree"]
+
+
+class _Hint(NamedTuple):
+    """What the listing of a project directory says about a directory in it."""
+
+    rule: Rule
+    rest: tuple[str, ...]
+    """The components that are still to come; empty: this is the directory itself."""
+    project: str
+    found: tuple[str, ...]
+
+
+class _Frame:
+    """A directory whose children are being visited."""
+
+    __slots__ = ("children", "device", "fd", "hints", "inode", "path", "trees")
+
+    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
+        self.fd = fd
+        self.path = path
+        self.device, self.inode = status.st_dev, status.st_ino
+        self.children: list[str] = []
+        self.hints: dict[str, list[_Hint]] = {}
+        self.trees: "dict[str, Tree] | None" = None
+
+
+class Index:
+    """The rules, arranged by what a listing can be asked for."""
+
+    def __init__(self, rules: "Iterable[Rule]") -> None:
+        """Arrange the rules; those for home caches are no business of a scan."""
+        self.by_name: dict[str, list[Rule]] = {}
+        self.by_glob: list[Rule] = []
+        self.by_path: dict[str, list[Rule]] = {}
+        self.anywhere: list[Rule] = []
+        for rule in rules:
+            if rule.home:
+                continue
+            if rule.directory == "*":
+                self.anywhere.append(rule)
+            elif rule.has_path:
+                self.by_path.setdefault(rule.directory.partition("/")[0], []).append(rule)
+            elif "*" in rule.directory:
+                self.by_glob.append(rule)
+            else:
+                self.by_name.setdefault(rule.directory, []).append(rule)
+        self.triggers = frozenset(
+            name.rstrip("/").partition("/")[0]
+            for rule in self.anywhere
+            for name in (*rule.inside, *rule.inside_all)
+        )
+
+    def for_name(self, name: str) -> "list[Rule]":
+        """Give the rules for a directory's name, those with a path aside."""
+        return [
+            *self.by_name.get(name, ()),
+            *(rule for rule in self.by_glob if fnmatchcase(name, rule.directory)),
+        ]
+
+
+class Scan:
+    """One walk over the start directories; iterate over it once."""
+
+    def __init__(
+        self,
+        start: "Sequence[str]",
+        rules: "Iterable[Rule]",
+        skip: "Iterable[str]" = (),
+        towards: str | None = None,
+    ) -> None:
+        """Prepare a walk.
+
+        Args:
+            start: the start directories; links on the way to them are followed once.
+            rules: the rules in force.
+            skip: directories that are never entered.
+            towards: visit only this directory and those above it; None: all.
+        """
+        self._towards = towards
+        self.directories = 0
+        """How many directories were read so far."""
+        self.last_seen = ""
+        """The directory whose children were looked at last."""
+        self._start = start
+        self._index = Index(rules)
+        self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
+        self._home = _identity(os.path.expanduser("~"))
+        self._attributes = [m for m in markers.available() if m.name != CACHEDIR_TAG]
+        self._roots: set[tuple[int, int]] = set()
+
+    def __iter__(self) -> "Iterator[Candidate | Unreadable]":
+        roots: list[Directory] = []
+        try:
+            for path in self._start:
+                try:
+                    root = open_parent(os.path.expanduser(path))
+                except PathError as error:
+                    yield Unreadable(path, str(error).partition(": ")[2])
+                    continue
+                identity = (root.status.st_dev, root.status.st_ino)
+                if identity in self._roots:
+                    root.close()
+                    continue
+                self._roots.add(identity)
+                roots.append(root)
+            while roots:
+                root = roots.pop(0)
+                with root:
+                    yield from self._walk(root)
+        finally:
+            for root in roots:
+                root.close()
+
+    def _walk(self, root: Directory) -> "Iterator[Candidate | Unreadable]":
+        top = _Frame(os.dup(root.fd), root.path, root.status)
+        stack = [top]
+        try:
+            try:
+                self._expect(top, list_directory(top.fd), (), None)
+            except OSError as error:
+                yield Unreadable(top.path, in_words(error))
+                return
+            while stack:
+                frame = stack[-1]
+                if frame.children:
+                    name = frame.children.pop()
+                    yield from self._visit(frame, name, stack)
+                    continue
+                stack.pop()
+                if stack and stack[-1].fd < 0 and not _reopen(stack[-1], frame.fd):
+                    yield from _lose(stack)
+                if frame.fd >= 0:
+                    os.close(frame.fd)
+        finally:
+            for frame in stack:
+                if frame.fd >= 0:
+                    os.close(frame.fd)
+
+    def _visit(
+        self, parent: _Frame, name: str, stack: list[_Frame]
+    ) -> "Iterator[Candidate | Unreadable]":
+        """Look at one directory; if it is to be entered, put it on the stack."""
+        path = join(parent.path, name)
+        hints = parent.hints.pop(name, [])
+        try:
+            fd = os.open(name, _FLAGS, dir_fd=parent.fd)
+        except FileNotFoundError:
+            return  # it vanished since its parent was listed
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # not a link since then
+                yield Unreadable(path, in_words(error))
+            return
+        keep_open = False
+        try:
+            status = os.fstat(fd)
+            try:
+                candidate, listing = self._recognise(fd, path, status, hints)
+            except OSError as error:
+                yield Unreadable(path, in_words(error))
+                return
+            if candidate is not None:
+                yield candidate
+                return
+            if listing is None or not self._is_entered(parent, path, status, listing):
+                return
+            frame = _Frame(fd, path, status)
+            tree = parent.trees.get(name) if parent.trees is not None else None
+            self._expect(frame, listing, hints, tree)
+            keep_open = True
+            stack.append(frame)
+            if len(stack) > _OPEN_FRAMES:
+                upper = stack[-1 - _OPEN_FRAMES]
+                os.close(upper.fd)
+                upper.fd = -1
+        finally:
+            if not keep_open:
+                os.close(fd)
+
+    def _recognise(
+        self, fd: int, path: str, status: os.stat_result, hints: list[_Hint]
+    ) -> "tuple[Candidate | None, Listing | None]":
+        """Find the rule for a directory; lists it only if that needs to be known."""
+        targets = [hint for hint in hints if not hint.rest]
+        kept_by = next((hint.rule for hint in targets if hint.rule.keep), None)
+        targets = [hint for hint in targets if not hint.rule.keep]
+        for hint in targets:
+            if not hint.rule.generic and not evidence.needs_inside(hint.rule):
+                candidate = Candidate(
+                    path, hint.rule, hint.project, hint.found, False,
+                    status.st_dev, status.st_ino, kept_by,
+                )  # fmt: skip
+                return candidate, None
+        listing = list_directory(fd)
+        self.directories += 1
+        best: Candidate | None = None
+        for hint in targets:
+            found = evidence.inside(hint.rule, listing)
+            if found is None and evidence.needs_inside(hint.rule):
+                continue
+            decisive = hint.rule.generic and bool(found)
+            candidate = Candidate(
+                path, hint.rule, hint.project, (*hint.found, *_inside(found)), decisive,
+                status.st_dev, status.st_ino, kept_by,
+            )  # fmt: skip
+            if best is None or (best.rule.generic and not best.decisive):
+                best = candidate
+        if best is None and not self._index.triggers.isdisjoint(listing.kinds):
+            for rule in self._index.anywhere:
+                found = evidence.inside(rule, listing)
+                if found is not None:
+                    best = Candidate(
+                        path, rule, split(path)[0], _inside(found), rule.generic,
+                        status.st_dev, status.st_ino, kept_by,
+                    )  # fmt: skip
+                    break
+        return best, listing
+
+    def _is_entered(
+        self, parent: _Frame, path: str, status: os.stat_result, listing: Listing
+    ) -> bool:
+        if status.st_dev != parent.device or path in self._skip:
+            return False
+        if (status.st_dev, status.st_ino) in self._roots:
+            return False  # a start directory is walked on its own
+        if path.endswith(".app") and "Contents" in listing.kinds:
+            return False
+        return not self._is_excluded(path, listing)
+
+    def _is_excluded(self, path: str, listing: Listing) -> bool:
+        """Tell whether somebody else has excluded a directory already."""
+        directory = Directory(listing.fd, path)
+        try:
+            if any(mark.read(directory).state == HOLDS for mark in self._attributes):
+                return True
+            return tag.NAME in listing.kinds and tag.CachedirTag().read(directory).state == HOLDS
+        except (OSError, MarkerError):
+            return False
+
+    def _expect(
+        self, frame: _Frame, listing: Listing, hints: "Iterable[_Hint]", tree: "Tree | None"
+    ) -> None:
+        """Note which children are to be visited, and what this listing says about them."""
+        self.last_seen = frame.path
+        names = [name for name, kind in listing.kinds.items() if kind == DIRECTORY]
+        at_home = (frame.device, frame.inode) == self._home
+        trees: "dict[str, Tree]" = dict(tree) if tree else {}
+        if at_home:
+            trees = HIDDEN_AT_HOME
+        if self._towards is not None:
+            rest = self._towards[len(frame.path.rstrip("/")) + 1 :]
+            names = [name for name in names if name == rest.partition("/")[0]]
+        for name in names:
+            if name in NEVER_ENTERED or name.startswith(".Trash-"):
+                continue
+            if at_home and (name.startswith(".") and name not in HIDDEN_AT_HOME):
+                continue
+            if at_home and name == "Library" and os.uname().sysname == "Darwin":
+                continue
+            if tree and name not in tree:
+                continue
+            frame.children.append(name)
+            found = self._hints_for(name, frame, listing, hints)
+            if found:
+                frame.hints[name] = found
+        frame.children.sort(reverse=True)
+        frame.trees = trees or None
+
+    def _hints_for(
+        self, name: str, frame: _Frame, listing: Listing, hints: "Iterable[_Hint]"
+    ) -> list[_Hint]:
+        found = []
+        index = self._index
+        if name in index.by_name or index.by_glob:
+            for rule in index.for_name(name):
+                names = evidence.beside(rule, listing)
+                if names is not None:
+                    found.append(_Hint(rule, (), frame.path, names))
+        for rule in index.by_path.get(name, ()):
+            names = evidence.beside(rule, listing)
+            if names is not None:
+                rest = tuple(rule.directory.split("/")[1:])
+                found.append(_Hint(rule, rest, frame.path, names))
+        for hint in hints:
+            if hint.rest and fnmatchcase(name, hint.rest[0]):
+                found.append(hint._replace(rest=hint.rest[1:]))
+        return found
+
+
+def _inside(found: tuple[str, ...] | None) -> tuple[str, ...]:
+    return tuple(f"inside/{name}" for name in found or ())
+
+
+def _reopen(upper: _Frame, lower_fd: int) -> bool:
+    """Find the parent again whose descriptor was closed, and make sure that it is the same."""
+    if lower_fd < 0:
+        return False
+    try:
+        fd = os.open("..", _FLAGS, dir_fd=lower_fd)
+    except OSError:
+        return False
+    status = os.fstat(fd)
+    if (status.st_dev, status.st_ino) != (upper.device, upper.inode):
+        os.close(fd)
+        return False
+    upper.fd = fd
+    return True
+
+
+def _lose(stack: list[_Frame]) -> "Iterator[Unreadable]":
+    """Give the frames up that were moved away under the scan."""
+    while stack and stack[-1].fd < 0:
+        frame = stack.pop()
+        if frame.children:
+            yield Unreadable(frame.path, "it was moved while it was read; scan again")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
