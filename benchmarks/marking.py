@@ -13,7 +13,7 @@ _EACH_BOUND = 150.0  # microseconds a directory
 
 
 def start_up(place: Path, environment: Environment, runs: int) -> list[Result]:
-    """regrow mark, beside python -I -c pass."""
+    """The start of regrow mark, beside python -I -c pass."""
     tools = place / "tools/bin"
     target = place / "one"
 
@@ -46,7 +46,7 @@ def start_up(place: Path, environment: Environment, runs: int) -> list[Result]:
 
 
 def many(place: Path, environment: Environment, runs: int) -> list[Result]:
-    """regrow mark on 1,000 directories in one call, beside making as many files."""
+    """A call of regrow mark on 1,000 directories in one call, beside making as many files."""
     regrow = str(place / "tools/bin/regrow")
     touch = (
         "import os, sys\n"

@@ -48,8 +48,8 @@ def quiet_environment(place: Path) -> Environment:
     home.mkdir()
     tools = place / "tools"
     venv.create(tools, with_pip=True)
-    pip = [tools / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", SOURCE / "constraints.txt", SOURCE, "uv"], check=True)
+    pip = [str(tools / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(SOURCE / "constraints.txt"), str(SOURCE), "uv"], check=True)
     kept = {name: os.environ[name] for name in ("LANG", "TERM") if name in os.environ}
     return {
         **kept,

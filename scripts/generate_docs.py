@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from regrow import programs
+from regrow import programs, rules
+from regrow.guards import GUARDS
+from regrow.model import Rule
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -44,9 +46,76 @@ def without_marks() -> str:
     return ", ".join(programs.NO_MARKS) + ".\n"
 
 
+def rule_tables() -> str:
+    """List the rules that mark, by ecosystem."""
+    text = ""
+    shipped = [rule for rule in rules.shipped() if not rule.keep and not rule.home]
+    for ecosystem in sorted({rule.ecosystem for rule in shipped}):
+        rows = [
+            (
+                f"[`{rule.name}`]({rule.documentation})",
+                f"`{rule.directory}`" + (" (generic)" if rule.generic else ""),
+                _evidence(rule),
+                f"`{rule.command}`",
+                rule.note,
+            )
+            for rule in shipped
+            if rule.ecosystem == ecosystem
+        ]
+        head = ("rule", "directory", "evidence", "comes back by", "note")
+        text += f"### {ecosystem}\n\n{table(head, rows)}\n"
+    return text.rstrip("\n") + "\n"
+
+
+def _evidence(rule: Rule) -> str:
+    def names(words: Iterable[str], joined: str) -> str:
+        return joined.join(f"`{word}`" for word in words)
+
+    parts = [
+        f"beside: {names(rule.beside, ' or ')}" if rule.beside else "",
+        f"beside: {names(rule.beside_all, ' and ')}" if rule.beside_all else "",
+        f"inside: {names(rule.inside, ' or ')}" if rule.inside else "",
+        f"inside: {names(rule.inside_all, ' and ')}" if rule.inside_all else "",
+        f"not inside: {names(rule.inside_none, ', ')}" if rule.inside_none else "",
+        "nothing else inside" if rule.only else "",
+        "sources outside" if rule.source_outside else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def home_caches() -> str:
+    """List the home caches."""
+    shipped = [rule for rule in rules.shipped() if rule.home and not rule.keep]
+    rows = [(f"`~/{r.directory}`", f"`{r.name}`", f"`{r.command}`", r.note) for r in shipped]
+    return table(("directory", "rule", "comes back by", "note"), rows)
+
+
+def kept() -> str:
+    """List what is kept, and why."""
+    rows = [
+        (f"`{'~/' if r.home else ''}{r.directory}`", _evidence(r), f"`{r.name}`", r.keep)
+        for r in rules.shipped()
+        if r.keep
+    ]
+    return table(("directory", "evidence", "rule", "why it stays"), rows)
+
+
+def guard_list() -> str:
+    """List the guards."""
+    rows = [
+        (f"`{guard.name}`", guard.question, (guard.ask.__doc__ or "").rpartition(": ")[2])
+        for guard in GUARDS
+    ]
+    return table(("guard", "asks", "keeps it where"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "backup-programs": backup_programs,
     "no-marks": without_marks,
+    "rules": rule_tables,
+    "home-caches": home_caches,
+    "kept": kept,
+    "guards": guard_list,
 }
 
 

@@ -49,7 +49,7 @@ def test_the_signature_is_the_specifications() -> None:
 
     assert len(tag.SIGNATURE) == 43
     digest = hashlib.md5(b".IsCacheDirectory").hexdigest()
-    assert tag.SIGNATURE == f"Signature: {digest}".encode()
+    assert f"Signature: {digest}".encode() == tag.SIGNATURE
 
 
 def test_writing_and_taking_away_a_tag_leaves_the_directorys_times(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_create_takes_an_empty_directory_that_is_there(tmp_path: Path) -> None:
 def test_create_never_marks_a_directory_that_holds_files(tmp_path: Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/file").touch()
-    with pytest.raises(regrow.PathError, match="holds? it|files in it"):
+    with pytest.raises(regrow.PathError, match="with files in it"):
         regrow.create(tmp_path / "precious")
     assert all(verdict is None for verdict in regrow.is_excluded(tmp_path / "precious").values())
 
@@ -234,11 +234,11 @@ def test_programs_in_use_are_the_configured_or_those_that_honour_a_mark_set_here
     monkeypatch.setattr(
         programs, "installed", lambda: (programs.program("bsdtar"), programs.program("tar"))
     )
-    monkeypatch.setattr(programs.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     names = [program.name for program in programs.in_use(None, [XDG_ROBOTS, CACHEDIR_TAG])]
     assert names == ["tar"]
     assert [p.name for p in programs.in_use(["bsdtar"], [XDG_ROBOTS])] == ["bsdtar"]
-    monkeypatch.setattr(programs.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert [p.name for p in programs.in_use(None, ["time-machine"])] == ["time-machine"]
 
 

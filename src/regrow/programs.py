@@ -92,6 +92,7 @@ PROGRAMS = (
         ("dar",),
         {CACHEDIR_TAG: "--cache-directory-tagging", NODUMP: "--nodump"},
         proven=True,
+        note="With the tag, it keeps an empty directory.",
     ),
     Program(
         "dump",

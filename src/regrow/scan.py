@@ -60,7 +60,7 @@ class _Frame:
         self.device, self.inode = status.st_dev, status.st_ino
         self.children: list[str] = []
         self.hints: dict[str, list[_Hint]] = {}
-        self.trees: "dict[str, Tree] | None" = None
+        self.trees: dict[str, Tree] | None = None
 
 
 class Index:
@@ -156,6 +156,7 @@ class Scan:
         try:
             try:
                 self._expect(top, list_directory(top.fd), (), None)
+                self.directories += 1
             except OSError as error:
                 yield Unreadable(top.path, in_words(error))
                 return
@@ -282,7 +283,7 @@ class Scan:
         self.last_seen = frame.path
         names = [name for name, kind in listing.kinds.items() if kind == DIRECTORY]
         at_home = (frame.device, frame.inode) == self._home
-        trees: "dict[str, Tree]" = dict(tree) if tree else {}
+        trees: dict[str, Tree] = dict(tree) if tree else {}
         if at_home:
             trees = HIDDEN_AT_HOME
         if self._towards is not None:

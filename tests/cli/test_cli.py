@@ -198,7 +198,10 @@ def test_status_says_for_each_program_by_what_and_exits_1_if_one_copies(
     assert lines[0] == "inner"
     assert "bsdtar" in lines[2]
     assert "backed up" in lines[2]
-    assert f"by cachedir-tag, set on {tmp_path}; the backup must run with --exclude-caches" in done.stdout
+    assert (
+        f"by cachedir-tag, set on {tmp_path}; the backup must run with --exclude-caches"
+        in done.stdout
+    )
     assert regrow("status", "--program", "restic", cwd=tmp_path).returncode == 0
     (line,) = regrow.json("status", "--program", "restic", cwd=tmp_path)
     assert line["programs"]["restic"] == {

@@ -53,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
         code = _dispatch(words)
-        return _flush(code)
+        sys.stdout.flush()
+        return code
     except ConfigurationError as error:
         return _complain(error, USAGE)
     except RegrowError as error:
@@ -62,6 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         _discard_output()  # the reader (head, a pager) has seen enough
+        return SOME_FAILED
+    except OSError as error:
+        # Errors on paths are told where they arise; without a path it is the output's.
+        from regrow.cli.output import show
+
+        place = show(str(error.filename)) if error.filename else "the output can't be written"
+        print(f"regrow: {place}: {in_words(error)}", file=sys.stderr)
+        _discard_output()
         return SOME_FAILED
 
 
@@ -84,19 +93,6 @@ def _dispatch(words: list[str]) -> int:
         return USAGE
     module = import_module(f"regrow.cli.{command}")
     code: int = module.run(words[1:])
-    return code
-
-
-def _flush(code: int) -> int:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        code = _complain(
-            RegrowError(f"the output can't be written: {in_words(error)}"), SOME_FAILED
-        )
-        _discard_output()
     return code
 
 

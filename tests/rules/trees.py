@@ -1,0 +1,57 @@
+"""Builds the tree that a rule asks for, from the rule itself, so that no rule is forgotten."""
+
+from pathlib import Path
+
+from regrow.model import Rule
+
+LOCK = "package-lock.json"
+
+
+def concrete(name: str) -> str:
+    """Turn a glob into a name that it matches."""
+    return name.replace("*", "sample")
+
+
+def place(directory: Path, name: str, *, wrong_type: bool = False) -> None:
+    """Put a piece of evidence in a directory; a trailing slash asks for a directory."""
+    target = directory / concrete(name.rstrip("/"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith("/") is not wrong_type:
+        target.mkdir(exist_ok=True)
+    else:
+        target.touch()
+
+
+def pieces(rule: Rule) -> list[tuple[str, str]]:
+    """Give the evidence that is enough for a rule: the first of any, and all of all."""
+    beside = [*rule.beside[:1], *rule.beside_all]
+    inside = [*rule.inside[:1], *rule.inside_all]
+    return [("beside", name) for name in beside] + [("inside", name) for name in inside]
+
+
+def build(project: Path, rule: Rule, *, without: tuple[str, str] | None = None) -> Path:
+    """Make a project in which a rule recognises a directory.
+
+    Args:
+        project: the project directory; it is made.
+        rule: the rule.
+        without: a piece of evidence that is left out.
+
+    Returns:
+        The directory that is to be recognised.
+    """
+    target = project / concrete(rule.directory)
+    target.mkdir(parents=True)
+    for piece in pieces(rule):
+        if piece != without:
+            where, name = piece
+            place(project if where == "beside" else target, name)
+    if rule.source_outside and without != ("inside", "CMakeCache.txt"):
+        sources = project.parent / "sources"
+        sources.mkdir(exist_ok=True)
+        (target / "CMakeCache.txt").write_text(
+            f"{rule.source_outside}:INTERNAL={sources.resolve()}\n"
+        )
+    if rule.recipe == "node":
+        (project / LOCK).touch()  # not evidence: guard 6 asks for it
+    return target
