@@ -61,10 +61,10 @@ def test_a_truncated_record_is_an_error_and_never_another_record(
     part = whole[: data.draw(st.integers(0, len(whole) - 1))]
     try:
         read = records.decode(part, "x.toml")
-    except RecordError as error:
-        assert "x.toml" in str(error)
-    else:  # cut inside the last table: nothing that undo needs is missing
-        assert read._replace(recipe={}, previous={}) == record._replace(recipe={}, previous={})
+    except RecordError:
+        return
+    # It was cut inside the last table: nothing that undo needs is missing.
+    assert read._replace(recipe={}, previous={}) == record._replace(recipe={}, previous={})
 
 
 def test_a_record_of_a_newer_format_is_refused_by_its_name() -> None:
