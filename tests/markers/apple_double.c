@@ -29,6 +29,7 @@ int double_fgetxattr_errno;     /* these fail so, if not 0 */
 int double_fsetxattr_errno;
 int double_fremovexattr_errno;
 int double_fgetattrlist_errno;
+int double_volume_root_only;    /* older kernels: only a volume's root can be asked */
 int double_fsetxattr_idles;     /* it succeeds and does nothing */
 int double_fremovexattr_idles;
 int double_capabilities;        /* capabilities[VOL_CAPABILITIES_INTERFACES] */
@@ -186,6 +187,13 @@ int fgetattrlist(int fd, void *list, void *answer, size_t size, uint32_t options
         return -1;
     if (double_fgetattrlist_errno)
         return fail(double_fgetattrlist_errno);
+    if (double_volume_root_only) {
+        struct stat up;
+        if (fstatat(fd, "..", &up, 0) != 0)
+            return -1;
+        if (up.st_dev == status.st_dev && up.st_ino != status.st_ino)
+            return fail(EINVAL);
+    }
     if (wanted.bitmapcount != ATTR_BIT_MAP_COUNT || wanted.reserved != 0 || options != 0
         || wanted.volattr != (ATTR_VOL_INFO | ATTR_VOL_CAPABILITIES) || wanted.commonattr
         || wanted.dirattr || wanted.fileattr || wanted.forkattr)

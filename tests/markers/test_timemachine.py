@@ -332,6 +332,15 @@ def test_setting_on_such_a_volume_is_an_error_of_the_marker(
         mark.set(directory)
 
 
+def test_where_only_a_volumes_root_can_be_asked_the_root_is_asked(
+    apple: AppleDouble, mark: timemachine.TimeMachine, directory: Directory, place: Path
+) -> None:
+    apple.behave(volume_root_only=1)
+    assert markers.put_on(mark, directory).state == MARKED
+    assert apple.attribute(place) == timemachine.VALUE
+    assert apple.calls.count("fgetattrlist") == 2
+
+
 # Outcomes, in words
 
 

@@ -5,6 +5,7 @@ cache, where ``dlopen`` finds them by their traditional path. Not yet run on a M
 """
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -81,8 +82,24 @@ class Darwin:
         """Tell whether the volume stores attributes itself.
 
         Where it does not (exFAT, some SMB shares), the kernel keeps them in a file ``._name``
-        beside the directory; it looks at the same capability when it mounts the volume.
+        beside the directory; it looks at the same capability when it mounts the volume. Older
+        kernels answer EINVAL unless the volume's root is asked.
         """
+        words = self._capabilities(fd)
+        if words is None and ctypes.get_errno() == errno.EINVAL:
+            root = _volume_root(fd)
+            try:
+                words = self._capabilities(root)
+            finally:
+                os.close(root)
+        if words is None:
+            return False
+        capable = words[1 + _VOL_CAPABILITIES_INTERFACES]
+        valid = words[5 + _VOL_CAPABILITIES_INTERFACES]
+        return bool(capable & valid & _VOL_CAP_INT_EXTENDED_ATTR)
+
+    def _capabilities(self, fd: int) -> tuple[int, ...] | None:
+        """Ask for a volume's capabilities; None if the call fails."""
         request = ctypes.create_string_buffer(
             _ATTRLIST.pack(
                 _ATTR_BIT_MAP_COUNT, 0, 0, _ATTR_VOL_INFO | _ATTR_VOL_CAPABILITIES, 0, 0, 0
@@ -90,11 +107,8 @@ class Darwin:
         )
         answer = ctypes.create_string_buffer(_CAPABILITIES.size)
         if self._fgetattrlist(fd, request, answer, _CAPABILITIES.size, 0) != 0:
-            return False
-        words = _CAPABILITIES.unpack(answer.raw)
-        capable = words[1 + _VOL_CAPABILITIES_INTERFACES]
-        valid = words[5 + _VOL_CAPABILITIES_INTERFACES]
-        return bool(capable & valid & _VOL_CAP_INT_EXTENDED_ATTR)
+            return None
+        return _CAPABILITIES.unpack(answer.raw)
 
     def exclude_url(self, path: bytes) -> bool:
         """Ask CoreFoundation to exclude a directory from backups, by its path.
@@ -160,6 +174,19 @@ def load() -> Darwin:
     except OSError:
         foundation = None
     return Darwin(system, foundation)
+
+
+def _volume_root(fd: int) -> int:
+    """Open the root of the volume that holds a directory; the caller closes it."""
+    here = os.dup(fd)
+    while True:
+        up = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+        below, above = os.fstat(here), os.fstat(up)
+        if above.st_dev != below.st_dev or above.st_ino == below.st_ino:
+            os.close(up)
+            return here
+        os.close(here)
+        here = up
 
 
 def _last_error() -> OSError:
