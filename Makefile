@@ -42,10 +42,12 @@ $(STAMP): pyproject.toml constraints.txt scripts/need.sh
 
 test-tools:
 	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
-		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs
+		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs \
+		node:nodejs npm:npm
 
 test-all-tools:
-	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar
+	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar cargo:cargo cmake:cmake \
+		composer:composer php:php-cli bundle:ruby-bundler mix:elixir dune:ocaml-dune ocamlc:ocaml
 	@sh scripts/borg2.sh
 
 clean:

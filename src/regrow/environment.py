@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 
-from regrow import birth, creators, markers, pipeline, records
+from regrow import birth, creators, markers, pipeline, recipes, records
 from regrow.directory import Directory, holds_file, is_empty, join, open_child, open_parent
 from regrow.errors import CreatorFailedError, PathError, in_words
 from regrow.libc import rename_exclusive
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from regrow.config import Configuration
     from regrow.creators import Request
     from regrow.model import Outcome
+    from regrow.recipes import Recipe
     from regrow.records import Store
 
 RULE = "venv"
@@ -50,7 +51,7 @@ def make(
     *,
     store: "Store",
     configuration: "Configuration",
-    recipe: "dict[str, str | int | bool | list[str]]",
+    recipe: "Recipe",
     clear: bool,
     progress: "AbstractContextManager[object]",
     notice: "Callable[[str], None]",
@@ -234,10 +235,18 @@ def _complete(
         chosen = pipeline.choose_markers(directory, configuration)
         python = _version(directory)
         finished = reason._replace(
-            recipe={**reason.recipe, "made_by": creator, "made_python": python}
+            recipe={**_recipe(directory, parent), **reason.recipe, "made_by": creator}
         )
         outcomes = pipeline.mark(directory, chosen, store, finished)
         return Made(directory.path, creator, python, outcomes)
+
+
+def _recipe(directory: Directory, parent: Directory) -> "Recipe":
+    """Take the new environment's recipe; the command that made it is enough where that fails."""
+    try:
+        return recipes.take("python", directory.path, parent.path).recipe
+    except recipes.RecipeError:
+        return {}
 
 
 def _version(directory: Directory) -> str:

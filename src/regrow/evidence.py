@@ -9,13 +9,17 @@ from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeGuard
 
 FILE = "file"
 DIRECTORY = "directory"
 OTHER = "other"  # links, FIFOs, sockets, devices: never evidence
 
 _CMAKE_CACHE = "CMakeCache.txt"
+_CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache was written
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
+_LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Listing(NamedTuple):
@@ -110,13 +114,17 @@ def inside(rule: Rule, directory: Listing) -> tuple[str, ...] | None:
         The names found; None where the rule asks for more, or something stands inside that must
         not.
     """
-    if any(directory.find(name) for name in rule.inside_none):
-        return None
+    found = _any_and_all(rule.inside, rule.inside_all, directory)
+    return None if found is None or speaks_against(rule, directory) else found
+
+
+def speaks_against(rule: Rule, directory: Listing) -> bool:
+    """Tell whether something stands inside that a rule does not allow."""
+    if any(_stands(name, directory) for name in rule.inside_none):
+        return True
     if rule.only and not directory.kinds.keys() <= set(rule.only):
-        return None
-    if rule.source_outside and not is_source_outside(rule.source_outside, directory):
-        return None
-    return _any_and_all(rule.inside, rule.inside_all, directory)
+        return True
+    return bool(rule.source_outside) and not is_source_outside(rule.source_outside, directory)
 
 
 def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> list[str]:
@@ -127,15 +135,12 @@ def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> l
     for name in rule.beside_all:
         if project is None or not project.find(name):
             lacking.append(f"beside it: {name}")
-    if directory is None or not needs_inside(rule):
+    if directory is None:
         return lacking
-    if rule.inside and not any(directory.find(name) for name in rule.inside):
-        lacking.append(f"inside it: {' or '.join(rule.inside)}")
-    for name in rule.inside_all:
-        if not directory.find(name):
-            lacking.append(f"inside it: {name}")
+    if needs_inside(rule):
+        lacking += _missing_inside(rule, directory)
     for name in rule.inside_none:
-        if directory.find(name):
+        if _stands(name, directory):
             lacking.append(f"{name} must not be inside it")
     extra = sorted(directory.kinds.keys() - set(rule.only)) if rule.only else []
     if extra:
@@ -146,11 +151,26 @@ def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> l
     return lacking
 
 
+def _missing_inside(rule: Rule, directory: Listing) -> list[str]:
+    lacking = []
+    if rule.inside and not any(directory.find(name) for name in rule.inside):
+        lacking.append(f"inside it: {' or '.join(rule.inside)}")
+    for name in rule.inside_all:
+        if not directory.find(name):
+            lacking.append(f"inside it: {name}")
+    return lacking
+
+
 def needs_inside(rule: Rule) -> bool:
     """Tell whether a rule recognises nothing without its inside evidence."""
     return (not rule.generic or rule.directory == "*") and bool(
         rule.inside or rule.inside_all or rule.inside_none or rule.only or rule.source_outside
     )
+
+
+def _stands(name: str, directory: Listing) -> bool:
+    """Tell whether an entry of that name stands inside, of any kind: a link speaks against, too."""
+    return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.kinds)
 
 
 def _any_and_all(
@@ -174,21 +194,33 @@ def _any_and_all(
 def is_source_outside(variable: str, directory: Listing) -> bool:
     """Tell whether CMakeCache.txt names a source directory that is not the match or below it.
 
-    An in-source build has its CMakeCache.txt among the sources. Anything unclear counts as inside.
+    An in-source build has its CMakeCache.txt among the sources; so has a copy of one, whose cache
+    names the original. Anything unclear counts as inside.
     """
     value = cmake_variable(variable, directory)
-    if value is None or not value.startswith("/"):
+    configured = cmake_variable(_CMAKE_CACHE_PLACE, directory)
+    if not _is_sane(value) or not (configured is None or _is_sane(configured)):
         return False
-    here = os.path.realpath(value)
-    if not os.path.isdir(here):
-        return False  # moved since it was configured: who knows where the sources are
     build = os.fstat(directory.fd)
-    while True:
-        if os.path.samestat(os.stat(here), build):
+    try:
+        if configured is not None and not os.path.samestat(os.stat(configured), build):
+            return False  # moved or copied since it was configured: who knows where the sources are
+        here = os.path.realpath(value, strict=True)
+        if not os.path.isdir(here):
             return False
-        if here == "/":
-            return True
-        here = os.path.dirname(here)
+        while not os.path.samestat(os.stat(here), build):
+            if here == "/":
+                return True
+            here = os.path.dirname(here)
+    except OSError:
+        pass  # it is gone, or can't be looked at
+    return False
+
+
+def _is_sane(path: str | None) -> "TypeGuard[str]":
+    return (
+        path is not None and path.startswith("/") and "\0" not in path and len(path) < _LONGEST_PATH
+    )
 
 
 def cmake_variable(variable: str, directory: Listing) -> str | None:
@@ -196,12 +228,25 @@ def cmake_variable(variable: str, directory: Listing) -> str | None:
     if directory.kinds.get(_CMAKE_CACHE) != FILE:
         return None
     try:
-        fd = os.open(_CMAKE_CACHE, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory.fd)
+        fd = os.open(_CMAKE_CACHE, _READ, dir_fd=directory.fd)
     except OSError:
         return None
-    with open(fd, "rb") as file:
-        data = file.read(_READ_LIMIT)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):  # it was replaced since the listing
+            return None
+        data = _read(fd)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     for line in data.split(b"\n"):
         if line.startswith(variable.encode() + b":"):
             return os.fsdecode(line.partition(b"=")[2].rstrip(b"\r"))
     return None
+
+
+def _read(fd: int) -> bytes:
+    data = b""
+    while len(data) < _READ_LIMIT and (more := os.read(fd, _READ_LIMIT - len(data))):
+        data += more
+    return data

@@ -16,6 +16,7 @@ _OFF = (
     "-c", "core.pager=cat",
     "-c", "protocol.allow=never",
 )  # fmt: skip
+_PASSED_ON = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _WORDS_LIMIT = 100_000  # bytes of one command line; Linux takes 2 MiB, macOS 1 MiB in all
 _TIME_LIMIT = 30  # seconds for one answer; a repository of a million files takes two
 
@@ -106,6 +107,16 @@ def _batches(paths: "Sequence[str]") -> "Iterator[list[str]]":
         yield batch
 
 
+def _environment() -> dict[str, str]:
+    """Give git its surroundings, without what points it elsewhere, as git sets it for its hooks."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _PASSED_ON
+    }
+    return {**ours, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+
+
 class GitError(RegrowError):
     """git gave no answer."""
 
@@ -122,7 +133,7 @@ def _list(repository: str, paths: list[str]) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIME_LIMIT,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"},
+            env=_environment(),
         )  # fmt: skip
     except FileNotFoundError:
         raise GitError("git is not installed") from None

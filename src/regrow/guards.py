@@ -5,13 +5,16 @@ asked; the first that speaks decides, and ``explain`` shows them all.
 """
 
 import os
+import re
 import stat
 import sys
 
+from regrow import recipes
 from regrow.directory import ancestors, join, open_child, open_parent, split
 from regrow.errors import ConfigurationError, PathError, in_words
 from regrow.model import Candidate
 from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.recipes import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
     from regrow.git import Verdict
+    from regrow.recipes import Taken
 
 PROJECT_FILE = ".regrow.toml"
-_READ_LIMIT = 64 * 1024  # bytes; a list of patterns for people
+_READ_LIMIT = 16 * 1024  # bytes; tomllib takes a second for the worst file of that size
+_STEPS_LIMIT = 20_000_000  # of pathspec's regular expressions for one path: a third of a second
 _SF_DATALESS = 0x40000000  # macOS, <sys/stat.h>: the contents are in iCloud alone
 
 
@@ -45,9 +50,16 @@ class Circumstances:
         self.start = tuple(start)
         self.home = os.path.realpath(os.path.expanduser("~"))
         self.git_says = git_says or {}
-        self.keep = _spec([os.path.expanduser(pattern) for pattern in keep])
+        self.keep = _spec([_below_home(pattern, self.home) for pattern in keep])
         self.mount_points = _mount_points()
+        self._recipes: dict[str, Taken] = {}
         self._projects: dict[str, GitIgnoreSpec | str | None] = {}
+
+    def recipe(self, candidate: Candidate) -> "Taken":
+        """Take a candidate's recipe, once. Raises RecipeError."""
+        if candidate.path not in self._recipes:
+            self._recipes[candidate.path] = recipes.take_for(candidate)
+        return self._recipes[candidate.path]
 
     def project_patterns(self, directory: str) -> "GitIgnoreSpec | str | None":
         """Give the patterns of a project's own file; a text says why it can't be read."""
@@ -111,7 +123,7 @@ def evidence_out_of_place(candidate: Candidate, known: Circumstances) -> str | N
 
 def users_word(candidate: Candidate, known: Circumstances) -> str | None:
     """Guard 4: the user said so, in the configuration, by ``--keep``, or in the project."""
-    if known.keep is not None and known.keep.match_file(candidate.path.lstrip("/") + "/"):
+    if known.keep is not None and _names(known.keep, candidate.path.lstrip("/")):
         return "a keep pattern of yours names it"
     for directory in ancestors(candidate.path):
         patterns = known.project_patterns(directory)
@@ -120,34 +132,56 @@ def users_word(candidate: Candidate, known: Circumstances) -> str | None:
             return f"{file} can't be read, so all below it is kept: {patterns}"
         if patterns is not None:
             relative = candidate.path[len(directory.rstrip("/")) + 1 :]
-            if patterns.match_file(relative + "/"):
+            if _is_hard(patterns, relative):
+                return f"{join(directory, PROJECT_FILE)} has patterns that take too long to match"
+            if _names(patterns, relative):
                 return f"{join(directory, PROJECT_FILE)} names it"
-        if directory in known.start or directory == known.home:
+        if directory == known.home:
             break
     return None
 
 
 def holds_repository(candidate: Candidate, _: Circumstances) -> str | None:
-    """Guard 5: it has a ``.git`` directly inside or, in an environment, under ``src/``."""
+    """Guard 5: it has a ``.git`` directly inside or, in an environment, anything in ``src/``.
+
+    There stand a project's own sources, where the project was turned into an environment, or what
+    pip has checked out.
+    """
     if os.path.lexists(join(candidate.path, ".git")):
         return "it is a git repository itself"
     if candidate.rule.recipe != "python":
         return None
     sources = join(candidate.path, "src")
+    if os.path.islink(sources):
+        return "its src/ is a symbolic link, which no creator makes"
     try:
-        names = sorted(os.listdir(sources)) if not os.path.islink(sources) else []
+        names = sorted(os.listdir(sources))
+    except FileNotFoundError:
+        return _sources_in_lib(candidate.path)
+    except OSError as error:
+        return f"its src/ can't be read: {in_words(error)}"
+    if not names:
+        return _sources_in_lib(candidate.path)
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"its src/ is not empty: {shown}"
+
+
+def _sources_in_lib(environment: str) -> str | None:
+    """Creators put nothing into lib/ but the interpreter's own directory."""
+    try:
+        names = sorted(os.listdir(join(environment, "lib")))
     except OSError:
         return None
-    for name in names:
-        if os.path.lexists(f"{sources}/{name}/.git"):
-            return f"src/{name} is a git repository (pip puts editable checkouts there)"
-    return None
+    foreign = [name for name in names if not name.startswith(("python", "pypy"))]
+    return f"its lib/ holds what no creator makes: {', '.join(foreign[:3])}" if foreign else None
 
 
-def no_recipe(candidate: Candidate, _: Circumstances) -> str | None:
+def no_recipe(candidate: Candidate, known: Circumstances) -> str | None:
     """Guard 6: no recipe can be taken, and the rule's command alone is not enough."""
-    if candidate.rule.recipe == "node" and not _has_lock(candidate):
-        return "nothing pins what is in it: no lock file beside it, and no npm lock inside"
+    try:
+        known.recipe(candidate)
+    except RecipeError as error:
+        return str(error)
     return None
 
 
@@ -191,41 +225,42 @@ GUARDS = (
     Guard("generic-name", "is its name too common to be sure?", generic_name),
     Guard("evidence-place", "does its evidence stand where no project is?", evidence_out_of_place),
     Guard("users-word", "did you say to keep it?", users_word),
-    Guard("repository", "does it hold a git repository?", holds_repository),
-    Guard("no-recipe", "does anything say how it comes back?", no_recipe),
-    Guard("not-ours", "is it ours to mark?", not_ours),
+    Guard("not-ours", "is it out of our hands?", not_ours),
+    Guard("repository", "does it hold somebody's sources?", holds_repository),
+    Guard("no-recipe", "is there no way to bring it back?", no_recipe),
 )
-"""In the order in which they are asked."""
-
-
-def _has_lock(candidate: Candidate) -> bool:
-    locks = (
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "pnpm-lock.yaml",
-        "yarn.lock",
-        "bun.lock",
-        "bun.lockb",
-    )
-    places = [join(candidate.project, name) for name in locks]
-    # npm and pnpm leave a copy of the lock inside; Yarn writes its state there.
-    places += [
-        join(candidate.path, name)
-        for name in (".package-lock.json", ".modules.yaml", ".yarn-integrity")
-    ]
-    if any(os.path.isfile(place) for place in places):
-        return True
-    # In a workspace the lock stands at its root.
-    for directory in ancestors(candidate.project):
-        if any(os.path.isfile(join(directory, name)) for name in locks):
-            return True
-        if os.path.lexists(join(directory, ".git")):
-            return False
-    return False
+"""In the order in which they are asked; only the last two read what is inside."""
 
 
 def _is_below(path: str, start: str) -> bool:
     return path == start or path.startswith(start.rstrip("/") + "/")
+
+
+def _below_home(pattern: str, home: str) -> str:
+    """Put the home directory's true path in the place of a pattern's ``~``."""
+    if pattern != "~" and not pattern.startswith("~/"):
+        return pattern
+    literally = "".join(f"\\{c}" if c in "\\*?[]!# " else c for c in home)
+    return literally.rstrip("/") + pattern[1:]
+
+
+def _names(patterns: "GitIgnoreSpec", path: str) -> bool:
+    """Tell whether patterns name a directory; for pathspec ``**`` doesn't match a line break."""
+    return patterns.match_file(path + "/") or (
+        "\n" in path and patterns.match_file(path.replace("\n", "?") + "/")
+    )
+
+
+def _is_hard(patterns: "GitIgnoreSpec", path: str) -> bool:
+    """Tell whether matching can take long: each wildcard multiplies the places to try."""
+    steps = 0
+    for pattern in patterns.patterns:
+        text = str(getattr(pattern, "pattern", ""))
+        wildcards = len(re.findall(r"\*+", text)) + ("/" not in text.strip("/"))
+        steps += len(path) ** wildcards
+        if steps > _STEPS_LIMIT:
+            return True
+    return False
 
 
 def _spec(patterns: "Sequence[str]") -> "GitIgnoreSpec | None":
@@ -251,16 +286,22 @@ def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
         return None
     except OSError as error:
         return in_words(error)
-    with open(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return "it is not a regular file"
-        data = file.read(_READ_LIMIT + 1)
+        data = os.read(fd, _READ_LIMIT + 1)
+    except OSError as error:
+        return in_words(error)
+    finally:
+        os.close(fd)
     if len(data) > _READ_LIMIT:
         return f"it is larger than {_READ_LIMIT} bytes"
     try:
         table = tomllib.loads(data.decode())
     except ValueError as error:
         return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
     patterns = table.pop("keep", [])
     if table:
         return f"{next(iter(table))}: it can say keep = [patterns] and nothing else"

@@ -1,6 +1,9 @@
 """The data that pass from one step to the next: plain, immutable, without behaviour."""
 
-from regrow.plain import NamedTuple
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from regrow.recipes import Recipe, Taken
 
 # States of a marker on a directory, as it is read.
 HOLDS = "holds"
@@ -65,7 +68,7 @@ class Record(NamedTuple):
     rule: str
     """The rule that recognised it, or ``explicit`` where the user named the directory."""
     evidence: tuple[str, ...]
-    recipe: dict[str, str | int | bool | list[str]]
+    recipe: "Recipe"
     """What brings it back, ``kind`` first; ``{"kind": "none"}`` where nothing is known."""
     set: tuple[str, ...]
     """The markers that regrow set itself: what undo may take away."""
@@ -163,3 +166,5 @@ class Decision(NamedTuple):
     """The guard that keeps it."""
     reason: str = ""
     """Why it is kept, as a sentence for people."""
+    taken: "Taken | None" = None
+    """What brings it back, where it is not kept."""

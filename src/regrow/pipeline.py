@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from regrow.directory import Directory
     from regrow.markers import Marker
     from regrow.model import Candidate
+    from regrow.recipes import Recipe
     from regrow.records import Identity, Store
 
 EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
 
-NO_RECIPE: "dict[str, str | int | bool | list[str]]" = {"kind": "none"}
+NO_RECIPE: "Recipe" = {"kind": "none"}
 
 
 class Reason(NamedTuple):
@@ -41,7 +42,33 @@ class Reason(NamedTuple):
 
     rule: str = EXPLICIT
     evidence: tuple[str, ...] = ()
-    recipe: "dict[str, str | int | bool | list[str]]" = NO_RECIPE
+    recipe: "Recipe" = NO_RECIPE
+    files: tuple[tuple[str, bytes], ...] = ()
+    """What stands beside the record."""
+
+
+def explicit_reason(directory: "Directory", store: "Store") -> Reason:
+    """Say why a directory is marked that the user names, with its recipe if it has one.
+
+    A recipe that is recorded, and still true, is not taken again.
+
+    Args:
+        directory: the directory, open.
+        store: where its record may be.
+    """
+    from regrow import recipes
+
+    kind = recipes.kind_of(directory.path)
+    if not kind:
+        return Reason()
+    data = store.data(directory.path)
+    if data is not None and records.has_stamp(data, recipes.stamp(kind, directory.path)):
+        return Reason()
+    try:
+        taken = recipes.take(kind, directory.path, split(directory.path)[0])
+    except recipes.RecipeError:
+        return Reason()  # the user's word is enough
+    return Reason(recipe=taken.recipe, files=taken.files)
 
 
 def decide(
@@ -135,10 +162,10 @@ def _decide(
             wants_tag = not candidate.rule.output and (tag.is_environment(directory) or is_ignored)
             chosen = choose_markers(directory, configuration, wants_tag)
             if markers.all_hold(chosen, directory):
-                return Decision(candidate, MARKED_ALREADY)
+                return Decision(candidate, MARKED_ALREADY, taken=known.recipe(candidate))
     except (OSError, PathError) as error:
         return Decision(candidate, KEEP, "not-ours", f"its marks can't be read: {error}")
-    return Decision(candidate, MARK)
+    return Decision(candidate, MARK, taken=known.recipe(candidate))
 
 
 def choose_markers(
@@ -202,7 +229,7 @@ def mark(
 
         former = _former(data, directory.path)
         record = _pending(directory.path, this, chosen, before, reason, former)
-        with store.write(record) as written:
+        with store.write(record, reason.files) as written:
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
@@ -297,8 +324,8 @@ def _pending(
     former: Record | None,
 ) -> Record:
     """Write down what is about to be done; what regrow set here earlier stays its own."""
-    if former and reason.recipe == NO_RECIPE:
-        reason = Reason(former.rule, former.evidence, former.recipe)
+    if former and reason.rule == EXPLICIT:
+        reason = _with_what_was_known(reason, former)
     previous = {
         name: reading.value for name, reading in before.items() if reading.value is not None
     }
@@ -326,6 +353,16 @@ def _pending(
         state=records.PENDING,
         time=records.now(),
     )
+
+
+def _with_what_was_known(reason: Reason, former: Record) -> Reason:
+    """Keep the rule of a directory that the user names again, and the command that made it."""
+    recipe = former.recipe
+    if reason.recipe != NO_RECIPE:
+        made: Recipe = {key: recipe[key] for key in ("command", "made_by") if key in recipe}
+        is_same_kind = recipe.get("kind") == reason.recipe["kind"] == "python"
+        recipe = {**made, **reason.recipe} if is_same_kind else reason.recipe
+    return Reason(former.rule, former.evidence, recipe)
 
 
 def _former(data: bytes | None, path: str) -> Record | None:

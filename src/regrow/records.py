@@ -20,6 +20,7 @@ except ImportError:
     from hashlib import blake2b
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+ATTACHMENTS = ("package-lock.json",)
+"""The files that may stand beside a record."""
+
 PENDING = "pending"
 MARKED = "marked"
 
 _HEAD = "# What regrow marked, why, and how it comes back.\n"
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
 _STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
+_LINE_LENGTH = 100  # characters; a longer list stands an item a line
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
 
@@ -89,6 +94,11 @@ def file_name(path: str) -> str:
     last_two = "-".join(path.rsplit("/", 2)[1:])
     slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in last_two)
     return f"{slug[-_SLUG_LENGTH:].lstrip('.-')}-{digest(path)}.toml"
+
+
+def attachment_name(path: str, name: str) -> str:
+    """Name a file that stands beside the record of a path."""
+    return f"{file_name(path).removesuffix('.toml')}.{name}"
 
 
 def digest(text: str) -> str:
@@ -147,9 +157,9 @@ class Store:
             return None
         return decode(data, os.path.join(self.path, file_name(path)))
 
-    def data(self, path: str) -> bytes | None:
-        """Read a record's bytes, to compare them or to decode them."""
-        name = file_name(path)
+    def data(self, path: str, name: str | None = None) -> bytes | None:
+        """Read the bytes of a record, or of a file beside it, to compare or to decode them."""
+        name = name or file_name(path)
         try:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
         except FileNotFoundError:
@@ -171,8 +181,12 @@ class Store:
         """
         return self._lock
 
-    def write(self, record: Record) -> "Written":
+    def write(self, record: Record, files: "Sequence[tuple[str, bytes]]" = ()) -> "Written":
         """Write a record under a temporary name and rename it into place.
+
+        Args:
+            record: the record.
+            files: what stands beside it, name and bytes; each of ``ATTACHMENTS``.
 
         Returns:
             The record's open file, to be completed or closed.
@@ -180,6 +194,8 @@ class Store:
         Raises:
             RecordError: it can't be written; an older record of the directory stands as it was.
         """
+        for name, data in files:
+            os.close(self._replace(record.path, data, attachment_name(record.path, name)))
         return Written(self._replace(record.path, encode(record)), record.path)
 
     def restore(self, path: str, data: bytes | None) -> None:
@@ -193,9 +209,13 @@ class Store:
         elif self.data(path) != data:
             os.close(self._replace(path, data))
 
-    def _replace(self, path: str, data: bytes) -> int:
+    def attachment(self, path: str, name: str) -> bytes | None:
+        """Read a file that stands beside a record; None if there is none."""
+        return self.data(path, attachment_name(path, name))
+
+    def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
-        name = file_name(path)
+        name = name or file_name(path)
         temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"
         try:
             fd = os.open(
@@ -219,14 +239,14 @@ class Store:
         return fd
 
     def remove(self, path: str) -> None:
-        """Remove the record of a directory's path, if there is one."""
-        name = file_name(path)
-        try:
-            os.unlink(name, dir_fd=self._fd)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+        """Remove the record of a directory's path, if there is one, and what stands beside it."""
+        for name in (file_name(path), *(attachment_name(path, name) for name in ATTACHMENTS)):
+            try:
+                os.unlink(name, dir_fd=self._fd)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
 
 
 class Lock:
@@ -317,6 +337,11 @@ def is_current(data: bytes, path: str, directory: Identity) -> bool:
     if directory.born is not None:
         lines.append(_line("born", directory.born))
     return all(f"\n{line}".encode() in data for line in lines)
+
+
+def has_stamp(data: bytes, stamp: int) -> bool:
+    """Tell from a record's bytes whether its recipe was taken from what a stamp stands for."""
+    return f"\n{_line('stamp', stamp)}".encode() in data
 
 
 def encode(record: Record) -> bytes:
@@ -417,7 +442,11 @@ def _toml(value: "Value") -> str:
         return str(value)
     if isinstance(value, str):
         return f'"{value.translate(_ESCAPES)}"'
-    return f"[{', '.join(_toml(item) for item in value)}]"
+    items = [_toml(item) for item in value]
+    line = f"[{', '.join(items)}]"
+    if len(line) <= _LINE_LENGTH:
+        return line
+    return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
 
 
 # TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped.

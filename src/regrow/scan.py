@@ -167,10 +167,10 @@ class Scan:
                     yield from self._visit(frame, name, stack)
                     continue
                 stack.pop()
-                if stack and stack[-1].fd < 0 and not _reopen(stack[-1], frame.fd):
+                is_lost = bool(stack) and stack[-1].fd < 0 and not _reopen(stack[-1], frame.fd)
+                os.close(frame.fd)
+                if is_lost:
                     yield from _lose(stack)
-                if frame.fd >= 0:
-                    os.close(frame.fd)
         finally:
             for frame in stack:
                 if frame.fd >= 0:
@@ -182,6 +182,8 @@ class Scan:
         """Look at one directory; if it is to be entered, put it on the stack."""
         path = join(parent.path, name)
         hints = parent.hints.pop(name, [])
+        if path in self._skip:
+            return
         try:
             fd = os.open(name, _FLAGS, dir_fd=parent.fd)
         except FileNotFoundError:
@@ -210,8 +212,9 @@ class Scan:
             stack.append(frame)
             if len(stack) > _OPEN_FRAMES:
                 upper = stack[-1 - _OPEN_FRAMES]
-                os.close(upper.fd)
-                upper.fd = -1
+                if upper.fd >= 0:  # it is closed already where the scan came back up and down again
+                    os.close(upper.fd)
+                    upper.fd = -1
         finally:
             if not keep_open:
                 os.close(fd)
@@ -235,7 +238,9 @@ class Scan:
         best: Candidate | None = None
         for hint in targets:
             found = evidence.inside(hint.rule, listing)
-            if found is None and evidence.needs_inside(hint.rule):
+            if found is None and (
+                evidence.needs_inside(hint.rule) or evidence.speaks_against(hint.rule, listing)
+            ):
                 continue
             decisive = hint.rule.generic and bool(found)
             candidate = Candidate(
@@ -258,7 +263,7 @@ class Scan:
     def _is_entered(
         self, parent: _Frame, path: str, status: os.stat_result, listing: Listing
     ) -> bool:
-        if status.st_dev != parent.device or path in self._skip:
+        if status.st_dev != parent.device:
             return False
         if (status.st_dev, status.st_ino) in self._roots:
             return False  # a start directory is walked on its own
@@ -332,8 +337,6 @@ def _inside(found: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _reopen(upper: _Frame, lower_fd: int) -> bool:
     """Find the parent again whose descriptor was closed, and make sure that it is the same."""
-    if lower_fd < 0:
-        return False
     try:
         fd = os.open("..", _FLAGS, dir_fd=lower_fd)
     except OSError:

@@ -1,5 +1,7 @@
 """Real tools as data: how each makes a project, and which of the directories it makes match."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from regrow.model import KEEP, MARK
@@ -28,7 +30,7 @@ class Tool(NamedTuple):
     """Makes the sources, besides ``files``; the tool's own command for a new project."""
     fetch: str = ""
     """Like ``run`` and before it, from a package registry: the test is skipped where it fails."""
-    files: dict[str, str] = {}
+    files: Mapping[str, str] = MappingProxyType({})
     stays: tuple[str, ...] = ()
     """Globs (``*`` matches ``/`` too) for all the rest that the tool makes, each of which must
     match: what stays in the backup."""
@@ -99,6 +101,16 @@ PYTHON = (
         slow=False,
     ),
     Tool(
+        "venv-in-a-project-that-is-src-alone",
+        files={"src/main.py": ""},
+        run="python -m venv --without-pip .",
+        expected={},
+        stays=("bin/*", "pyvenv.cfg", "lib64"),
+        # Creators and pip make a src/ too, and no .git says any more whose it is.
+        no_repository={".": kept("venv", "repository")},
+        slow=False,
+    ),
+    Tool(
         "virtualenv",
         files={"main.py": ""},
         run="virtualenv --quiet venv",
@@ -134,7 +146,8 @@ PYTHON = (
         pip=("nox==2026.10.20",),
         files={
             "noxfile.py": (
-                'import nox\n\n\n@nox.session\ndef demo(session):\n    session.run("python", "-V")\n'
+                "import nox\n\n\n@nox.session\ndef demo(session):\n"
+                '    session.run("python", "-V")\n'
             )
         },
         run="nox",
@@ -152,23 +165,23 @@ PYTHON = (
     ),
     Tool(
         "pdm",
-        pip=("pdm==2.29.3",),
+        pip=("pdm[locked]==2.29.3",),
         files={"pyproject.toml": PYPROJECT, "demo.py": ""},
-        run="pdm install",
+        run="pdm install --no-self",
         expected={".venv": ENVIRONMENT},
         stays=("pdm.lock", ".pdm-python"),
         ignore=(".pdm-python",),
     ),
     Tool(
         "pdm-pep582",
-        pip=("pdm==2.29.3",),
+        pip=("pdm[locked]==2.29.3",),
         files={
             "pyproject.toml": f'{PYPROJECT}dependencies = ["iniconfig"]\n',
             "pdm.toml": "[python]\nuse_venv = false\n",
             "demo.py": "",
         },
         fetch="pdm lock",
-        run="pdm install",
+        run="pdm install --no-self",
         expected={"__pypackages__": mark("pdm-pypackages")},
         stays=("pdm.lock", ".pdm-python"),
         ignore=(".pdm-python", "__pypackages__/"),
@@ -196,7 +209,7 @@ PYTHON = (
             ),
             "demo.py": "",
         },
-        run="python -m build --quiet --wheel --no-isolation",
+        run="python -m build --wheel --no-isolation",
         expected={"build": mark("setuptools-build")},
         stays=("dist/*.whl", "demo.egg-info/*"),
         ignore=("build/", "dist/", "*.egg-info/"),
@@ -313,7 +326,8 @@ JAVASCRIPT = (
         npm=("@yarnpkg/cli-dist@4.18.1",),
         files={
             "package.json": (
-                f'{ONE_PACKAGE[:-2]}, "dependenciesMeta": {{"is-number": {{"unplugged": true}}}}}}\n'
+                '{"name": "demo", "dependencies": {"is-number": "7.0.0"},'
+                ' "dependenciesMeta": {"is-number": {"unplugged": true}}}\n'
             ),
             ".yarnrc.yml": "enableGlobalCache: false\n",
             ".yarn/patches/mine.patch": "",
@@ -495,11 +509,20 @@ NATIVE = (
     ),
     Tool(
         "zig",
-        pip=("ziglang==0.17.1",),
+        # Newer ones compile their build runner for more than a minute, and make the same names.
+        pip=("ziglang==0.15.2",),
         make="python -m ziglang init",
         run="python -m ziglang build",
         expected={".zig-cache": mark("zig-cache"), "zig-out": mark("zig-out")},
         ignore=(".zig-cache/", "zig-out/"),
+    ),
+    Tool(
+        "zig-before-0.13",
+        pip=("ziglang==0.12.1",),
+        make="python -m ziglang init",
+        run="python -m ziglang build",
+        expected={"zig-cache": mark("zig-cache-old"), "zig-out": mark("zig-out")},
+        ignore=("zig-cache/", "zig-out/"),
     ),
 )
 
@@ -525,7 +548,7 @@ OTHERS = (
         "bundler",
         needs=("bundle", "gem"),
         files={
-            "Gemfile": 'source "file://#{__dir__}/gems"\ngem "one"\n',
+            "Gemfile": 'source "file:///nowhere"\ngem "one"\n',
             "one.gemspec": (
                 "Gem::Specification.new do |s|\n"
                 '  s.name = "one"\n  s.version = "1.0.0"\n  s.summary = "one"\n'
@@ -535,10 +558,10 @@ OTHERS = (
             "vendor/assets/mine.js": "",
         },
         make=(
-            "mkdir -p gems/gems\ngem build one.gemspec -o gems/gems/one-1.0.0.gem\n"
-            "gem generate_index -d gems\nbundle config --local path vendor/bundle"
+            "mkdir vendor/cache\ngem build one.gemspec -o vendor/cache/one-1.0.0.gem\n"
+            "bundle config --local path vendor/bundle"
         ),
-        run="bundle install",
+        run="bundle install --local",
         expected={"vendor/bundle": mark("bundler-vendor")},
         stays=("Gemfile.lock",),
         ignore=("/.bundle", "/vendor/bundle"),

@@ -1,5 +1,6 @@
 """Builds the tree that a rule asks for, from the rule itself, so that no rule is forgotten."""
 
+import json
 from pathlib import Path
 
 from regrow.model import Rule
@@ -51,7 +52,21 @@ def build(project: Path, rule: Rule, *, without: tuple[str, str] | None = None) 
         sources.mkdir(exist_ok=True)
         (target / "CMakeCache.txt").write_text(
             f"{rule.source_outside}:INTERNAL={sources.resolve()}\n"
+            "CMAKE_GENERATOR:INTERNAL=Ninja\n"
         )
-    if rule.recipe == "node":
-        (project / LOCK).touch()  # not evidence: guard 6 asks for it
+    if without is None:
+        describe(project, target, rule)
     return target
+
+
+def describe(project: Path, target: Path, rule: Rule) -> None:
+    """Add what is no evidence, and what guard 6 asks for: how the directory comes back."""
+    if rule.recipe == "node":
+        (project / LOCK).touch()
+    elif rule.recipe == "conda":
+        package = {"name": "xz", "url": "https://example.org/linux-64/xz-5.4.conda"}
+        (target / "conda-meta/xz-5.4.json").write_text(json.dumps(package))
+    elif rule.recipe == "meson":
+        information = {"directories": {"source": str(project)}}
+        (target / "meson-info/meson-info.json").write_text(json.dumps(information))
+        (target / "meson-private/cmd_line.txt").write_text("[options]\n[properties]\n")

@@ -13,9 +13,10 @@ from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.scan import Index, Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from regrow.config import Configuration
+    from regrow.recipes import Taken
 
 
 class Near(NamedTuple):
@@ -176,6 +177,8 @@ def _print_json(explanation: Explanation) -> None:
             "reason": decision.reason or None if decision else _why_not(explanation),
             "guards": explanation.words,
             "rebuilt_by": candidate.rule.command if candidate else None,
+            "recipe": decision.taken.recipe if decision and decision.taken else None,
+            "remarks": list(decision.taken.remarks) if decision and decision.taken else [],
             "near": [
                 {
                     "rule": near.rule.name,
@@ -206,11 +209,29 @@ def _print(explanation: Explanation) -> None:
     print(f"  it comes back by: {rule.command}")
     if rule.note:
         print(f"  note: {rule.note}")
+    if decision.taken is not None:
+        for line in _recipe_lines(decision.taken):
+            print(f"  {show(line)}")
     if rule.documentation:
         print(f"  see {rule.documentation}")
     for guard in GUARDS:
         word = explanation.words[guard.name]
         print(f"  {guard.question:42} {'yes: ' + show(word) if word else 'no objection'}")
+
+
+_SHOWN = 5  # entries of a long list; --json has all
+
+
+def _recipe_lines(taken: "Taken") -> "Iterator[str]":
+    """Write a recipe for people, long lists cut."""
+    for key, value in taken.recipe.items():
+        if isinstance(value, list):
+            more = f" and {len(value) - _SHOWN} more" if len(value) > _SHOWN else ""
+            yield f"recipe, {key}: {', '.join(value[:_SHOWN]) or 'none'}{more}"
+        elif value != "":
+            yield f"recipe, {key}: {value}"
+    for remark in taken.remarks:
+        yield f"remark: {remark}"
 
 
 def _why_not(explanation: Explanation) -> str:

@@ -15,7 +15,8 @@ def arguments() -> argparse.ArgumentParser:
     made = parser(
         "mark",
         "Leave directories out of backups. Your word is enough: neither a rule nor a recipe is"
-        " asked for, and `regrow unmark` takes it back. Each directory is recorded.",
+        " asked for, and `regrow unmark` takes it back. Each directory is recorded, with its"
+        " recipe if it has one.",
         "  regrow mark node_modules\n"
         "  regrow mark --tag ~/scratch     for restic, tar and borg 1, which read tags alone\n"
         "  regrow mark --json build | jq .outcome",
@@ -47,7 +48,9 @@ def run(words: list[str]) -> int:
             try:
                 with opener.open(path) as directory:
                     chosen = pipeline.choose_markers(directory, configuration, options.tag)
-                    outcomes = pipeline.mark(directory, chosen, store, pipeline.Reason())
+                    outcomes = pipeline.mark(
+                        directory, chosen, store, pipeline.explicit_reason(directory, store)
+                    )
                     true_path = directory.path
             except RegrowError as error:
                 failed = True

@@ -178,6 +178,8 @@ def _print_json(
                 "guard": decision.guard or None,
                 "reason": decision.reason or None,
                 "evidence": list(candidate.evidence),
+                "recipe": decision.taken.recipe if decision.taken else None,
+                "remarks": list(decision.taken.remarks) if decision.taken else [],
                 "bytes": sizes.get(candidate.path),
             }
         )

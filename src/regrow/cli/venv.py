@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
+    from regrow.recipes import Recipe
+
 _USAGE = 2
 
 
@@ -150,9 +152,7 @@ def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:position], words[position + 1 :]
 
 
-def _recipe(
-    options: argparse.Namespace, extra: list[str]
-) -> dict[str, str | int | bool | list[str]]:
+def _recipe(options: argparse.Namespace, extra: list[str]) -> "Recipe":
     """Say which command makes such an environment again, wherever it is run."""
     command = ["regrow", "venv"]
     for flag, value in (
@@ -169,7 +169,7 @@ def _recipe(
     command.append(os.path.abspath(options.path))
     if extra:
         command += ["--", *extra]
-    return {"kind": "command", "command": command}
+    return {"kind": "python", "command": command}
 
 
 def _activation(path: str) -> str:

@@ -1,0 +1,149 @@
+"""How a directory comes back: one module a kind of recipe, and the choice among them."""
+
+import os
+
+from regrow.errors import RegrowError
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from regrow.model import Candidate, Rule
+
+    # What TOML can hold, as records use it.
+    Recipe = dict[str, str | int | bool | list[str]]
+
+
+class RecipeError(RegrowError):
+    """No recipe can be taken; the text says why."""
+
+
+class Taken(NamedTuple):
+    """A recipe, and what goes with it."""
+
+    recipe: "Recipe"
+    """What the record holds under ``[recipe]``, ``kind`` first."""
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Files that are copied beside the record, name and bytes: a lock that stands nowhere else."""
+    remarks: tuple[str, ...] = ()
+    """Sentences that people should read: what was cut out, what no recipe brings back."""
+
+
+KINDS = {
+    "python": ("pyvenv.cfg",),
+    "conda": ("conda-meta/history",),
+    "cmake": ("CMakeCache.txt",),
+    "meson": ("meson-info/meson-info.json",),
+}
+"""By kind of recipe: what stands inside a directory that has one."""
+
+_STAMPED = {
+    "python": ("pyvenv.cfg",),
+    "conda": ("conda-meta",),
+    "node": ("", ".package-lock.json"),
+    "cmake": ("CMakeCache.txt",),
+    "meson": ("meson-info", "meson-private/cmd_line.txt"),
+}
+"""By kind: what is written anew when the contents change; empty is the directory itself."""
+
+
+def take_for(candidate: "Candidate") -> Taken:
+    """Take the recipe of a candidate. Nothing from the tree is run.
+
+    Args:
+        candidate: what the scan found.
+
+    Returns:
+        What brings it back.
+
+    Raises:
+        RecipeError: it can't be described; the text says why.
+    """
+    rule = candidate.rule
+    if rule.recipe == "command":
+        return command(rule, candidate.project)
+    return take(rule.recipe, candidate.path, candidate.project)
+
+
+def kind_of(path: str) -> str:
+    """Tell from what is inside a directory which kind of recipe it has; empty: none."""
+    for kind, names in KINDS.items():
+        if all(os.path.lexists(os.path.join(path, name)) for name in names):
+            return kind
+    parent, name = os.path.split(path)
+    if name == "node_modules" and os.path.lexists(os.path.join(parent, "package.json")):
+        return "node"
+    return ""
+
+
+def take(kind: str, path: str, project: str) -> Taken:
+    """Take a recipe of a kind.
+
+    Args:
+        kind: ``python``, ``conda``, ``node``, ``cmake`` or ``meson``.
+        path: the directory.
+        project: the directory that it belongs to.
+
+    Returns:
+        The recipe, with the ``stamp`` of what it was taken from.
+
+    Raises:
+        RecipeError: it can't be described; the text says why.
+    """
+    try:
+        # Taken first: what changes while it is read is noticed next time.
+        at_first = stamp(kind, path)
+        taken = _take(kind, path, project)
+    except RecipeError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # Metadata are other programs' files: whatever is wrong with them, the directory stays.
+        raise RecipeError(f"what is in it can't be read: {error}") from error
+    return taken._replace(recipe={**taken.recipe, "stamp": at_first})
+
+
+def _take(kind: str, path: str, project: str) -> Taken:
+    if kind == "python":
+        from regrow.recipes import python
+
+        return python.take(path, project)
+    if kind == "conda":
+        from regrow.recipes import conda
+
+        return conda.take(path)
+    if kind == "node":
+        from regrow.recipes import node
+
+        return node.take(path, project)
+    from regrow.recipes import cmake
+
+    return cmake.take_cmake(path) if kind == "cmake" else cmake.take_meson(path)
+
+
+def stamp(kind: str, path: str) -> int:
+    """Tell cheaply whether a recipe is still true: it is while this number stays the same.
+
+    Args:
+        kind: the kind of recipe.
+        path: the directory.
+
+    Returns:
+        When its contents were changed last, in nanoseconds since 1970 (UTC), by the times of the
+        few places that every change touches.
+    """
+    places = [os.path.join(path, name) for name in _STAMPED[kind]]
+    if kind == "python":
+        from regrow.recipes.python import site_packages
+
+        places += site_packages(path)
+    times = []
+    for place in places:
+        try:
+            times.append(os.lstat(place).st_mtime_ns)
+        except FileNotFoundError:
+            continue
+    return max(times, default=0)
+
+
+def command(rule: "Rule", project: str) -> Taken:
+    """Give the recipe of a directory that one command brings back."""
+    place = os.path.expanduser("~") if rule.home else project
+    return Taken({"kind": "command", "command": rule.command, "directory": place})
