@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -22,13 +22,6 @@ _MAKE = {"ext4": ("mkfs.ext4", "-q", "-F"), "ramfs": ("true",), "vfat": ("mkfs.v
 _CAP_SYS_ADMIN = 1 << 21  # <linux/capability.h>
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _PATIENCE = 20.0  # seconds that a mount may take
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip the test that needs what is not here; fail it with REGROW_REQUIRE_TOOLS=1."""
-    if os.environ.get("REGROW_REQUIRE_TOOLS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @contextlib.contextmanager
@@ -53,7 +46,7 @@ def mounted_image(
         The mounted root.
     """
     if not _may_mount() or not os.path.exists("/dev/loop-control"):
-        unavailable("mounting an image needs CAP_SYS_ADMIN and loop devices")
+        pytest.skip("mounting an image needs CAP_SYS_ADMIN and loop devices")
     image, root = directory / f"{kind}.image", directory / kind
     root.mkdir()
     with contextlib.ExitStack() as undo:
@@ -66,7 +59,7 @@ def mounted_image(
             _run("mount", "-t", kind, "-o", "loop", image, root)
         except AssertionError as error:
             if "unknown filesystem type" in str(error):
-                unavailable(f"this kernel has no {kind}")
+                pytest.skip(f"this kernel has no {kind}")
             raise
         undo.callback(_unmount, root, image)
         if prepare is not None:
@@ -91,7 +84,7 @@ def fuse_passthrough(root: Path, mount_point: Path) -> Iterator[Path]:
         The mount point.
     """
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        unavailable("mounting with FUSE needs /dev/fuse")
+        pytest.skip("mounting with FUSE needs /dev/fuse")
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", __file__, root, mount_point],
         stdin=subprocess.DEVNULL,

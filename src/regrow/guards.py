@@ -50,7 +50,7 @@ class Circumstances:
         self.start = tuple(start)
         self.home = os.path.realpath(os.path.expanduser("~"))
         self.git_says = git_says or {}
-        self.keep = _spec([_below_home(pattern, self.home) for pattern in keep])
+        self.keep = _spec([_anywhere(_below_home(pattern, self.home)) for pattern in keep])
         self.mount_points = _mount_points()
         self._recipes: dict[str, Taken] = {}
         self._projects: dict[str, GitIgnoreSpec | str | None] = {}
@@ -234,6 +234,15 @@ GUARDS = (
 
 def _is_below(path: str, start: str) -> bool:
     return path == start or path.startswith(start.rstrip("/") + "/")
+
+
+def _anywhere(pattern: str) -> str:
+    """Let ``thesis/build`` name that directory anywhere, as people mean it.
+
+    gitignore would look for it beside the file that holds the pattern; here that is the root.
+    """
+    is_relative = "/" in pattern.rstrip("/") and not pattern.startswith(("/", "**/", "!", "#"))
+    return f"**/{pattern}" if is_relative else pattern
 
 
 def _below_home(pattern: str, home: str) -> str:

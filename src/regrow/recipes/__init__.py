@@ -144,6 +144,12 @@ def stamp(kind: str, path: str) -> int:
 
 
 def command(rule: "Rule", project: str) -> Taken:
-    """Give the recipe of a directory that one command brings back."""
+    """Give the recipe of a directory that one command brings back. Raises RecipeError."""
+    from shlex import split
+
     place = os.path.expanduser("~") if rule.home else project
-    return Taken({"kind": "command", "command": rule.command, "directory": place})
+    try:
+        words = split(rule.command)
+    except ValueError as error:
+        raise RecipeError(f"the command of rule {rule.name} can't be read: {error}") from error
+    return Taken({"kind": "command", "command": words, "directory": place})

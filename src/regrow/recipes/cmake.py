@@ -1,17 +1,21 @@
 """The recipes of CMake's and Meson's build directories: how they were configured."""
 
+import ast
 import json
 import os
 import re
+from configparser import Error as ParserError
 from configparser import RawConfigParser
 
 from regrow.recipes import RecipeError, Taken
+from regrow.recipes.credentials import cut_out
 from regrow.recipes.files import read, read_text
 
 _LIMIT = 16 * 1024 * 1024  # bytes
-_ENTRY = re.compile(r"^([^#/:=\s][^:=]*):(\w+)=(.*)$")
-_INTERNAL = ("INTERNAL", "STATIC")
+_ENTRY = re.compile(r'^("[^"]*"|[^#/":=\s][^:=]*):(\w+)=(.*)$', re.DOTALL)
+_TRUNCATED = re.compile(r"^# ?WARNING: Value of (.*) contained a newline", re.MULTILINE)
 _ARGUMENT_TYPES = ("BOOL", "STRING", "PATH", "FILEPATH", "UNINITIALIZED")
+_CUT = "credentials were cut out of addresses in its options"
 
 
 def take_cmake(path: str) -> Taken:
@@ -24,37 +28,46 @@ def take_cmake(path: str) -> Taken:
         The recipe: ``configure`` holds the words of the command that configures an equal one.
 
     Raises:
-        RecipeError: the cache names no source directory or no generator.
+        RecipeError: the cache names no source directory or no generator, or can't be given in
+            words.
     """
-    data = read(os.path.join(path, "CMakeCache.txt"), _LIMIT)
+    text = os.fsdecode(read(os.path.join(path, "CMakeCache.txt"), _LIMIT) or b"")
+    # By name, as it stands there: the options -D are read as the lines of the cache are, quotes
+    # around a name with a colon and around a value that begins or ends with a blank included.
     entries: dict[str, tuple[str, str]] = {}
-    for line in os.fsdecode(data or b"").splitlines():
-        found = _ENTRY.match(line)
+    for line in text.split("\n"):
+        found = _ENTRY.match(line.lstrip(" \t").rstrip(" \t\r"))
         if found:
-            entries[found[1].strip('"')] = (found[2], found[3])
-    source = entries.get("CMAKE_HOME_DIRECTORY", ("", ""))[1]
-    generator = entries.get("CMAKE_GENERATOR", ("", ""))[1]
-    if not source or not generator:
-        raise RecipeError("its CMakeCache.txt names no source directory or no generator")
-    words = ["cmake", "-S", source, "-B", path, "-G", generator]
-    for flag, variable in (("-A", "CMAKE_GENERATOR_PLATFORM"), ("-T", "CMAKE_GENERATOR_TOOLSET")):
-        value = entries.get(variable, ("", ""))[1]
+            entries[found[1]] = (found[2], found[3])
+
+    def value_of(variable: str) -> str:
+        return entries.get(variable, ("", ""))[1]
+
+    source = _place(value_of("CMAKE_HOME_DIRECTORY"), "CMakeCache.txt")
+    generator = value_of("CMAKE_GENERATOR")
+    if not generator:
+        raise RecipeError("its CMakeCache.txt names no generator")
+    extra = value_of("CMAKE_EXTRA_GENERATOR")
+    words = ["cmake", "-S", source, "-B", path]
+    for flag, value in (
+        ("-G", f"{extra} - {generator}" if extra else generator),
+        ("-A", value_of("CMAKE_GENERATOR_PLATFORM")),
+        ("-T", value_of("CMAKE_GENERATOR_TOOLSET")),
+    ):
+        if value.startswith("-"):
+            raise RecipeError(f"its CMakeCache.txt has an option for a name: {value!r}")
         if value:
             words += [flag, value]
-    words += (
-        f"-D{name}:{kind}={value}"
+    arguments = {
+        name: f"-D{name}:{kind}={value}"
         for name, (kind, value) in sorted(entries.items())
         if kind in _ARGUMENT_TYPES and not value.endswith("-NOTFOUND")
-    )
-    return Taken(
-        {
-            "kind": "cmake",
-            "source": source,
-            "generator": generator,
-            "configure": words,
-            "build": ["cmake", "--build", path],
-        }
-    )
+    }
+    for name in _TRUNCATED.findall(text):
+        # The file has its first line alone. What CMake itself computes is computed again.
+        if name in arguments:
+            raise RecipeError(f"its CMakeCache.txt has only the first line of {name}")
+    return _taken("cmake", source, generator, words, list(arguments.values()), path)
 
 
 def take_meson(path: str) -> Taken:
@@ -67,31 +80,68 @@ def take_meson(path: str) -> Taken:
         The recipe: ``configure`` holds the words of the command that configures an equal one.
 
     Raises:
-        RecipeError: the source directory is not named.
+        RecipeError: the source directory is not named, or how it was configured.
     """
     text = read_text(os.path.join(path, "meson-info/meson-info.json"), _LIMIT)
     information = json.loads(text) if text else {}
-    source = information.get("directories", {}).get("source", "")
-    if not source:
-        raise RecipeError("its meson-info names no source directory")
-    words = ["meson", "setup", path, source]
+    source = _place(information.get("directories", {}).get("source", ""), "meson-info")
     given = read_text(os.path.join(path, "meson-private/cmd_line.txt"), _LIMIT)
     if given is None:
         raise RecipeError("its meson-private does not say how it was configured")
     parser = RawConfigParser(delimiters=("=",), strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(given)
+    try:
+        parser.read_string(given)
+    except ParserError as error:
+        raise RecipeError(f"its meson-private/cmd_line.txt can't be read: {error}") from error
+    arguments = []
     if parser.has_section("options"):
-        words += (f"-D{name}={value}" for name, value in parser.items("options"))
+        arguments += [f"-D{name}={value}" for name, value in parser.items("options")]
     if parser.has_section("properties"):
-        for name, flag in (("cross_file", "--cross-file"), ("native_file", "--native-file")):
-            for file in re.findall(r"'([^']+)'", parser.get("properties", name, fallback="")):
-                words += [flag, file]
+        for name in ("cross_file", "native_file"):
+            for file in _files(parser.get("properties", name, fallback="[]")):
+                if os.path.commonpath((file, path)) == path:
+                    raise RecipeError(f"it was configured from a file of its own: {file}")
+                arguments.append(f"--{name.replace('_', '-')}={file}")
+    return _taken("meson", source, "", ["meson", "setup", path, source], arguments, path)
+
+
+def _place(source: object, file: str) -> str:
+    """Check that a source directory is named, by a full path: it can't be taken for an option."""
+    if not isinstance(source, str) or not source.startswith("/"):
+        raise RecipeError(f"its {file} names no source directory")
+    return source
+
+
+def _files(text: str) -> list[str]:
+    """Read the list of machine files, which meson writes as Python does."""
+    try:
+        files = ast.literal_eval(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        files = None
+    if not isinstance(files, list) or not all(
+        isinstance(file, str) and file.startswith("/") for file in files
+    ):
+        raise RecipeError("its meson-private/cmd_line.txt names its machine files in no known way")
+    return files
+
+
+def _taken(
+    kind: str, source: str, generator: str, words: list[str], arguments: list[str], path: str
+) -> Taken:
+    cut = [cut_out(word) for word in arguments]
+    words += (word for word, _ in cut)
+    if any("\0" in word for word in words):
+        raise RecipeError("how it was configured has null characters in it")
+    build = ["cmake", "--build", path] if kind == "cmake" else ["meson", "compile", "-C", path]
     return Taken(
         {
-            "kind": "meson",
+            "kind": kind,
             "source": source,
+            **({"generator": generator} if generator else {}),
             "configure": words,
-            "build": ["meson", "compile", "-C", path],
-        }
+            "build": build,
+        },
+        (),
+        (_CUT,) if any(was_cut for _, was_cut in cut) else (),
     )

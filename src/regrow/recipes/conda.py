@@ -1,21 +1,21 @@
 """The recipe of a conda environment: the explicit list from conda-meta, and what pip added."""
 
-import json
 import os
 import re
 
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
-from regrow.recipes.files import read_text
-from regrow.recipes.python import read_distributions, site_packages
+from regrow.recipes.files import parse_json, read
+from regrow.recipes.python import read_distributions, refuse_lost, site_packages
 from regrow.recipes.urls import without_credentials
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from regrow.recipes import Recipe
 
 _LIMIT = 64 * 1024 * 1024  # bytes of one package's file; it lists every file that it installed
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
-_INSTALLERS = ("pip", "uv", "poetry")
 
 
 def take(path: str) -> Taken:
@@ -25,37 +25,62 @@ def take(path: str) -> Taken:
         path: the environment.
 
     Returns:
-        The recipe; ``explicit`` holds the lines of ``conda list --explicit --md5``.
+        The recipe; ``explicit`` holds the lines of ``conda list --explicit --md5``, by name.
 
     Raises:
-        RecipeError: a package has no address.
+        RecipeError: a package has no address, or what pip added can't be described.
+        OSError, ValueError: the metadata can't be read.
     """
     place = os.path.join(path, "conda-meta")
     explicit = []
-    remarks = []
+    remarks: list[str] = []
+    owned: set[str] = set()
     for entry in sorted(os.listdir(place)):
         if not entry.endswith(".json"):
             continue
-        package = json.loads(read_text(os.path.join(place, entry), _LIMIT) or "{}")
-        url = package.get("url")
-        if not isinstance(url, str) or "://" not in url:
-            raise RecipeError(f"conda-meta/{entry} names no address to get it from")
-        clean, was_cut = without_credentials(url)
-        if was_cut:
-            remarks.append(f"credentials were cut out of the address of {package.get('name')}")
-        checksum = str(package.get("md5", ""))
-        explicit.append(f"{clean}#{checksum}" if _HASH.fullmatch(checksum) else clean)
+        package = _read_package(os.path.join(place, entry), entry)
+        explicit.append(_address(package, entry, remarks))
+        files = package.get("files")
+        for file in files if isinstance(files, list) else ():
+            if isinstance(file, str) and "/site-packages/" in file:
+                owned.add(file.partition("/site-packages/")[2].partition("/")[0])
     if not explicit:
         raise RecipeError("its conda-meta names no package")
-    requirements: list[str] = []
+    distributions = []
     for packages in site_packages(path):
-        requirements += (
-            distribution.requirement
-            for distribution in read_distributions(packages, remarks, by=_INSTALLERS)
-        )
+        distributions += read_distributions(packages, remarks, owned)
+    refuse_lost(distributions, path)
     recipe: Recipe = {
         "kind": "conda",
         "explicit": explicit,
-        "requirements": requirements,
+        "requirements": [distribution.requirement for distribution in distributions],
     }
     return Taken(recipe, (), tuple(remarks))
+
+
+def _read_package(file: str, entry: str) -> "dict[str, Any]":
+    try:
+        package = parse_json(read(file, _LIMIT) or b"")
+    except ValueError as error:
+        raise RecipeError(f"conda-meta/{entry} in it can't be read: {error}") from error
+    if not isinstance(package, dict):
+        raise RecipeError(f"conda-meta/{entry} in it describes no package")
+    return package
+
+
+def _address(package: "dict[str, Any]", entry: str, remarks: list[str]) -> str:
+    """Give a package's line of the explicit list."""
+    url = package.get("url")
+    if not isinstance(url, str) or "://" not in url:
+        raise RecipeError(f"conda-meta/{entry} names no address to get it from")
+    try:
+        clean, was_cut = without_credentials(url.partition("#")[0])
+    except ValueError as error:
+        raise RecipeError(f"conda-meta/{entry}: {error}") from error
+    if was_cut:
+        remarks.append(f"credentials were cut out of the address of {entry}")
+    for key in ("md5", "sha256"):  # conda and its kin take either behind the address
+        checksum = package.get(key)
+        if isinstance(checksum, str) and _HASH.fullmatch(checksum):
+            return f"{clean}#{checksum}"
+    return clean

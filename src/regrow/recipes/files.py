@@ -1,7 +1,13 @@
 """Reads other programs' files: never through a link, never more than a limit."""
 
+import errno
 import os
 import stat
+
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT_LIMIT = 1024 * 1024  # bytes; METADATA with a long description has 0.2 MiB
 LOCK_LIMIT = 64 * 1024 * 1024  # bytes; the lock of the largest monorepos has 10 MiB
@@ -21,9 +27,8 @@ def read(path: str, limit: int = TEXT_LIMIT) -> bytes | None:
         OSError: it can't be read.
         ValueError: it is no regular file, a link, or larger than the limit.
     """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    fd = _open(path)
+    if fd is None:
         return None
     try:
         status = os.fstat(fd)
@@ -31,14 +36,9 @@ def read(path: str, limit: int = TEXT_LIMIT) -> bytes | None:
             raise ValueError(f"{path}: it is not a regular file")
         if status.st_size > limit:
             raise ValueError(f"{path}: it is larger than {limit:,} bytes")
-        return os.read(fd, limit) if status.st_size < limit else _read_all(fd, limit)
+        return os.read(fd, status.st_size)
     finally:
         os.close(fd)
-
-
-def _read_all(fd: int, limit: int) -> bytes:
-    with open(fd, "rb", closefd=False) as file:
-        return file.read(limit)
 
 
 def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
@@ -48,12 +48,39 @@ def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
 
 
 def read_head(path: str, size: int) -> bytes | None:
-    """Read a file's beginning, whatever its size; None where there is no regular file."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    """Read a file's beginning, whatever its size; None where there is no file.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: it is no regular file, or a link.
+    """
+    fd = _open(path)
+    if fd is None:
         return None
     try:
-        return os.read(fd, size) if stat.S_ISREG(os.fstat(fd).st_mode) else None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError(f"{path}: it is not a regular file")
+        return os.read(fd, size)
     finally:
         os.close(fd)
+
+
+def parse_json(data: bytes | str) -> "Any":
+    """Read JSON. Whatever is wrong with it is a ValueError, too deep nesting as well."""
+    import json
+
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _open(path: str) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path}: it is a symbolic link") from error
+        raise

@@ -3,30 +3,47 @@
 import json
 import os
 import re
+from fnmatch import fnmatchcase
 
 from regrow.directory import ancestors
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
-from regrow.recipes.files import LOCK_LIMIT, read, read_text
-from regrow.recipes.urls import without_credentials
+from regrow.recipes.credentials import cut_out
+from regrow.recipes.files import LOCK_LIMIT, read, read_head, read_text
 
 if TYPE_CHECKING:
     from typing import Any
 
 LOCKS = {
-    "package-lock.json": ("npm", "npm ci"),
-    "npm-shrinkwrap.json": ("npm", "npm ci"),
-    "pnpm-lock.yaml": ("pnpm", "pnpm install --frozen-lockfile"),
-    "yarn.lock": ("yarn", "yarn install"),
-    "bun.lock": ("bun", "bun install --frozen-lockfile"),
-    "bun.lockb": ("bun", "bun install --frozen-lockfile"),
+    "npm-shrinkwrap.json": ("npm", ["npm", "ci"]),
+    "package-lock.json": ("npm", ["npm", "ci"]),
+    "pnpm-lock.yaml": ("pnpm", ["pnpm", "install", "--frozen-lockfile"]),
+    "yarn.lock": ("yarn", ["yarn", "install", "--frozen-lockfile"]),
+    "bun.lock": ("bun", ["bun", "install", "--frozen-lockfile"]),
+    "bun.lockb": ("bun", ["bun", "install", "--frozen-lockfile"]),
 }
-"""By lock file: who wrote it, and what installs from it."""
+"""By lock file: who wrote it, and what installs from it. npm reads the first of its two."""
 
 HIDDEN_LOCK = ".package-lock.json"
 """npm writes it into node_modules: what it installed, whether or not a lock stands beside."""
 
-_MANAGER = re.compile(r"(npm|pnpm|yarn|bun)@([\w.+-]+)")
+_TRACES = {
+    ".modules.yaml": "pnpm",
+    ".yarn-state.yml": "yarn",
+    ".yarn-integrity": "yarn",
+    HIDDEN_LOCK: "npm",
+}
+"""By file in node_modules: the manager that leaves it there."""
+
+_FROM_HIDDEN_LOCK = ["npm", "install", "--package-lock"]
+"""``npm ci`` asks for more than the hidden lock has: dependencies that this system can't use."""
+
+_MANAGER = re.compile(r"(npm|pnpm|yarn|bun)@(\d[\w.+-]{0,200})", re.ASCII)
+_YARN_2 = b"\n__metadata:"
+_HEAD_SIZE = 4096  # bytes
+_PATTERNS_LIMIT = 1000  # of a workspace's patterns, and characters of each
+_DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+_ROOT_KEYS = ("name", "version", "license", *_DEPENDENCIES, "engines", "bin", "workspaces")
 
 
 def take(path: str, project: str) -> Taken:
@@ -42,9 +59,11 @@ def take(path: str, project: str) -> Taken:
     Raises:
         RecipeError: nothing pins what is inside.
     """
-    lock = _find_lock(project)
+    lock = _find_lock(path, project)
     if lock is not None:
         manager, command = LOCKS[os.path.basename(lock)]
+        if manager == "yarn" and _YARN_2 in (read_head(lock, _HEAD_SIZE) or b""):
+            command = ["yarn", "install", "--immutable"]
         return Taken(
             {
                 "kind": "node",
@@ -60,7 +79,7 @@ def take(path: str, project: str) -> Taken:
         raise RecipeError(
             "nothing pins what is in it: no lock file beside it, and no npm lock inside"
         )
-    content, was_cut = _as_lock(json.loads(hidden), project)
+    content, was_cut = _without_credentials(_as_lock(json.loads(hidden), project))
     remarks = ["no lock file stands beside it: npm's own, from inside, is copied"]
     if was_cut:
         remarks.append("credentials were cut out of addresses in it")
@@ -71,77 +90,172 @@ def take(path: str, project: str) -> Taken:
             "manager_version": _manager_version(project, project, "npm"),
             "lock": "package-lock.json",
             "lock_is_copied": True,
-            "command": "npm ci",
+            "command": _FROM_HIDDEN_LOCK,
             "directory": project,
         },
-        (("package-lock.json", json.dumps(content, indent=2).encode()),),
+        (("package-lock.json", json.dumps(content, indent=2, allow_nan=False).encode()),),
         tuple(remarks),
     )
 
 
-def _find_lock(project: str) -> str | None:
+def _find_lock(path: str, project: str) -> str | None:
     """Find the lock beside, or at the root of the workspace that the project belongs to."""
     for directory in (project, *ancestors(project)):
-        for name in LOCKS:
-            candidate = os.path.join(directory, name)
-            is_file = os.path.isfile(candidate) and not os.path.islink(candidate)
-            if is_file and (directory == project or _is_workspace(directory)):
-                return candidate
+        manager = _manager(path, directory)
+        # Projects that moved from one manager to another often have both locks.
+        for name in sorted(LOCKS, key=lambda name: LOCKS[name][0] != manager):
+            lock = os.path.join(directory, name)
+            if _is_written(lock) and (directory == project or _is_member(project, lock)):
+                return lock
         if os.path.lexists(os.path.join(directory, ".git")):
             return None
     return None
 
 
-def _is_workspace(directory: str) -> bool:
-    if os.path.isfile(os.path.join(directory, "pnpm-workspace.yaml")):
-        return True
-    return "workspaces" in _package(directory)
+def _is_written(lock: str) -> bool:
+    """Tell whether it is a file that says something."""
+    return os.path.isfile(lock) and not os.path.islink(lock) and os.path.getsize(lock) > 0
 
 
-def _package(directory: str) -> "dict[str, Any]":
-    try:
-        text = read_text(os.path.join(directory, "package.json"))
-        package = json.loads(text) if text else {}
-    except (OSError, ValueError):
-        return {}
-    return package if isinstance(package, dict) else {}
+def _manager(path: str, root: str) -> str:
+    """Tell which manager filled a directory, else which one package.json asks for."""
+    for name, manager in _TRACES.items():
+        if os.path.lexists(os.path.join(path, name)):
+            return manager
+    return _stated(root)[0]
+
+
+def _stated(directory: str) -> tuple[str, str]:
+    """Read what package.json asks for (``packageManager``): name and version; empty: nothing."""
+    found = _MANAGER.match(str(_package(directory).get("packageManager", "")))
+    return (found[1], found[2]) if found else ("", "")
 
 
 def _manager_version(project: str, root: str, manager: str) -> str:
-    """Read the version that package.json asks for (``packageManager``); empty: none."""
+    """Read the version that package.json asks for, the project's own before the workspace's."""
     for directory in (project, root):
-        stated = _MANAGER.match(str(_package(directory).get("packageManager", "")))
-        if stated and stated[1] == manager:
-            return stated[2]
+        name, version = _stated(directory)
+        if name == manager:
+            return version
     return ""
 
 
-def _as_lock(hidden: "dict[str, Any]", project: str) -> "tuple[dict[str, Any], bool]":
-    """Turn npm's hidden lock into the lock that ``npm ci`` reads.
+def _is_member(project: str, lock: str) -> bool:
+    """Tell whether a project belongs to the workspace at whose root a lock stands."""
+    root = os.path.dirname(lock)
+    place = os.path.relpath(project, root)
+    if os.path.basename(lock) == "pnpm-lock.yaml":
+        return os.path.isfile(os.path.join(root, "pnpm-workspace.yaml")) and _imports(lock, place)
+    patterns = _package(root).get("workspaces")
+    if isinstance(patterns, dict):
+        patterns = patterns.get("packages")
+    if not isinstance(patterns, list):
+        return False
+    parts = place.split("/")
+    is_member = False
+    for pattern in patterns[:_PATTERNS_LIMIT]:
+        if not isinstance(pattern, str) or len(pattern) > _PATTERNS_LIMIT:
+            continue
+        glob = pattern.removeprefix("!").removeprefix("./").rstrip("/").split("/")
+        if glob.count("**") <= 2 and _matches(parts, glob):  # each multiplies the steps
+            is_member = not pattern.startswith("!")
+    return is_member
+
+
+def _matches(parts: list[str], glob: list[str]) -> bool:
+    if not glob:
+        return not parts
+    if glob[0] == "**":
+        return any(_matches(parts[skipped:], glob[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], glob[0]) and _matches(parts[1:], glob[1:])
+
+
+def _imports(lock: str, place: str) -> bool:
+    """Tell whether pnpm's lock has an entry for a project of its workspace."""
+    try:
+        data = read(lock, LOCK_LIMIT) or b""
+    except (OSError, ValueError):
+        return False
+    _, _, rest = data.partition(b"\nimporters:")
+    section = re.split(rb"\n(?=\w)", rest, maxsplit=1)[0]
+    name = re.escape(os.fsencode(place))
+    return bool(re.search(rb"^  (['\"]?)" + name + rb"\1:(?: \{\})?\r?$", section, re.MULTILINE))
+
+
+def _read_package(directory: str) -> "dict[str, Any]":
+    """Read package.json. Raises OSError and ValueError."""
+    text = read_text(os.path.join(directory, "package.json")) or "{}"
+    try:
+        package = json.loads(text.removeprefix("\ufeff"))
+    except RecursionError as error:
+        raise ValueError("package.json is nested too deeply") from error
+    if not isinstance(package, dict):
+        raise ValueError("package.json is no JSON object")
+    return package
+
+
+def _package(directory: str) -> "dict[str, Any]":
+    """Read package.json where it helps; what can't be read says nothing."""
+    try:
+        return _read_package(directory)
+    except (OSError, ValueError):
+        return {}
+
+
+def _as_lock(hidden: "dict[str, Any]", project: str) -> "dict[str, Any]":
+    """Turn npm's hidden lock into the lock that npm reads.
 
     The two differ in the entry of the project itself, which the hidden one lacks.
     """
-    package = _package(project)
-    root = {
-        key: package[key]
-        for key in (
-            "name", "version", "license", "dependencies", "devDependencies",
-            "optionalDependencies", "peerDependencies", "engines", "bin", "workspaces",
+    if not isinstance(hidden, dict) or not isinstance(hidden.get("packages"), dict):
+        raise RecipeError("npm's lock inside it names no packages")
+    package = _read_package(project)
+    root = {key: package[key] for key in _ROOT_KEYS if key in package}
+    packages: dict[str, Any] = {"": root, **hidden["packages"]}
+    unasked = _unasked(packages)
+    if unasked:
+        raise RecipeError(
+            f"nothing asks for what is in it: {', '.join(unasked[:3])}"
+            f"{', …' if len(unasked) > 3 else ''} stands in no package.json"
         )
-        if key in package
-    }  # fmt: skip
-    was_cut = False
-    packages: dict[str, Any] = {"": root}
-    for place, entry in hidden["packages"].items():
-        clean = dict(entry)
-        if isinstance(clean.get("resolved"), str) and "://" in clean["resolved"]:
-            clean["resolved"], cut = without_credentials(clean["resolved"])
-            was_cut |= cut
-        packages[place] = clean
     return {
         "name": package.get("name", os.path.basename(project)),
         "version": package.get("version", ""),
         "lockfileVersion": hidden.get("lockfileVersion", 3),
         "requires": True,
         "packages": packages,
-    }, was_cut
+    }
+
+
+def _unasked(packages: "dict[str, dict[str, Any]]") -> list[str]:
+    """Name what was installed with ``--no-save`` or ``npm link``: npm would take it away."""
+    asked = {
+        name for entry in packages.values() for key in _DEPENDENCIES for name in entry.get(key, {})
+    }
+    members = {
+        entry["resolved"]
+        for entry in packages.values()
+        if entry.get("link") and not entry["resolved"].startswith("../")
+    }
+    has_members = "workspaces" in packages[""]
+    return [
+        name
+        for place, entry in packages.items()
+        if (name := place.rpartition("node_modules/")[2]) not in asked
+        and "node_modules/" in place
+        and not entry.get("inBundle")
+        and not (has_members and entry.get("resolved") in members)
+    ]
+
+
+def _without_credentials(value: "Any") -> "tuple[Any, bool]":
+    """Cut credentials out of every text in a JSON value."""
+    if isinstance(value, str):
+        return cut_out(value)
+    if isinstance(value, list):
+        items = [_without_credentials(item) for item in value]
+        return [item for item, _ in items], any(cut for _, cut in items)
+    if isinstance(value, dict):
+        pairs = {key: _without_credentials(item) for key, item in value.items()}
+        return {key: item for key, (item, _) in pairs.items()}, any(c for _, c in pairs.values())
+    return value, False

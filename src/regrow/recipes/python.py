@@ -8,11 +8,12 @@ import re
 
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError, Taken
-from regrow.recipes.files import LOCK_LIMIT, read, read_head, read_text
+from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
 from regrow.recipes.urls import without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Sequence
+    from typing import Any
 
     from regrow.recipes import Recipe
 
@@ -23,13 +24,37 @@ _HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
 _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.txt")
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;#\\]+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])? *== *([^\s;#\\]+)", re.MULTILINE)
+# What the tools write, line by line: a TOML parser takes longer than all the rest together, and
+# minutes for a file that somebody made to keep it busy.
+_TABLE = re.compile(r'^(\[.*)|^(name|version) = "([^"\\\n]*)"', re.MULTILINE)
 
 _SEEDS = frozenset(("pip", "setuptools", "wheel"))
-_BY_CREATORS = re.compile(r"__pycache__|_virtualenv\.(py|pth)|easy-install\.pth|.*\.egg-link")
+_BY_CREATORS = re.compile(
+    r"__pycache__|_virtualenv\.(py|pth)|(pip|setuptools|wheel)-[\d.]+\.virtualenv"
+    r"|easy-install\.pth|.*\.egg-link|~.*"  # pip renames what it removes to ~…
+)
 _BIN_BY_CREATORS = re.compile(
-    r"python[\d.]*w?|pypy[\d.]*|[aA]ctivate.*|deactivate.*|pydoc\.bat|__pycache__"
+    r"python[\d.]*t?w?|pypy[\d.]*|[aA]ctivate.*|deactivate.*|pydoc\.bat|__pycache__"
     r"|(pip|wheel|easy_install)-?[\d.]*"
+)
+_TOP_BY_CREATORS = re.compile(
+    r"bin|Scripts|lib|lib64|Lib|[iI]nclude|pyvenv\.cfg|CACHEDIR\.TAG|\.gitignore|\.lock|src"
+)
+_RECORDED = re.compile(rb'^"?(?:((?:\.\./)+[^,"\r\n]+)|([^/,"\r\n]+))', re.MULTILINE)
+
+_SOURCES = tuple(
+    (re.compile(pattern), source)
+    for pattern, source in (
+        (r"/uv/python/", "uv"),
+        (r"pyenv/versions/", "pyenv"),
+        (r"/Cellar/python|/homebrew/|/\.linuxbrew/|/usr/local/opt/python@", "Homebrew"),
+        (r"^/Library/Frameworks/Python\.framework/", "python.org"),
+        (r"/(ana|mini)?conda\d*/|/mini(forge|mamba)[\w-]*/|/mambaforge[\w-]*/", "conda"),
+        (r"asdf/installs/", "asdf"),
+        (r"/mise/installs/", "mise"),
+        (r"^/usr/(?!local/)|^/bin/|^/Library/Developer/|^/Applications/Xcode", "system"),
+    )
 )
 
 
@@ -42,6 +67,8 @@ class Distribution(NamedTuple):
     """The line that installs it."""
     is_pinned: bool
     """Whether the line is ``name==version``; else it has an address of its own."""
+    source: str = ""
+    """The local directory or file that it was installed from."""
 
 
 def take(path: str, project: str) -> Taken:
@@ -58,25 +85,25 @@ def take(path: str, project: str) -> Taken:
         RecipeError: a distribution can't be described.
         OSError, ValueError: the metadata can't be read.
     """
-    text = read_text(os.path.join(path, "pyvenv.cfg"))
-    if text is None:
+    data = read(os.path.join(path, "pyvenv.cfg"))
+    if data is None:
         raise RecipeError("it has no pyvenv.cfg")
-    settings = parse_pyvenv_cfg(text)
+    settings = parse_pyvenv_cfg(os.fsdecode(data))
     remarks: list[str] = []
     distributions: list[Distribution] = []
-    unowned: list[str] = []
     places = site_packages(path)
     for place in places:
         distributions += read_distributions(place, remarks)
-        unowned += _unowned(path, place)
+    refuse_lost(distributions, path)
     distributions.sort(key=lambda d: d.name.lower())
+    unowned = _unowned(path, places)
     recipe: Recipe = {
         "kind": "python",
         **_interpreter(path, settings),
         "creator": _creator(settings),
-        "prompt": settings.get("prompt", "").strip("'\""),
-        "system_site_packages": settings.get("include-system-site-packages", "") == "true",
-        "requirements": [d.requirement for d in distributions],
+        "prompt": _unquoted(settings.get("prompt", "")),
+        "system_site_packages": settings.get("include-system-site-packages", "").lower() == "true",
+        "requirements": list(dict.fromkeys(d.requirement for d in distributions)),
         **_locks(project, distributions),
     }
     if unowned:
@@ -88,59 +115,102 @@ def take(path: str, project: str) -> Taken:
 
 def parse_pyvenv_cfg(text: str) -> dict[str, str]:
     """Read ``key = value`` lines; keys in lower case."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    pairs = (line.partition("=") for line in text.split("\n") if "=" in line)
     return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def site_packages(path: str) -> list[str]:
-    """Find an environment's site-packages; ``lib64`` counts only if it is no link to ``lib``."""
+    """Find an environment's site-packages; ``lib64`` counts only if it is no link to ``lib``.
+
+    Raises:
+        RecipeError: one is a link, which no creator makes: what is behind it is not looked at.
+    """
     found = []
     for library in ("lib", "lib64"):
         base = os.path.join(path, library)
-        if os.path.islink(base) or not os.path.isdir(base):
+        if os.path.islink(base):
+            if library == "lib64":
+                continue
+            raise RecipeError("its lib/ is a symbolic link, which no creator makes")
+        if not os.path.isdir(base):
             continue
         for name in sorted(os.listdir(base)):
+            if not name.startswith(("python", "pypy")):
+                continue
             place = os.path.join(base, name, "site-packages")
-            if name.startswith(("python", "pypy")) and os.path.isdir(place):
-                found.append(place)
+            if not os.path.isdir(place):
+                continue
+            if os.path.islink(place) or os.path.islink(os.path.dirname(place)):
+                if path_in_itself(place, path):
+                    continue  # conda's python3.1 -> python3.11
+                raise RecipeError(f"its {library}/{name}/site-packages is behind a symbolic link")
+            found.append(place)
     windows = os.path.join(path, "Lib", "site-packages")
     if not found and os.path.isdir(windows):
         found.append(windows)
     return found
 
 
+def path_in_itself(inner: str, path: str) -> bool:
+    """Tell whether a path, links resolved, is below another."""
+    return os.path.realpath(inner).startswith(os.path.realpath(path).rstrip("/") + "/")
+
+
 def read_distributions(
-    place: str, remarks: list[str], by: "Collection[str] | None" = None
+    place: str, remarks: list[str], owned: "Collection[str]" = ()
 ) -> list[Distribution]:
     """Read what is installed in one site-packages.
 
     Args:
         place: the directory.
         remarks: sentences for people are added here.
-        by: only what these installed; None: all. (INSTALLER tells, PEP 376.)
+        owned: the entries that are left out, for another package manager brings them back.
 
     Raises:
         RecipeError: a distribution has no name or version, or one that can't be written down.
+        OSError, ValueError: the metadata can't be read.
     """
     found = []
     for entry in sorted(os.listdir(place)):
-        if by is not None and not _is_installed_by(os.path.join(place, entry), by):
+        if entry in owned or entry.startswith("~"):  # what pip is removing, or failed to
             continue
+        directory = os.path.join(place, entry)
         if entry.endswith(".dist-info"):
-            found.append(_from_dist_info(os.path.join(place, entry), remarks))
+            found.append(_from_dist_info(directory, remarks))
         elif entry.endswith(".egg-info"):
-            inside = os.path.join(place, entry, "PKG-INFO")
-            head = read_head(inside, _HEAD) or read_head(os.path.join(place, entry), _HEAD)
-            name, version = _name_and_version(head, entry)
-            found.append(Distribution(name, version, f"{name}=={version}", True))
+            inside = os.path.isdir(directory)
+            head = read_head(f"{directory}/PKG-INFO" if inside else directory, _HEAD)
+            found.append(_pinned(*_name_and_version(head, entry)))
+        elif entry.endswith(".egg") and os.path.isdir(directory):
+            head = read_head(f"{directory}/EGG-INFO/PKG-INFO", _HEAD)
+            found.append(_pinned(*_name_and_version(head, entry)))
         elif entry.endswith(".egg-link"):
             found.append(_from_egg_link(place, entry))
     return found
 
 
-def _is_installed_by(directory: str, by: "Collection[str]") -> bool:
-    installer = read_head(os.path.join(directory, "INSTALLER"), 64) or b""
-    return installer.strip().decode(errors="replace") in by
+def refuse_lost(distributions: "Sequence[Distribution]", environment: str) -> None:
+    """Refuse what its own requirement would not bring back.
+
+    Raises:
+        RecipeError: a distribution is there in two versions, or came from a local place that is
+            gone, or would go with the environment.
+    """
+    versions: dict[str, Distribution] = {}
+    for one in distributions:
+        other = versions.setdefault(canonical(one.name), one)
+        if other.requirement != one.requirement:
+            raise RecipeError(
+                f"{one.name} is in it twice: {other.requirement} and {one.requirement}"
+            )
+        if one.source and not os.path.exists(one.source):
+            raise RecipeError(f"{one.name} was installed from {one.source}, which is gone")
+        if one.source and path_in_itself(one.source, environment):
+            raise RecipeError(f"{one.name} was installed from {one.source}, which is inside it")
+
+
+def _pinned(name: str, version: str) -> Distribution:
+    return Distribution(name, version, f"{name}=={version}", True)
 
 
 def _from_dist_info(directory: str, remarks: list[str]) -> Distribution:
@@ -148,9 +218,14 @@ def _from_dist_info(directory: str, remarks: list[str]) -> Distribution:
     name, version = _name_and_version(read_head(f"{directory}/METADATA", _HEAD), entry)
     origin = read(f"{directory}/direct_url.json")
     if origin is None:
-        return Distribution(name, version, f"{name}=={version}", True)
-    requirement = _from_direct_url(name, origin, remarks)
-    return Distribution(name, version, requirement, False)
+        return _pinned(name, version)
+    try:
+        requirement, source = _from_direct_url(name, origin, remarks)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # No KeyError's or TypeError's text is a sentence.
+        why = str(error) if isinstance(error, ValueError) else "it is not as PEP 610 has it"
+        raise RecipeError(f"where {name} comes from can't be read: {why}") from error
+    return Distribution(name, version, requirement, False, source)
 
 
 def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
@@ -158,9 +233,14 @@ def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
     if head is None:
         raise RecipeError(f"{entry} in it says neither name nor version")
     values: dict[bytes, str] = {}
-    for line in head.split(b"\n"):
+    lines = head.split(b"\n")
+    if len(head) == _HEAD:
+        lines.pop()  # it may be cut off
+    for line in lines:
         if not line.strip():
             break  # the headers end; a description follows
+        if line[:1] in b" \t":
+            continue  # more of the header before
         key, colon, value = line.partition(b":")
         if colon:
             values.setdefault(key.strip().lower(), value.strip().decode(errors="replace"))
@@ -170,97 +250,111 @@ def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
     return name, version
 
 
-def _from_direct_url(name: str, data: bytes, remarks: list[str]) -> str:
-    """Turn PEP 610's origin into a requirement."""
-    import json
-
-    origin = json.loads(data)
-    url, was_cut = without_credentials(origin["url"])
+def _from_direct_url(name: str, data: bytes, remarks: list[str]) -> tuple[str, str]:
+    """Turn PEP 610's origin into a requirement, and the local path it names."""
+    origin = parse_json(data)
+    url, was_cut = without_credentials(origin["url"].partition("#")[0])
     if was_cut:
         remarks.append(f"credentials were cut out of the address of {name}")
+    source = _local_path(url)
     if "dir_info" in origin:
-        path = _local_path(url)
-        if not origin["dir_info"].get("editable"):
-            return f"{name} @ {url}"
-        return f"-e {_quoted(path)}"
-    subdirectory = origin.get("subdirectory")
-    fragments = [f"subdirectory={subdirectory}"] if subdirectory else []
+        if not source:
+            raise ValueError("a project's directory must be a local one")
+        if origin["dir_info"].get("editable"):
+            return f"-e {_quoted(source)}", source
+    fragments = []
     if "vcs_info" in origin:
         vcs, commit = origin["vcs_info"]["vcs"], origin["vcs_info"]["commit_id"]
-        if not re.fullmatch(r"[a-z]+", vcs) or not re.fullmatch(r"[\w.-]+", commit):
-            raise RecipeError(f"the origin of {name} can't be written down: {vcs!r}, {commit!r}")
+        if not re.fullmatch(r"[a-z]+", vcs) or not re.fullmatch(r"[A-Za-z0-9_.:+-]+", commit):
+            raise ValueError(f"{vcs!r}, {commit!r}")
         url = f"{vcs}+{url}@{commit}"
     elif "archive_info" in origin:
-        hashes = origin["archive_info"].get("hashes") or {}
-        for algorithm, value in sorted(hashes.items()):
-            if re.fullmatch(r"[a-z0-9]+", algorithm) and re.fullmatch(r"[0-9a-f]+", value):
-                fragments.insert(0, f"{algorithm}={value}")
-                break
-    if fragments:
-        clean, _ = without_credentials(f"{url}#{'&'.join(fragments)}")
-        url = clean
-    return f"{name} @ {url}"
+        fragments += _hash(origin["archive_info"])
+    subdirectory = origin.get("subdirectory")
+    if subdirectory:
+        from urllib.parse import quote
+
+        fragments.append(f"subdirectory={quote(subdirectory)}")
+    return f"{name} @ {url}{'#' if fragments else ''}{'&'.join(fragments)}", source
+
+
+def _hash(archive: "dict[str, Any]") -> list[str]:
+    """Give an archive's strongest hash as a URL's fragment has it; ``hash`` is the older form."""
+    hashes = dict(archive.get("hashes") or ())
+    algorithm, equals, value = (archive.get("hash") or "").partition("=")
+    if equals:
+        hashes.setdefault(algorithm, value)
+    for algorithm in ("sha512", "sha384", "sha256"):
+        value = hashes.get(algorithm, "")
+        if re.fullmatch(r"[0-9a-f]+", value):
+            return [f"{algorithm}={value}"]
+    return []
 
 
 def _from_egg_link(place: str, entry: str) -> Distribution:
     """Read what ``setup.py develop`` left: the path of the project, on the first line."""
-    text = read_text(os.path.join(place, entry)) or ""
-    path = text.partition("\n")[0].strip()
+    path = os.fsdecode(read(os.path.join(place, entry)) or b"").partition("\n")[0].strip()
     name = entry.removesuffix(".egg-link")
-    if not path.startswith("/"):
+    if not path.startswith("/") or "\0" in path or not _NAME.fullmatch(name):
         raise RecipeError(f"{entry} in it names no project")
-    return Distribution(name, "", f"-e {_quoted(path)}", False)
+    return Distribution(name, "", f"-e {_quoted(path)}", False, path)
 
 
 def _local_path(url: str) -> str:
-    from urllib.parse import unquote, urlsplit
+    """Give the path that a ``file:`` URL names; empty for others."""
+    if not url.lower().startswith("file:"):
+        return ""
+    from urllib.parse import unquote_to_bytes
 
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        raise RecipeError(f"{url}: an editable project must be a local directory")
-    return unquote(parts.path)
+    host, slash, path = url[len("file:") :].removeprefix("//").partition("/")
+    path = os.fsdecode(unquote_to_bytes(slash + path))
+    if host not in ("", "localhost") or not slash or "\0" in path:
+        raise ValueError("its address names no local path")
+    return path
 
 
 def _quoted(path: str) -> str:
-    """Give a path as it may stand after ``-e`` in a requirements file."""
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in path) or " #" in path:
-        raise RecipeError(f"{path!r} can't stand in a requirements file")
-    return path
+    """Give a path as it may stand after ``-e``, where pip and uv read lines as a shell does."""
+    if re.fullmatch(r"[A-Za-z0-9/._+@-]+", path):
+        return path
+    from urllib.parse import quote
+
+    return f"file://{quote(os.fsencode(path))}"
 
 
 def _interpreter(path: str, settings: dict[str, str]) -> dict[str, str]:
     version = settings.get("version_info") or settings.get("version") or ""
+    version = ".".join(version.split(".")[:3])
+    implementation = settings.get("implementation", "CPython")
     base = settings.get("base-executable") or settings.get("executable") or ""
     if not base:
         home = settings.get("home", "")
         base = os.path.realpath(os.path.join(path, "bin", "python"))
         if home and not os.path.exists(base):
             base = os.path.join(home, "python3")
+    # Each is a word that a creator is given: nothing in it may be an option.
     return {
-        "implementation": settings.get("implementation", "CPython"),
-        "version": ".".join(version.split(".")[:3]),
-        "interpreter": base,
+        "implementation": implementation if _NAME.fullmatch(implementation) else "",
+        "version": version if _VERSION.fullmatch(version) else "",
+        "interpreter": base if base.startswith("/") and "\0" not in base else "",
         "interpreter_from": _source(base),
     }
 
 
 def _source(interpreter: str) -> str:
     """Tell from its path who installed an interpreter."""
-    real = os.path.realpath(interpreter)
-    for mark, source in (
-        ("/uv/python/", "uv"),
-        ("/.pyenv/versions/", "pyenv"),
-        ("/Cellar/python", "Homebrew"),
-        ("/homebrew/", "Homebrew"),
-        ("/Library/Frameworks/Python.framework/", "python.org"),
-        ("/conda", "conda"),
-        ("/miniforge", "conda"),
-        ("/asdf/installs/", "asdf"),
-        ("/mise/installs/", "mise"),
-    ):
-        if mark in real:
-            return source
-    return "system" if real.startswith(("/usr/bin/", "/bin/")) else "other"
+    if not interpreter.startswith("/") or "\0" in interpreter:
+        return "other"
+    for place in (os.path.realpath(interpreter), interpreter):
+        for pattern, source in _SOURCES:
+            if pattern.search(place):
+                return source
+    return "other"
+
+
+def _unquoted(text: str) -> str:
+    """Take away the quotation marks that venv puts around a prompt."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _creator(settings: dict[str, str]) -> str:
@@ -270,8 +364,12 @@ def _creator(settings: dict[str, str]) -> str:
     return "venv"
 
 
-def _locks(project: str, distributions: "Iterable[Distribution]") -> dict[str, bool | list[str]]:
-    """Name the project's lock files, and tell whether the environment agrees with one of them."""
+def _locks(project: str, distributions: "Sequence[Distribution]") -> dict[str, bool | list[str]]:
+    """Name the project's lock files, and tell with which of them the environment agrees.
+
+    It agrees if all that is installed from an index is what the lock says; a lock may name more,
+    for other platforms and groups.
+    """
     try:
         names = sorted(os.listdir(project))
     except OSError:
@@ -279,6 +377,7 @@ def _locks(project: str, distributions: "Iterable[Distribution]") -> dict[str, b
     locks = [n for n in names if n in LOCKS or _REQUIREMENTS.fullmatch(n)]
     if not locks:
         return {}
+    all_names = {canonical(d.name) for d in distributions}
     installed = {
         canonical(d.name): d.version
         for d in distributions
@@ -290,7 +389,9 @@ def _locks(project: str, distributions: "Iterable[Distribution]") -> dict[str, b
             pinned = _pins(os.path.join(project, name))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # a lock that can't be read agrees with nothing
-        if pinned and all(version in pinned.get(n, ()) for n, version in installed.items()):
+        if not pinned or not (installed or all_names.issuperset(pinned)):
+            continue
+        if all(version in pinned.get(n, ()) for n, version in installed.items()):
             agreeing.append(name)
     return {"locks": locks, "agrees_with": agreeing}
 
@@ -308,53 +409,72 @@ def _pins(path: str) -> dict[str, set[str]]:
     if path.endswith(".txt"):
         found = _PIN.findall(text)
     elif path.endswith("Pipfile.lock"):
-        import json
-
+        lock = parse_json(text)
         for section in ("default", "develop"):
-            for name, entry in json.loads(text).get(section, {}).items():
+            for name, entry in lock.get(section, {}).items():
                 found.append((name, str(entry.get("version", "")).removeprefix("==")))
     else:
-        import tomllib
-
-        table = tomllib.loads(text)
-        for package in table.get("package", table.get("packages", ())):
-            found.append((package["name"], str(package.get("version", ""))))
+        name = ""
+        is_package = False
+        for header, key, value in _TABLE.findall(text):
+            if header:
+                name = ""
+                is_package = header.strip() in ("[[package]]", "[[packages]]")
+            elif is_package and key == "name":
+                name = value
+            elif is_package and name:
+                found.append((name, value))
     for name, version in found:
         pins.setdefault(canonical(name), set()).add(version)
     return pins
 
 
-def _unowned(path: str, place: str) -> list[str]:
+def _unowned(path: str, places: "Sequence[str]") -> list[str]:
     """Find files that no distribution's RECORD names: what people put there themselves."""
-    entries = os.listdir(place)
-    owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
-    scripts: set[str] = set()
-    for entry in sorted(owned):
-        data = read(os.path.join(place, entry, "RECORD"), LOCK_LIMIT)
-        for line in (data or b"").split(b"\n"):
-            top, _, rest = line.partition(b"/")
-            if top == b"..":
-                scripts.add(os.fsdecode(rest.rpartition(b"/")[2].partition(b",")[0]))
-            else:
-                owned.add(os.fsdecode(top.partition(b",")[0].strip(b'"')))
-        if data is None:
-            owned |= _without_record(place, entry)
-    found = [
-        os.path.relpath(os.path.join(place, entry), path)
-        for entry in entries
-        if entry not in owned and not _BY_CREATORS.fullmatch(entry)
-    ]
-    for directory in ("bin", "Scripts"):
+    found: list[str] = []
+    outside: set[str] = set()
+    for place in places:
+        entries = os.listdir(place)
+        owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
+        owned |= {entry for entry in entries if _is_egg(place, entry)}
+        for entry in sorted(owned):
+            data = read(os.path.join(place, entry, "RECORD"), LOCK_LIMIT)
+            if data is None:
+                owned |= _without_record(place, entry)
+                continue
+            recorded = set(_RECORDED.findall(data))
+            owned.update(os.fsdecode(top) for _, top in recorded)
+            for file, _ in recorded:
+                outside |= _places_of(os.fsdecode(file).replace("../", ""))
+        found += (
+            os.path.relpath(os.path.join(place, entry), path)
+            for entry in entries
+            if entry not in owned and not _BY_CREATORS.fullmatch(entry)
+        )
+    for directory, by_creators in (
+        ("", _TOP_BY_CREATORS),
+        ("bin", _BIN_BY_CREATORS),
+        ("Scripts", _BIN_BY_CREATORS),
+    ):
         try:
             names = os.listdir(os.path.join(path, directory))
         except OSError:
             continue
-        found += (
-            f"{directory}/{name}"
-            for name in names
-            if name not in scripts and not _BIN_BY_CREATORS.fullmatch(name)
+        inside = (
+            os.path.join(directory, name) for name in names if not by_creators.fullmatch(name)
         )
+        found += (name for name in inside if name not in outside)
     return sorted(found)
+
+
+def _is_egg(place: str, entry: str) -> bool:
+    return entry.endswith(".egg") and os.path.isdir(os.path.join(place, entry, "EGG-INFO"))
+
+
+def _places_of(file: str) -> set[str]:
+    """Give what a file outside site-packages owns: itself in bin/, else the directory on top."""
+    top, _, rest = file.partition("/")
+    return {top, file} if rest else {top}
 
 
 def _without_record(place: str, entry: str) -> set[str]:
