@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from base64 import b64decode
 from pathlib import Path
 
@@ -339,3 +340,48 @@ def test_the_superuser_writes_nothing_inside_another_users_directory(
     assert done.returncode == 1
     assert "belongs to another user" in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.needs("uv")
+def test_an_environment_is_recorded_with_its_recipe_and_again_when_it_changed(
+    regrow: Regrow, tmp_path: Path, records_directory: Path
+) -> None:
+    subprocess.run(["uv", "venv", "-q", tmp_path / "env"], check=True)
+    regrow("mark", tmp_path / "env")
+    (file,) = records_directory.iterdir()
+    first = tomllib.loads(file.read_text())["recipe"]
+    assert (first["kind"], first["requirements"]) == ("python", [])
+    regrow("mark", tmp_path / "env")
+    assert tomllib.loads(file.read_text())["recipe"] == first
+
+    (packages,) = (tmp_path / "env/lib").glob("python*/site-packages")
+    (packages / "six-1.17.0.dist-info").mkdir()
+    (packages / "six-1.17.0.dist-info/METADATA").write_text("Name: six\nVersion: 1.17.0\n")
+    regrow("mark", tmp_path / "env")
+    assert tomllib.loads(file.read_text())["recipe"]["requirements"] == ["six==1.17.0"]
+
+
+def test_npms_own_lock_is_copied_beside_the_record_and_goes_with_it(
+    regrow: Regrow, tmp_path: Path, records_directory: Path
+) -> None:
+    modules = tmp_path / "node_modules"
+    modules.mkdir()
+    (tmp_path / "package.json").write_text('{"name": "shop", "dependencies": {"a": "1"}}')
+    hidden = {"lockfileVersion": 3, "packages": {"node_modules/a": {"version": "1.0.0"}}}
+    (modules / ".package-lock.json").write_text(json.dumps(hidden))
+    regrow("mark", modules)
+    (lock,) = records_directory.glob("*.package-lock.json")
+    assert json.loads(lock.read_text())["packages"]["node_modules/a"] == {"version": "1.0.0"}
+    assert lock.stat().st_mode & 0o777 == 0o600
+    regrow("unmark", modules)
+    assert list(records_directory.iterdir()) == []
+
+
+def test_without_a_recipe_the_users_word_is_enough(
+    regrow: Regrow, tmp_path: Path, records_directory: Path
+) -> None:
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "package.json").write_text("{}")
+    assert regrow("mark", tmp_path / "node_modules").returncode == 0
+    (file,) = records_directory.iterdir()
+    assert tomllib.loads(file.read_text())["recipe"] == {"kind": "none"}
