@@ -51,8 +51,7 @@ def build(project: Path, rule: Rule, *, without: tuple[str, str] | None = None) 
         sources = project.parent / "sources"
         sources.mkdir(exist_ok=True)
         (target / "CMakeCache.txt").write_text(
-            f"{rule.source_outside}:INTERNAL={sources.resolve()}\n"
-            "CMAKE_GENERATOR:INTERNAL=Ninja\n"
+            f"{rule.source_outside}:INTERNAL={sources.resolve()}\nCMAKE_GENERATOR:INTERNAL=Ninja\n"
         )
     if without is None:
         describe(project, target, rule)
