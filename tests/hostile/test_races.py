@@ -231,7 +231,9 @@ def test_marking_an_environment_while_it_is_made_loses_no_record(
     assert made[0] == 0, made
     _assert_works(place, records_directory)
     [record] = read_records(records_directory)
-    assert record.recipe["command"][:2] == ["regrow", "venv"]
+    command = record.recipe["command"]
+    assert isinstance(command, list)
+    assert command[:2] == ["regrow", "venv"]
 
 
 LOOP_ANYWAY = f"""{GATE}
