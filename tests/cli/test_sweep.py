@@ -1,9 +1,11 @@
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import regrow.cli.sweep  # noqa: F401 - as an ordinary user it may be out of reach
 from tests.conftest import Regrow
 
 
@@ -14,7 +16,7 @@ def work(tmp_path: Path) -> Path:
     (shop / "node_modules/left-pad").mkdir(parents=True)
     (shop / "node_modules/left-pad/index.js").write_bytes(b"x" * 100_000)
     (shop / "package.json").touch()
-    (shop / "package-lock.json").touch()
+    (shop / "package-lock.json").write_text("{}")
     (tmp_path / "thesis/build").mkdir(parents=True)
     (tmp_path / "thesis/setup.py").touch()
     (tmp_path / "thesis/notes").mkdir()
@@ -193,3 +195,19 @@ def test_sizes_count_a_hard_link_once(regrow: Regrow, work: Path) -> None:
         subprocess.run(["du", "-sk", modules], capture_output=True, text=True).stdout.split()[0]
     )
     assert abs(linked["bytes"] - control * 1024) <= 8192
+
+
+def test_a_start_directory_that_cannot_be_read_fails_and_one_below_is_told(
+    regrow: Regrow, as_ordinary_user: Callable[[Callable[[], int]], int], open_place: Path
+) -> None:
+    from regrow.cli.main import main
+
+    (open_place / "locked").mkdir(mode=0)
+    (open_place / "home").mkdir()
+
+    def sweep(*start: Path) -> int:
+        os.environ["HOME"] = str(open_place / "home")
+        return main(["sweep", "--dry-run", *map(str, start)])
+
+    assert as_ordinary_user(lambda: sweep(open_place)) == 0
+    assert as_ordinary_user(lambda: sweep(open_place / "locked")) == 1

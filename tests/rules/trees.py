@@ -61,7 +61,7 @@ def build(project: Path, rule: Rule, *, without: tuple[str, str] | None = None) 
 def describe(project: Path, target: Path, rule: Rule) -> None:
     """Add what is no evidence, and what guard 6 asks for: how the directory comes back."""
     if rule.recipe == "node":
-        (project / LOCK).touch()
+        (project / LOCK).write_text("{}")
     elif rule.recipe == "conda":
         package = {"name": "xz", "url": "https://example.org/linux-64/xz-5.4.conda"}
         (target / "conda-meta/xz-5.4.json").write_text(json.dumps(package))

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 
 from regrow import config, evidence, pipeline, rules
 from regrow.cli.output import parser, print_json, show
@@ -219,13 +220,16 @@ def _print(explanation: Explanation) -> None:
         print(f"  {guard.question:42} {'yes: ' + show(word) if word else 'no objection'}")
 
 
+_COMMANDS = ("command", "configure", "build")  # the words of a command line
 _SHOWN = 5  # entries of a long list; --json has all
 
 
 def _recipe_lines(taken: "Taken") -> "Iterator[str]":
     """Write a recipe for people, long lists cut."""
     for key, value in taken.recipe.items():
-        if isinstance(value, list):
+        if isinstance(value, list) and key in _COMMANDS:
+            yield f"recipe, {key}: {shlex.join(value)}"
+        elif isinstance(value, list):
             more = f" and {len(value) - _SHOWN} more" if len(value) > _SHOWN else ""
             yield f"recipe, {key}: {', '.join(value[:_SHOWN]) or 'none'}{more}"
         elif value != "":

@@ -81,9 +81,18 @@ def run(words: list[str]) -> int:
         for decision in decisions:
             if decision.decision == MARK:
                 sys.stdout.buffer.write(os.fsencode(decision.candidate.path) + b"\0")
+        _complain_of(unreadable)
     else:
         _print(decisions, unreadable, sizes, scan.directories)
-    return int(any(not os.path.isdir(os.path.expanduser(path)) for path in start))
+    # What can't be read further down is told, and is as usual as a locked door in a house.
+    places = {os.path.expanduser(path) for path in start}
+    places |= {os.path.realpath(path) for path in places}
+    return int(any(os.path.expanduser(finding.path) in places for finding in unreadable))
+
+
+def _complain_of(unreadable: "Sequence[Unreadable]") -> None:
+    for finding in unreadable:
+        complain(f"{finding.path}: not read: {finding.error}")
 
 
 def _home_cache(path: str, rule: Rule) -> Candidate | None:
@@ -210,8 +219,7 @@ def _print(
     if rows:
         print_sections(rows)
         print()
-    for finding in unreadable:
-        complain(f"{finding.path}: not read: {finding.error}")
+    _complain_of(unreadable)
     print(_summary(decisions, unreadable, sizes, directories))
 
 

@@ -65,7 +65,7 @@ def take_cmake(path: str) -> Taken:
     }
     for name in _TRUNCATED.findall(text):
         # The file has its first line alone. What CMake itself computes is computed again.
-        if name in arguments:
+        if name in arguments or f'"{name}"' in arguments:
             raise RecipeError(f"its CMakeCache.txt has only the first line of {name}")
     return _taken("cmake", source, generator, words, list(arguments.values()), path)
 

@@ -74,11 +74,12 @@ def _address(package: "dict[str, Any]", entry: str, remarks: list[str]) -> str:
     if not isinstance(url, str) or "://" not in url:
         raise RecipeError(f"conda-meta/{entry} names no address to get it from")
     try:
-        clean, was_cut = without_credentials(url.partition("#")[0])
+        clean, was_cut = without_credentials(url)
     except ValueError as error:
         raise RecipeError(f"conda-meta/{entry}: {error}") from error
     if was_cut:
         remarks.append(f"credentials were cut out of the address of {entry}")
+    clean = clean.partition("#")[0]
     for key in ("md5", "sha256"):  # conda and its kin take either behind the address
         checksum = package.get(key)
         if isinstance(checksum, str) and _HASH.fullmatch(checksum):

@@ -183,14 +183,14 @@ def _imports(lock: str, place: str) -> bool:
 
 
 def _read_package(directory: str) -> "dict[str, Any]":
-    """Read package.json. Raises OSError and ValueError."""
-    text = read_text(os.path.join(directory, "package.json")) or "{}"
+    """Read package.json. Raises OSError, ValueError and RecipeError."""
+    text = read_text(os.path.join(directory, "package.json"))
     try:
-        package = json.loads(text.removeprefix("\ufeff"))
+        package = {} if text is None else json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
         raise ValueError("package.json is nested too deeply") from error
     if not isinstance(package, dict):
-        raise ValueError("package.json is no JSON object")
+        raise RecipeError("its package.json holds no JSON object")
     return package
 
 
@@ -198,11 +198,11 @@ def _package(directory: str) -> "dict[str, Any]":
     """Read package.json where it helps; what can't be read says nothing."""
     try:
         return _read_package(directory)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecipeError):
         return {}
 
 
-def _as_lock(hidden: "dict[str, Any]", project: str) -> "dict[str, Any]":
+def _as_lock(hidden: "Any", project: str) -> "dict[str, Any]":
     """Turn npm's hidden lock into the lock that npm reads.
 
     The two differ in the entry of the project itself, which the hidden one lacks.

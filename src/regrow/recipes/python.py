@@ -41,7 +41,7 @@ _BIN_BY_CREATORS = re.compile(
 _TOP_BY_CREATORS = re.compile(
     r"bin|Scripts|lib|lib64|Lib|[iI]nclude|pyvenv\.cfg|CACHEDIR\.TAG|\.gitignore|\.lock|src"
 )
-_RECORDED = re.compile(rb'^"?(?:((?:\.\./)+[^,"\r\n]+)|([^/,"\r\n]+))', re.MULTILINE)
+_RECORDED = re.compile(rb'^(?:((?:\.\./)+[^,"\r\n]+)|"([^"/\r\n]+)|([^/,"\r\n]+))', re.MULTILINE)
 
 _SOURCES = tuple(
     (re.compile(pattern), source)
@@ -92,6 +92,8 @@ def take(path: str, project: str) -> Taken:
     remarks: list[str] = []
     distributions: list[Distribution] = []
     places = site_packages(path)
+    if not places and os.path.lexists(os.path.join(path, "lib")):
+        raise RecipeError("its lib/ holds no site-packages, or it is behind a symbolic link")
     for place in places:
         distributions += read_distributions(place, remarks)
     refuse_lost(distributions, path)
@@ -120,31 +122,19 @@ def parse_pyvenv_cfg(text: str) -> dict[str, str]:
 
 
 def site_packages(path: str) -> list[str]:
-    """Find an environment's site-packages; ``lib64`` counts only if it is no link to ``lib``.
-
-    Raises:
-        RecipeError: one is a link, which no creator makes: what is behind it is not looked at.
-    """
+    """Find an environment's site-packages, without those behind links: they are not its own."""
     found = []
     for library in ("lib", "lib64"):
         base = os.path.join(path, library)
-        if os.path.islink(base):
-            if library == "lib64":
-                continue
-            raise RecipeError("its lib/ is a symbolic link, which no creator makes")
-        if not os.path.isdir(base):
+        if os.path.islink(base) or not os.path.isdir(base):
             continue
         for name in sorted(os.listdir(base)):
-            if not name.startswith(("python", "pypy")):
+            directory = os.path.join(base, name)
+            place = os.path.join(directory, "site-packages")
+            if not name.startswith(("python", "pypy")) or not os.path.isdir(place):
                 continue
-            place = os.path.join(base, name, "site-packages")
-            if not os.path.isdir(place):
-                continue
-            if os.path.islink(place) or os.path.islink(os.path.dirname(place)):
-                if path_in_itself(place, path):
-                    continue  # conda's python3.1 -> python3.11
-                raise RecipeError(f"its {library}/{name}/site-packages is behind a symbolic link")
-            found.append(place)
+            if not os.path.islink(directory) and not os.path.islink(place):
+                found.append(place)
     windows = os.path.join(path, "Lib", "site-packages")
     if not found and os.path.isdir(windows):
         found.append(windows)
@@ -253,10 +243,13 @@ def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
 def _from_direct_url(name: str, data: bytes, remarks: list[str]) -> tuple[str, str]:
     """Turn PEP 610's origin into a requirement, and the local path it names."""
     origin = parse_json(data)
-    url, was_cut = without_credentials(origin["url"].partition("#")[0])
+    url, was_cut = without_credentials(origin["url"])
+    url = url.partition("#")[0]
     if was_cut:
         remarks.append(f"credentials were cut out of the address of {name}")
     source = _local_path(url)
+    if source:
+        url = _file_url(source)  # uv leaves a single quote as it is, and pip doesn't
     if "dir_info" in origin:
         if not source:
             raise ValueError("a project's directory must be a local one")
@@ -266,7 +259,7 @@ def _from_direct_url(name: str, data: bytes, remarks: list[str]) -> tuple[str, s
     if "vcs_info" in origin:
         vcs, commit = origin["vcs_info"]["vcs"], origin["vcs_info"]["commit_id"]
         if not re.fullmatch(r"[a-z]+", vcs) or not re.fullmatch(r"[A-Za-z0-9_.:+-]+", commit):
-            raise ValueError(f"{vcs!r}, {commit!r}")
+            raise ValueError(f"{vcs!r} with {commit!r} names no commit")
         url = f"{vcs}+{url}@{commit}"
     elif "archive_info" in origin:
         fragments += _hash(origin["archive_info"])
@@ -317,6 +310,10 @@ def _quoted(path: str) -> str:
     """Give a path as it may stand after ``-e``, where pip and uv read lines as a shell does."""
     if re.fullmatch(r"[A-Za-z0-9/._+@-]+", path):
         return path
+    return _file_url(path)
+
+
+def _file_url(path: str) -> str:
     from urllib.parse import quote
 
     return f"file://{quote(os.fsencode(path))}"
@@ -443,8 +440,8 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
                 owned |= _without_record(place, entry)
                 continue
             recorded = set(_RECORDED.findall(data))
-            owned.update(os.fsdecode(top) for _, top in recorded)
-            for file, _ in recorded:
+            owned.update(os.fsdecode(quoted or top) for _, quoted, top in recorded)
+            for file, _, _ in recorded:
                 outside |= _places_of(os.fsdecode(file).replace("../", ""))
         found += (
             os.path.relpath(os.path.join(place, entry), path)
