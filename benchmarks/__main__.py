@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import creation, marking
+from benchmarks import creation, marking, recipes
 from benchmarks.measure import Result, quiet_environment
 
 
@@ -31,7 +31,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="regrow-bench-", dir=options.directory) as place:
         environment = quiet_environment(Path(place))
         results: list[Result] = []
-        for measure in (marking.start_up, marking.many, creation.environments):
+        for measure in (
+            marking.start_up,
+            marking.many,
+            creation.environments,
+            recipes.python_environment,
+        ):
             print(f"measuring: {measure.__doc__}", file=sys.stderr)
             results += measure(Path(place), environment, options.runs)
     if options.json:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import regrow.cli.sweep  # noqa: F401 - as an ordinary user it may be out of reach
 from tests.conftest import Regrow
 
 
@@ -198,16 +197,21 @@ def test_sizes_count_a_hard_link_once(regrow: Regrow, work: Path) -> None:
 
 
 def test_a_start_directory_that_cannot_be_read_fails_and_one_below_is_told(
-    regrow: Regrow, as_ordinary_user: Callable[[Callable[[], int]], int], open_place: Path
+    monkeypatch: pytest.MonkeyPatch,
+    as_ordinary_user: Callable[[Callable[[], int]], int],
+    open_place: Path,
 ) -> None:
     from regrow.cli.main import main
 
     (open_place / "locked").mkdir(mode=0)
     (open_place / "home").mkdir()
 
+    monkeypatch.setenv("HOME", str(open_place / "home"))
+
     def sweep(*start: Path) -> int:
-        os.environ["HOME"] = str(open_place / "home")
         return main(["sweep", "--dry-run", *map(str, start)])
 
+    # As an ordinary user the interpreter's own files may be out of reach: read them before.
+    sweep(open_place / "home")
     assert as_ordinary_user(lambda: sweep(open_place)) == 0
     assert as_ordinary_user(lambda: sweep(open_place / "locked")) == 1

@@ -2,7 +2,7 @@
 
 import os
 
-from regrow.errors import RegrowError
+from regrow.errors import RegrowError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ def take(kind: str, path: str, project: str) -> Taken:
         taken = _take(kind, path, project)
     except RecipeError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        raise RecipeError(f"what is in it can't be read: {in_words(error)}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Metadata are other programs' files: whatever is wrong with them, the directory stays.
         raise RecipeError(f"what is in it can't be read: {error}") from error
     return taken._replace(recipe={**taken.recipe, "stamp": at_first})
@@ -130,7 +132,7 @@ def stamp(kind: str, path: str) -> int:
         few places that every change touches.
     """
     places = [os.path.join(path, name) for name in _STAMPED[kind]]
-    if kind == "python":
+    if kind in ("python", "conda"):
         from regrow.recipes.python import site_packages
 
         places += site_packages(path)

@@ -4,6 +4,7 @@ To support one more tool, add a table to one of the files here and a row to its 
 """
 
 import os
+from functools import cache
 from importlib.resources import files
 
 from regrow.errors import ConfigurationError
@@ -24,6 +25,7 @@ _FLAGS = ("generic", "output", "home")
 FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside")
 
 
+@cache
 def shipped() -> tuple[Rule, ...]:
     """Read the rules that come with regrow, sorted by name.
 
@@ -67,11 +69,11 @@ def in_force(configuration: "Configuration", file_name: str) -> tuple[Rule, ...]
     for name in configuration.disable:
         if rules.pop(name, None) is None:
             raise ConfigurationError(f"{file_name}: disable: there is no rule {name!r}")
-    caches = {cache.removeprefix("~/").rstrip("/") for cache in configuration.caches}
+    caches = {path.removeprefix("~/").rstrip("/") for path in configuration.caches}
     known = {rule.directory for rule in rules.values() if rule.home and not rule.keep}
-    for cache in sorted(caches - known):
+    for unknown in sorted(caches - known):
         raise ConfigurationError(
-            f"{file_name}: caches: regrow knows no home cache ~/{cache}; `regrow mark` takes any"
+            f"{file_name}: caches: regrow knows no home cache ~/{unknown}; `regrow mark` takes any"
             " directory on your word"
         )
     return tuple(
