@@ -13,7 +13,7 @@ from regrow import evidence, markers
 from regrow.directory import Directory, join, open_parent, split
 from regrow.errors import MarkerError, PathError, in_words
 from regrow.evidence import DIRECTORY, Listing, list_directory
-from regrow.markers import CACHEDIR_TAG, tag
+from regrow.markers import tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
@@ -124,7 +124,7 @@ class Scan:
         self._index = Index(rules)
         self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
         self._home = _identity(os.path.expanduser("~"))
-        self._attributes = [m for m in markers.available() if m.name != CACHEDIR_TAG]
+        self._attributes = markers.selected()
         self._roots: set[tuple[int, int]] = set()
 
     def __iter__(self) -> "Iterator[Candidate | Unreadable]":

@@ -191,3 +191,31 @@ def test_special_file_is_refused(environment: Environment, tmp_path: Path, kind:
 def test_empty_conda_meta_is_refused(environment: Environment) -> None:
     with pytest.raises(RecipeError, match="names no package"):
         environment.take()
+
+
+def test_the_environments_of_a_pixi_project_are_listed_by_name(tmp_path: Path) -> None:
+    envs = tmp_path / ".pixi/envs"
+    for name in ("default", "docs"):
+        meta = envs / name / "conda-meta"
+        meta.mkdir(parents=True)
+        url = f"https://example.org/linux-64/{name}-1.conda"
+        (meta / f"{name}.json").write_text(json.dumps({"name": name, "url": url}))
+    taken = recipes.take("pixi", str(envs), str(tmp_path))
+    assert taken.recipe["explicit"] == [
+        "[default]",
+        "https://example.org/linux-64/default-1.conda",
+        "[docs]",
+        "https://example.org/linux-64/docs-1.conda",
+    ]
+    assert taken.recipe["command"] == ["pixi", "install", "--all"]
+    (tmp_path / "pixi.lock").touch()
+    again = recipes.take("pixi", str(envs), str(tmp_path))
+    assert again.recipe["command"] == ["pixi", "install", "--all", "--frozen"]
+    (envs / "docs/conda-meta/docs.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"the environment docs in it: conda-meta/docs\.json"):
+        recipes.take("pixi", str(envs), str(tmp_path))
+
+
+def test_pixi_envs_without_an_environment_have_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="holds no environment"):
+        recipes.take("pixi", str(tmp_path), str(tmp_path))

@@ -172,6 +172,7 @@ RECIPES = {
     "clion-build": "cmake",
     "cmake-build": "cmake",
     "conda": "conda",
+    "pixi-envs": "pixi",
     "meson-build": "meson",
     "node-modules": "node",
     "venv": "python",

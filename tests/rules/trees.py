@@ -62,9 +62,11 @@ def describe(project: Path, target: Path, rule: Rule) -> None:
     """Add what is no evidence, and what guard 6 asks for: how the directory comes back."""
     if rule.recipe == "node":
         (project / LOCK).write_text("{}")
-    elif rule.recipe == "conda":
+    elif rule.recipe in ("conda", "pixi"):
         package = {"name": "xz", "url": "https://example.org/linux-64/xz-5.4.conda"}
-        (target / "conda-meta/xz-5.4.json").write_text(json.dumps(package))
+        meta = target / ("conda-meta" if rule.recipe == "conda" else "default/conda-meta")
+        meta.mkdir(parents=True, exist_ok=True)
+        (meta / "xz-5.4.json").write_text(json.dumps(package))
     elif rule.recipe == "meson":
         information = {"directories": {"source": str(project)}}
         (target / "meson-info/meson-info.json").write_text(json.dumps(information))

@@ -181,6 +181,10 @@ def test_what_stands_beside_what_goes_stays(
     regrow: Regrow, project: Path, file: str, goes: str, beside: str
 ) -> None:
     put(project, beside, file, f"{goes}/made")
+    if goes == ".pixi/envs":  # it needs a recipe, which is taken from what pixi writes
+        put(project, f"{goes}/default/conda-meta/")
+        package = '{"url": "https://example.org/xz-5.4.conda"}'
+        (project / goes / "default/conda-meta/xz.json").write_text(package)
     ignore_all_that_is_made(project, f"{file.partition('/')[0]}/")
     assert_goes(regrow, project / goes)
     assert_stays(regrow, project / file)

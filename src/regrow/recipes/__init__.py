@@ -38,6 +38,7 @@ KINDS = {
 _STAMPED = {
     "python": ("pyvenv.cfg",),
     "conda": ("conda-meta",),
+    "pixi": ("",),
     "node": ("", ".package-lock.json"),
     "cmake": ("CMakeCache.txt",),
     "meson": ("meson-info", "meson-private/cmd_line.txt"),
@@ -78,7 +79,7 @@ def take(kind: str, path: str, project: str) -> Taken:
     """Take a recipe of a kind.
 
     Args:
-        kind: ``python``, ``conda``, ``node``, ``cmake`` or ``meson``.
+        kind: ``python``, ``conda``, ``pixi``, ``node``, ``cmake`` or ``meson``.
         path: the directory.
         project: the directory that it belongs to.
 
@@ -111,6 +112,10 @@ def _take(kind: str, path: str, project: str) -> Taken:
         from regrow.recipes import conda
 
         return conda.take(path)
+    if kind == "pixi":
+        from regrow.recipes import conda
+
+        return conda.take_pixi(path, project)
     if kind == "node":
         from regrow.recipes import node
 
@@ -132,10 +137,17 @@ def stamp(kind: str, path: str) -> int:
         few places that every change touches.
     """
     places = [os.path.join(path, name) for name in _STAMPED[kind]]
-    if kind in ("python", "conda"):
+    roots = [path] if kind in ("python", "conda") else []
+    if kind == "pixi":
+        from regrow.recipes.conda import environments
+
+        roots = [os.path.join(path, name) for name in environments(path)]
+        places += (os.path.join(root, "conda-meta") for root in roots)
+    if roots:
         from regrow.recipes.python import site_packages
 
-        places += site_packages(path)
+        for root in roots:
+            places += site_packages(root)
     times = []
     for place in places:
         try:

@@ -1,4 +1,4 @@
-"""The recipe of a conda environment: the explicit list from conda-meta, and what pip added."""
+"""The recipes of conda's and pixi's environments: what conda-meta lists, and what pip added."""
 
 import os
 import re
@@ -56,6 +56,53 @@ def take(path: str) -> Taken:
         "requirements": [distribution.requirement for distribution in distributions],
     }
     return Taken(recipe, (), tuple(remarks))
+
+
+def take_pixi(path: str, project: str) -> Taken:
+    """Take the recipe of the environments that pixi keeps for a project.
+
+    Args:
+        path: the directory ``.pixi/envs``.
+        project: where pixi.toml and pixi.lock stand.
+
+    Returns:
+        The recipe; in ``explicit`` and ``requirements`` each environment's lines follow its name,
+        in brackets.
+
+    Raises:
+        RecipeError: there is no environment in it, or one can't be described.
+        OSError, ValueError: the metadata can't be read.
+    """
+    explicit: list[str] = []
+    requirements: list[str] = []
+    remarks: list[str] = []
+    for name in environments(path):
+        try:
+            taken = take(os.path.join(path, name))
+        except RecipeError as error:
+            raise RecipeError(f"the environment {name} in it: {error}") from error
+        for lines, key in ((explicit, "explicit"), (requirements, "requirements")):
+            found = taken.recipe[key]
+            if isinstance(found, list) and found:
+                lines += [f"[{name}]", *found]
+        remarks += taken.remarks
+    if not explicit:
+        raise RecipeError("it holds no environment that pixi made")
+    is_locked = os.path.isfile(os.path.join(project, "pixi.lock"))
+    recipe: Recipe = {
+        "kind": "pixi",
+        "command": ["pixi", "install", "--all", *(["--frozen"] if is_locked else [])],
+        "directory": project,
+        "explicit": explicit,
+        "requirements": requirements,
+    }
+    return Taken(recipe, (), tuple(remarks))
+
+
+def environments(path: str) -> list[str]:
+    """Name the environments in ``.pixi/envs``; links are none."""
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def _read_package(file: str, entry: str) -> "dict[str, Any]":

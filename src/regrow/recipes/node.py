@@ -39,6 +39,7 @@ _FROM_HIDDEN_LOCK = ["npm", "install", "--package-lock"]
 """``npm ci`` asks for more than the hidden lock has: dependencies that this system can't use."""
 
 _MANAGER = re.compile(r"(npm|pnpm|yarn|bun)@(\d[\w.+-]{0,200})", re.ASCII)
+_PNPM_STATE = re.compile(rb"packageManager[\"']?:\s*[\"']?pnpm@(\d[\w.+-]{0,200})")
 _YARN_2 = b"\n__metadata:"
 _HEAD_SIZE = 4096  # bytes
 _PATTERNS_LIMIT = 1000  # of a workspace's patterns, and characters of each
@@ -68,7 +69,7 @@ def take(path: str, project: str) -> Taken:
             {
                 "kind": "node",
                 "manager": manager,
-                "manager_version": _manager_version(project, os.path.dirname(lock), manager),
+                "manager_version": _manager_version(path, project, os.path.dirname(lock), manager),
                 "lock": lock,
                 "command": command,
                 "directory": os.path.dirname(lock),
@@ -87,7 +88,7 @@ def take(path: str, project: str) -> Taken:
         {
             "kind": "node",
             "manager": "npm",
-            "manager_version": _manager_version(project, project, "npm"),
+            "manager_version": _manager_version(path, project, project, "npm"),
             "lock": "package-lock.json",
             "lock_is_copied": True,
             "command": _FROM_HIDDEN_LOCK,
@@ -131,13 +132,18 @@ def _stated(directory: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def _manager_version(project: str, root: str, manager: str) -> str:
-    """Read the version that package.json asks for, the project's own before the workspace's."""
+def _manager_version(path: str, project: str, root: str, manager: str) -> str:
+    """Read the version that package.json asks for, the project's own before the workspace's.
+
+    pnpm alone says in what it made which version it was.
+    """
     for directory in (project, root):
         name, version = _stated(directory)
         if name == manager:
             return version
-    return ""
+    state = read_head(os.path.join(path, ".modules.yaml"), _HEAD_SIZE * 4) or b""
+    found = _PNPM_STATE.search(state) if manager == "pnpm" else None
+    return found[1].decode() if found else ""
 
 
 def _is_member(project: str, lock: str) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from regrow.config import Configuration
 
-RECIPES = ("command", "python", "conda", "node", "cmake", "meson")
+RECIPES = ("command", "python", "conda", "pixi", "node", "cmake", "meson")
 
 _TEXTS = ("name", "directory", "ecosystem", "recipe", "command", "documentation", "note", "keep")
 _NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only")
