@@ -16,7 +16,7 @@ from regrow.records import Store
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import NoReturn, Self
 
     from rich.status import Status
@@ -207,12 +207,7 @@ class _Spinner:
         self._timer.start()
         return self
 
-    def __exit__(
-        self,
-        kind: "type[BaseException] | None",
-        error: "BaseException | None",
-        trace: "TracebackType | None",
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._timer.cancel()
         self._timer.join()
         if self._status is not None:
