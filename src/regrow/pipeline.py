@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
 
+_UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
+
 NO_RECIPE: "Recipe" = {"kind": "none"}
 
 
@@ -177,14 +179,16 @@ def choose_markers(
         directory: the directory.
         configuration: the user's settings.
         wants_tag: whether ``CACHEDIR.TAG`` is among them; None: in environments, and where git
-            ignores the directory.
+            ignores the directory and its name is not that of something people publish.
 
     Returns:
         The markers, attributes first.
     """
     chosen = markers.selected(nodump=configuration.nodump)
     if wants_tag is None:
-        wants_tag = tag.is_environment(directory) or _is_ignored(directory)
+        wants_tag = tag.is_environment(directory) or (
+            _is_ignored(directory) and not _may_be_published(directory.name)
+        )
     return (*chosen, markers.marker(CACHEDIR_TAG)) if wants_tag else chosen
 
 
@@ -196,6 +200,17 @@ def _is_ignored(directory: "Directory") -> bool:
         return False
     verdict = git.ask(repository, [directory.path])[directory.path]
     return verdict.is_ignored and not verdict.error
+
+
+def _may_be_published(name: str) -> bool:
+    """Tell whether people upload or deploy directories of a name: a tag would go along."""
+    from fnmatch import fnmatchcase
+
+    from regrow import rules
+
+    return name in _UPLOADED or any(
+        rule.output and fnmatchcase(name, rule.directory) for rule in rules.shipped()
+    )
 
 
 def mark(

@@ -130,11 +130,14 @@ def test_a_newer_record_is_left_alone_and_so_is_its_directory(
 @pytest.mark.needs("git")
 def test_a_directory_that_git_ignores_gets_a_tag(regrow: Regrow, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    (tmp_path / ".gitignore").write_text("/out/\n")
-    for name in ("out", "kept"):
+    (tmp_path / ".gitignore").write_text("/out/\n/dist/\n/_site/\n")
+    for name in ("out", "kept", "dist", "_site"):
         (tmp_path / name).mkdir()
-    regrow("mark", "out", "kept", cwd=tmp_path)
+    regrow("mark", "out", "kept", "dist", "_site", cwd=tmp_path)
     assert os.listdir(tmp_path / "out") == ["CACHEDIR.TAG"]
+    # People upload or deploy these, and the tag would go along.
+    assert os.listdir(tmp_path / "dist") == []
+    assert os.listdir(tmp_path / "_site") == []
     assert os.listdir(tmp_path / "kept") == []
     regrow("mark", "--tag", "kept", cwd=tmp_path)
     assert os.listdir(tmp_path / "kept") == ["CACHEDIR.TAG"]
