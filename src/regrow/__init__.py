@@ -1,6 +1,6 @@
 """regrow keeps what can be rebuilt out of your backups, and can rebuild it.
 
-For authors of tools that make such directories, four functions, without any dependency::
+For authors of tools that make such directories, four functions on the standard library alone::
 
     import regrow
 

@@ -451,7 +451,7 @@ def test_a_rule_of_ones_own_with_a_common_name_heeds_what_must_not_be_inside(
 
 
 def test_a_skipped_directory_is_not_marked_itself(regrow: Regrow, home: Path) -> None:
-    put(home, "work/Cargo.toml", "work/target/a", ".config/regrow/")
-    assert_goes(regrow, home.resolve() / "work/target")
-    (home / ".config/regrow/config.toml").write_text('skip = ["~/work/target"]\n')
-    assert_stays(regrow, home.resolve() / "work/target/a")
+    put(home, "code/Cargo.toml", "code/target/a", ".config/regrow/")
+    assert_goes(regrow, home.resolve() / "code/target")
+    (home / ".config/regrow/config.toml").write_text('skip = ["~/code/target"]\n')
+    assert_stays(regrow, home.resolve() / "code/target/a")

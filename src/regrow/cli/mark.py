@@ -27,7 +27,8 @@ def arguments() -> argparse.ArgumentParser:
         "--tag",
         action="store_true",
         default=None,
-        help="write a CACHEDIR.TAG too (default: in environments, and where git ignores PATH)",
+        help="write a CACHEDIR.TAG too (default: in environments, and where git ignores PATH and"
+        " its name is not that of something people publish)",
     )
     tag.add_argument("--no-tag", dest="tag", action="store_false", help="write no CACHEDIR.TAG")
     made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
