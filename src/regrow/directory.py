@@ -225,6 +225,11 @@ def join(parent: str, name: str) -> str:
     return f"/{name}" if parent == "/" else f"{parent}/{name}"
 
 
+def is_below(path: str, start: str) -> bool:
+    """Tell whether a true path is another one, or below it."""
+    return path == start or path.startswith(start.rstrip("/") + "/")
+
+
 def ancestors(path: str) -> Iterator[str]:
     """Yield a true path's ancestors, nearest first, ``/`` last."""
     while path != "/":

@@ -10,7 +10,7 @@ import stat
 import sys
 
 from regrow import recipes
-from regrow.directory import ancestors, join, open_child, open_parent, split
+from regrow.directory import ancestors, is_below, join, open_child, open_parent, split
 from regrow.errors import ConfigurationError, PathError, in_words
 from regrow.model import Candidate
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -86,11 +86,13 @@ def kept_by_rule(candidate: Candidate, _: Circumstances) -> str | None:
 def tracked_by_git(candidate: Candidate, known: Circumstances) -> str | None:
     """Guard 1: git tracks anything inside."""
     verdict = known.git_says.get(candidate.path)
-    if verdict is None:
-        return None
-    if verdict.error:
-        return f"git can't be asked about it: {verdict.error}"
-    return f"git tracks {verdict.tracked}" if verdict.tracked else None
+    return f"git tracks {verdict.tracked}" if verdict and verdict.tracked else None
+
+
+def git_is_silent(candidate: Candidate, known: Circumstances) -> str | None:
+    """Guard 1, where git gave no answer."""
+    verdict = known.git_says.get(candidate.path)
+    return f"git can't be asked about it: {verdict.error}" if verdict and verdict.error else None
 
 
 def generic_name(candidate: Candidate, known: Circumstances) -> str | None:
@@ -116,7 +118,7 @@ def evidence_out_of_place(candidate: Candidate, known: Circumstances) -> str | N
         return f"its evidence ({shown}) stands in the home directory itself"
     if candidate.project == "/":
         return f"its evidence ({shown}) stands in the root directory"
-    if not any(_is_below(candidate.project, start) for start in known.start):
+    if not any(is_below(candidate.project, start) for start in known.start):
         return f"its evidence ({shown}) stands above the start directory"
     return None
 
@@ -222,6 +224,7 @@ def _not_writable(fd: int, status: os.stat_result) -> str | None:
 GUARDS = (
     Guard("kept-rule", "does a rule say to keep it?", kept_by_rule),
     Guard("tracked", "does git track anything inside?", tracked_by_git),
+    Guard("git-silent", "can git not be asked?", git_is_silent),
     Guard("generic-name", "is its name too common to be sure?", generic_name),
     Guard("evidence-place", "does its evidence stand where no project is?", evidence_out_of_place),
     Guard("users-word", "did you say to keep it?", users_word),
@@ -230,10 +233,6 @@ GUARDS = (
     Guard("no-recipe", "is there no way to bring it back?", no_recipe),
 )
 """In the order in which they are asked; only the last two read what is inside."""
-
-
-def _is_below(path: str, start: str) -> bool:
-    return path == start or path.startswith(start.rstrip("/") + "/")
 
 
 def _anywhere(pattern: str) -> str:

@@ -16,6 +16,8 @@ ALREADY_MARKED = "already marked"
 UNMARKED = "unmarked"
 NOT_MARKED = "not marked"
 FAILED = "failed"
+KEPT = "kept"
+VANISHED = "vanished"
 
 
 class Reading(NamedTuple):
@@ -80,6 +82,8 @@ class Record(NamedTuple):
     """``pending`` from before the first mark until all of them hold, then ``marked``."""
     time: int
     """When this record was written, in seconds since 1970 (UTC)."""
+    modified: int | None = None
+    """When the directory was modified last before regrow touched it, in nanoseconds since 1970."""
 
 
 class Rule(NamedTuple):
@@ -154,6 +158,7 @@ class Unreadable(NamedTuple):
 MARK = "mark"
 KEEP = "keep"
 MARKED_ALREADY = "marked already"
+TAKE_BACK = "take back"
 
 
 class Decision(NamedTuple):
@@ -161,10 +166,24 @@ class Decision(NamedTuple):
 
     candidate: Candidate
     decision: str
-    """``MARK``, ``KEEP`` or ``MARKED_ALREADY``."""
+    """``MARK``, ``MARKED_ALREADY``, ``KEEP``, or ``TAKE_BACK``: keep what regrow marked earlier."""
     guard: str = ""
     """The guard that keeps it."""
     reason: str = ""
     """Why it is kept, as a sentence for people."""
     taken: "Taken | None" = None
     """What brings it back, where it is not kept."""
+    markers: tuple[str, ...] = ()
+    """The markers that must hold, by name, where it is not kept."""
+
+
+class Result(NamedTuple):
+    """What became of a decision."""
+
+    decision: Decision
+    outcome: str
+    """``MARKED``, ``ALREADY_MARKED``, ``UNMARKED``, ``KEPT``, ``VANISHED`` or ``FAILED``."""
+    outcomes: dict[str, Outcome] = {}  # noqa: RUF012 - nobody changes it
+    """By marker."""
+    error: str = ""
+    """Why it failed, or what happened to it, in words."""

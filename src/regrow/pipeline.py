@@ -1,33 +1,42 @@
-"""The steps in their order: decide, record, mark. There is one implementation of each."""
+"""The last steps in their order: record, mark; and back. There is one implementation of each."""
 
 import os
 
 from regrow import markers, records
-from regrow.directory import open_directory, split
-from regrow.errors import NewerRecordError, PathError, RecordError
+from regrow.directory import split
+from regrow.errors import (
+    MarkerError,
+    NewerRecordError,
+    PathError,
+    RecordError,
+    RegrowError,
+)
 from regrow.markers import CACHEDIR_TAG, tag
 from regrow.model import (
     ALREADY_MARKED,
     FAILED,
     HOLDS,
     KEEP,
-    MARK,
-    MARKED_ALREADY,
+    KEPT,
+    MARKED,
+    NOT_MARKED,
+    TAKE_BACK,
+    UNMARKED,
+    VANISHED,
     Decision,
     Outcome,
     Reading,
     Record,
+    Result,
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from regrow import git, guards
     from regrow.config import Configuration
-    from regrow.directory import Directory
+    from regrow.directory import Directory, Opener
     from regrow.markers import Marker
-    from regrow.model import Candidate
     from regrow.recipes import Recipe
     from regrow.records import Identity, Store
 
@@ -73,103 +82,6 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
     return Reason(recipe=taken.recipe, files=taken.files)
 
 
-def decide(
-    candidates: "Sequence[Candidate]",
-    configuration: "Configuration",
-    start: "Sequence[str]",
-    keep: "Sequence[str]" = (),
-) -> list[Decision]:
-    """Ask the guards about candidates.
-
-    git is called once for each repository that holds candidates.
-
-    Args:
-        candidates: what the scan found.
-        configuration: the user's settings.
-        start: the start directories.
-        keep: patterns besides the configuration's.
-
-    Returns:
-        A decision for each candidate, in their order.
-    """
-    known = _circumstances(candidates, configuration, start, keep)
-    return [_decide(candidate, known, configuration) for candidate in candidates]
-
-
-def guards_words(
-    candidate: "Candidate", configuration: "Configuration", start: "Sequence[str]"
-) -> dict[str, str | None]:
-    """Ask every guard about one candidate, whatever the others say.
-
-    Args:
-        candidate: what the scan found.
-        configuration: the user's settings.
-        start: the start directories.
-
-    Returns:
-        By the guard's name: the reason to keep it; None where it has no objection.
-    """
-    from regrow.guards import GUARDS
-
-    known = _circumstances([candidate], configuration, start, ())
-    return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
-
-
-def _circumstances(
-    candidates: "Sequence[Candidate]",
-    configuration: "Configuration",
-    start: "Sequence[str]",
-    keep: "Sequence[str]",
-) -> "guards.Circumstances":
-    from regrow import guards
-
-    return guards.Circumstances(
-        start=[os.path.realpath(os.path.expanduser(path)) for path in start],
-        keep=[*configuration.keep, *keep],
-        git_says=_ask_git(candidates),
-    )
-
-
-def _ask_git(candidates: "Sequence[Candidate]") -> "dict[str, git.Verdict]":
-    from regrow import git
-
-    by_parent: dict[str, str | None] = {}
-    by_repository: dict[str, list[str]] = {}
-    for candidate in candidates:
-        parent = split(candidate.path)[0]
-        if parent not in by_parent:
-            by_parent[parent] = git.repository_of(candidate.path)
-        repository = by_parent[parent]
-        if repository is not None:
-            by_repository.setdefault(repository, []).append(candidate.path)
-    verdicts: dict[str, git.Verdict] = {}
-    for repository, paths in by_repository.items():
-        verdicts |= git.ask(repository, paths)
-    return verdicts
-
-
-def _decide(
-    candidate: "Candidate", known: "guards.Circumstances", configuration: "Configuration"
-) -> Decision:
-    from regrow.guards import GUARDS
-
-    for guard in GUARDS:
-        reason = guard.ask(candidate, known)
-        if reason is not None:
-            return Decision(candidate, KEEP, guard.name, reason)
-    verdict = known.git_says.get(candidate.path)
-    is_ignored = verdict is not None and verdict.is_ignored
-    try:
-        with open_directory(candidate.path) as directory:
-            wants_tag = not candidate.rule.output and (tag.is_environment(directory) or is_ignored)
-            chosen = choose_markers(directory, configuration, wants_tag)
-            if markers.all_hold(chosen, directory):
-                return Decision(candidate, MARKED_ALREADY, taken=known.recipe(candidate))
-    except (OSError, PathError) as error:
-        return Decision(candidate, KEEP, "not-ours", f"its marks can't be read: {error}")
-    return Decision(candidate, MARK, taken=known.recipe(candidate))
-
-
 def choose_markers(
     directory: "Directory", configuration: "Configuration", wants_tag: bool | None = None
 ) -> "tuple[Marker, ...]":
@@ -213,6 +125,47 @@ def _may_be_published(name: str) -> bool:
     )
 
 
+def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
+    """Record and mark what a decision says, or take the marks back.
+
+    Args:
+        decision: what is to be done with a directory.
+        store: where its record is, or goes.
+        opener: opens the directory.
+
+    Returns:
+        What became of it. A directory that tools replaced or removed since it was decided about is
+        left alone: that is no failure.
+    """
+    if decision.decision == KEEP:
+        return Result(decision, KEPT)
+    candidate = decision.candidate
+    try:
+        with opener.open(candidate.path) as directory:
+            found = (directory.status.st_dev, directory.status.st_ino)
+            if found != (candidate.device, candidate.inode) or not directory.is_at(candidate.path):
+                return Result(decision, VANISHED, error="it was replaced since it was found")
+            if decision.decision == TAKE_BACK:
+                outcomes = undo(directory, store)
+                return Result(decision, _sum(outcomes, UNMARKED), outcomes)
+            taken = decision.taken
+            reason = Reason(
+                candidate.rule.name,
+                candidate.evidence,
+                taken.recipe if taken else NO_RECIPE,
+                taken.files if taken else (),
+            )
+            chosen = tuple(markers.marker(name) for name in decision.markers)
+            outcomes = mark(directory, chosen, store, reason)
+            return Result(decision, _sum(outcomes, MARKED), outcomes)
+    except PathError as error:
+        if not os.path.lexists(candidate.path):
+            return Result(decision, VANISHED, error="it vanished since it was found")
+        return Result(decision, FAILED, error=str(error))
+    except RegrowError as error:
+        return Result(decision, FAILED, error=str(error))
+
+
 def mark(
     directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason
 ) -> dict[str, Outcome]:
@@ -236,14 +189,15 @@ def mark(
         data = store.data(directory.path)
         if (
             data is not None
-            and reason.recipe == NO_RECIPE
             and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
             and records.is_current(data, directory.path, this)
+            and _is_told(reason, data, directory.path, store)
         ):
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
         former = _former(data, directory.path)
-        record = _pending(directory.path, this, chosen, before, reason, former)
+        _put_time_back(directory, this, former)
+        record = _pending(directory, directory.path, this, chosen, before, reason, former)
         with store.write(record, reason.files) as written:
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
@@ -283,7 +237,7 @@ def mark_before_birth(
         before = _read(chosen, directory)
         former = _former(store.data(path), path)
         this = records.identity(directory.fd)
-        store.write(_pending(path, this, chosen, before, reason, former)).close()
+        store.write(_pending(directory, path, this, chosen, before, reason, former)).close()
         return _put_on(chosen, directory, before)
 
 
@@ -301,6 +255,16 @@ def carry_record(store: "Store", path: str, other: str) -> None:
     record = _former(store.data(path), path)
     if record is not None:
         store.write(record._replace(path=other)).close()
+
+
+def _sum(outcomes: dict[str, Outcome], done: str) -> str:
+    """Sum the markers' outcomes up: one failed and all failed; one was changed and all were."""
+    states = {outcome.state for outcome in outcomes.values()}
+    if FAILED in states:
+        return FAILED
+    if done in states:
+        return done
+    return ALREADY_MARKED if done == MARKED else NOT_MARKED
 
 
 def _name(marker: "Marker") -> str:
@@ -330,7 +294,27 @@ def _put_on(
     }
 
 
+def _is_told(reason: Reason, data: bytes, path: str, store: "Store") -> bool:
+    """Tell whether a record's bytes say already what a new record would say."""
+    if not (records.names_rule(data, reason.rule) or records.names_rule(data, EXPLICIT)):
+        return False
+    if reason.recipe == NO_RECIPE:
+        return records.names_rule(data, reason.rule)
+    return records.tells_recipe(data, reason.recipe) and all(
+        store.attachment(path, name) == content for name, content in reason.files
+    )
+
+
+def _put_time_back(directory: "Directory", this: "Identity", former: Record | None) -> None:
+    """Complete what a kill left half done: the time goes back that writing the tag has changed."""
+    if former is None or former.state != records.PENDING or former.modified is None:
+        return
+    if records.is_same(former, this):
+        tag.put_time_back(directory, former.modified)
+
+
 def _pending(
+    directory: "Directory",
     path: str,
     this: "Identity",
     chosen: "Sequence[Marker]",
@@ -339,15 +323,16 @@ def _pending(
     former: Record | None,
 ) -> Record:
     """Write down what is about to be done; what regrow set here earlier stays its own."""
-    if former and reason.rule == EXPLICIT:
-        reason = _with_what_was_known(reason, former)
     previous = {
         name: reading.value for name, reading in before.items() if reading.value is not None
     }
     set_earlier: tuple[str, ...] = ()
-    if former and (former.host, former.inode, former.born) == (records.host(), *this):
-        set_earlier = former.set
-        previous = former.previous | previous
+    if former is not None:
+        is_same = records.is_same(former, this)
+        reason = _with_what_was_known(reason, former, is_same=is_same)
+        if is_same:
+            set_earlier = former.set
+            previous = former.previous | previous
     names = [marker.name for marker in chosen]
     holding = [name for name, reading in before.items() if reading.state == HOLDS]
     found = tuple(name for name in holding if name not in set_earlier)
@@ -356,6 +341,7 @@ def _pending(
         host=records.host(),
         inode=this.inode,
         born=this.born,
+        modified=os.fstat(directory.fd).st_mtime_ns,
         rule=reason.rule,
         evidence=reason.evidence,
         recipe=reason.recipe,
@@ -370,14 +356,22 @@ def _pending(
     )
 
 
-def _with_what_was_known(reason: Reason, former: Record) -> Reason:
-    """Keep the rule of a directory that the user names again, and the command that made it."""
-    recipe = former.recipe
-    if reason.recipe != NO_RECIPE:
-        made: Recipe = {key: recipe[key] for key in ("command", "made_by") if key in recipe}
-        is_same_kind = recipe.get("kind") == reason.recipe["kind"] == "python"
-        recipe = {**made, **reason.recipe} if is_same_kind else reason.recipe
-    return Reason(former.rule, former.evidence, recipe)
+def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Reason:
+    """Keep what is still true: the user's word, what recognised it, the command that made it."""
+    recipe = reason.recipe
+    is_users_word = reason.rule == EXPLICIT
+    if recipe == NO_RECIPE and is_users_word:
+        recipe = former.recipe
+    elif recipe.get("kind") == former.recipe.get("kind") == "python" and (is_same or is_users_word):
+        made: Recipe = {
+            key: former.recipe[key] for key in ("command", "made_by") if key in former.recipe
+        }
+        recipe = {**made, **recipe}
+    return reason._replace(
+        rule=EXPLICIT if is_same and former.rule == EXPLICIT else reason.rule,
+        evidence=reason.evidence or former.evidence,
+        recipe=recipe,
+    )
 
 
 def _former(data: bytes | None, path: str) -> Record | None:
@@ -390,6 +384,39 @@ def _former(data: bytes | None, path: str) -> Record | None:
         raise
     except RecordError:
         return None
+
+
+def undo(directory: "Directory", store: "Store") -> dict[str, Outcome]:
+    """Take back what regrow did to a directory, as its record says, and the record with it.
+
+    Args:
+        directory: the directory, open.
+        store: where its record is.
+
+    Returns:
+        By marker that regrow set: what became of it. None, where the record is about another
+        directory that stood here. A mark that somebody changed since is left.
+
+    Raises:
+        RecordError: the record can't be read or removed.
+    """
+    with store.locked():
+        record = store.read(directory.path)
+        this = records.identity(directory.fd)
+        if record is None or not records.is_same(record, this):
+            return {}
+        _put_time_back(directory, this, record)
+        outcomes = {}
+        for name in record.set:
+            try:
+                marker = markers.marker(name)
+            except MarkerError as error:
+                outcomes[name] = Outcome(FAILED, str(error))
+                continue
+            outcomes[name] = markers.take_back(marker, directory, record.previous.get(name))
+        if not any(outcome.state == FAILED for outcome in outcomes.values()):
+            store.remove(directory.path)
+        return outcomes
 
 
 def unmark(
@@ -414,6 +441,7 @@ def unmark(
         chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
         for name in (*(former.set if former else ()), CACHEDIR_TAG):
             chosen.setdefault(name, markers.marker(name))
+        _put_time_back(directory, records.identity(directory.fd), former)
         outcomes = {name: markers.take_off(marker, directory) for name, marker in chosen.items()}
         # The record goes last, and only if nothing that it answers for is left.
         if not any(outcome.state == FAILED for outcome in outcomes.values()):

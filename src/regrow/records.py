@@ -20,8 +20,10 @@ except ImportError:
     from hashlib import blake2b
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Self, TypeVar
+
+    from regrow.recipes import Recipe
 
     T = TypeVar("T")
     Value = str | int | bool | list[str] | tuple[str, ...]
@@ -39,6 +41,7 @@ _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million hom
 _STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
 _LINE_LENGTH = 100  # characters; a longer list stands an item a line
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
+_LEFTOVER_AGE = 60  # seconds; a record is written in a thousandth of one
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
 
 
@@ -134,11 +137,55 @@ class Store:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
         self._lock = Lock(self._fd)
 
+    @classmethod
+    def if_any(cls) -> "Store | None":
+        """Open the directory only if it is there, for commands that shall leave no trace."""
+        return cls() if os.path.isdir(directory_path()) else None
+
     def __enter__(self) -> "Self":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the directory; the store is of no use afterwards."""
         os.close(self._fd)
+
+    def names(self) -> list[str]:
+        """List the records' file names, sorted. Raises RecordError."""
+        try:
+            found = os.listdir(self._fd)
+        except OSError as error:
+            raise RecordError(f"{self.path}: {in_words(error)}") from error
+        return sorted(name for name in found if name.endswith(".toml") and name[0] != ".")
+
+    def all(self) -> "Iterator[Record | RecordError]":
+        """Read every record; one that can't be read comes as the error that names its file."""
+        for name in self.names():
+            try:
+                record = self.by_name(name)
+                if record is not None:  # not removed since it was listed
+                    yield record
+            except RecordError as error:
+                yield error
+
+    def remove_leftovers(self) -> None:
+        """Remove the files that were being written when a regrow was killed."""
+        with self.locked():
+            for name in os.listdir(self._fd):
+                if not name.startswith("."):
+                    continue
+                try:
+                    age = time.time() - self._status(name).st_mtime
+                    # Where the file system has no locks, its writer may be alive.
+                    if age > _LEFTOVER_AGE:
+                        os.unlink(name, dir_fd=self._fd)
+                except OSError:
+                    continue  # it does no harm
+
+    def _status(self, name: str) -> os.stat_result:
+        return os.stat(name, dir_fd=self._fd, follow_symlinks=False)
 
     def read(self, path: str) -> Record | None:
         """Read the record of a directory's path; None if there is none.
@@ -167,6 +214,11 @@ class Store:
             raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
         finally:
             os.close(fd)
+
+    def by_name(self, name: str) -> Record | None:
+        """Read a record by the name of its file; see ``read``."""
+        data = self.data("", name)
+        return None if data is None else decode(data, os.path.join(self.path, name))
 
     def locked(self) -> "Lock":
         """Keep other processes from recording and marking for the length of a ``with`` block.
@@ -323,6 +375,29 @@ def is_current(data: bytes, path: str, directory: Identity) -> bool:
     return all(f"\n{line}".encode() in data for line in lines)
 
 
+def is_same(record: Record, directory: Identity) -> bool:
+    """Tell whether a record is about this very directory.
+
+    A birth time says so by itself: machines change their names, and macOS does by the network it
+    is in. Without one, a home that several machines share may have the same inode twice.
+    """
+    if (record.inode, record.born) != directory:
+        return False
+    return record.born is not None or record.host == host()
+
+
+def names_rule(data: bytes, rule: str) -> bool:
+    """Tell from a record's bytes whether it names a rule."""
+    return f"\n{_line('rule', rule)}".encode() in data
+
+
+def tells_recipe(data: bytes, recipe: "Recipe") -> bool:
+    """Tell from a record's bytes whether its recipe is as good as another one."""
+    if "stamp" in recipe:
+        return has_stamp(data, int(recipe["stamp"]))  # type: ignore[arg-type]
+    return _recipe(recipe).encode() in data
+
+
 def has_stamp(data: bytes, stamp: int) -> bool:
     """Tell from a record's bytes whether its recipe was taken from what a stamp stands for."""
     return f"\n{_line('stamp', stamp)}".encode() in data
@@ -339,13 +414,13 @@ def encode(record: Record) -> bytes:
         _line("host", record.host),
         _line("inode", record.inode),
         _line("born", record.born) if record.born is not None else "",
+        _line("modified", record.modified) if record.modified is not None else "",
         f"time = {stamp}\n",
         _line("rule", record.rule),
         _line("evidence", record.evidence),
         _line("set", record.set),
         _line("found", record.found),
-        "\n[recipe]\n",
-        *(_line(key, value) for key, value in record.recipe.items()),
+        _recipe(record.recipe),
     ]
     if record.previous:
         from base64 import b64encode
@@ -353,6 +428,10 @@ def encode(record: Record) -> bytes:
         text.append("\n[previous]\n")
         text += (_line(key, b64encode(value).decode()) for key, value in record.previous.items())
     return "".join(text).encode()
+
+
+def _recipe(recipe: "Recipe") -> str:
+    return "".join(["\n[recipe]\n", *(_line(key, value) for key, value in recipe.items())])
 
 
 def decode(data: bytes, name: str) -> Record:
@@ -384,6 +463,7 @@ def decode(data: bytes, name: str) -> Record:
             host=_a(str, top["host"]),
             inode=_a(int, top["inode"]),
             born=_a(int, top["born"]) if "born" in top else None,
+            modified=_a(int, top["modified"]) if "modified" in top else None,
             rule=_a(str, top["rule"]),
             evidence=tuple(_a(list, top["evidence"])),
             recipe=_from_base64(_a(dict, top["recipe"])),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from regrow.guards import GUARDS
 from tests.conftest import Regrow
 
 
@@ -22,10 +23,14 @@ def work(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_dry_run_it_is_wrong_usage_so_far(regrow: Regrow, work: Path) -> None:
-    done = regrow("sweep", work)
-    assert done.returncode == 2
-    assert "give --dry-run" in done.stderr
+def test_without_a_terminal_one_of_yes_and_dry_run_is_needed(
+    regrow: Regrow, work: Path, records_directory: Path
+) -> None:
+    for words in ((), ("--json",), ("-0",)):
+        done = regrow("sweep", *words, work)
+        assert done.returncode == 2
+        assert "give --yes to mark, or --dry-run to see the plan" in done.stderr
+    assert not records_directory.exists()
 
 
 def test_the_plan_is_grouped_by_project_and_summed_up(regrow: Regrow, work: Path) -> None:
@@ -138,7 +143,7 @@ def test_explain_names_rule_evidence_guards_and_what_brings_it_back(
     assert "would be marked" in text
     assert "rule node-modules, on the evidence of package.json" in text
     assert "it comes back by: npm ci" in text
-    assert text.count("no objection") == 8
+    assert text.count("no objection") == len(GUARDS)
     text = regrow("explain", work / "thesis/build").stdout
     assert "stays in the backup: 'build' is a common name" in text
 

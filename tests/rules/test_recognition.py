@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow import pipeline, rules
+from regrow import rules
 from regrow.config import Configuration
+from regrow.decisions import decide
 from regrow.errors import ConfigurationError
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule
 from regrow.scan import Scan
@@ -36,7 +37,7 @@ def candidates(start: Path) -> list[Candidate]:
 
 
 def decisions(start: Path) -> dict[str, Decision]:
-    decided = pipeline.decide(candidates(start), Configuration(), [str(start)])
+    decided = decide(candidates(start), Configuration(), [str(start)])
     return {os.path.relpath(d.candidate.path, start.resolve()): d for d in decided}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from regrow import guards, pipeline, rules
+from regrow import decisions, guards, rules
 from regrow.config import Configuration
 from regrow.model import KEEP, MARK, Candidate, Decision, Unreadable
 from regrow.scan import Scan
@@ -42,7 +42,7 @@ def scan(*start: Path | str) -> tuple[set[str], list[Unreadable]]:
 def decide(*start: Path) -> dict[str, Decision]:
     places = [str(place) for place in start]
     found = [finding for finding in Scan(places, RULES) if isinstance(finding, Candidate)]
-    return {d.candidate.path: d for d in pipeline.decide(found, Configuration(), places)}
+    return {d.candidate.path: d for d in decisions.decide(found, Configuration(), places)}
 
 
 def make_target(project: Path) -> Path:
@@ -378,11 +378,11 @@ def test_a_candidate_that_was_replaced_since_is_kept(place: Path, tmp_path: Path
     found = [f for f in Scan([str(place)], RULES) if isinstance(f, Candidate)]
     target.rename(tmp_path / "away")
     target.mkdir()
-    (decision,) = pipeline.decide(found, Configuration(), [str(place)])
+    (decision,) = decisions.decide(found, Configuration(), [str(place)])
     assert (decision.decision, decision.guard) == (KEEP, "not-ours")
     target.rmdir()
     target.symlink_to(tmp_path / "away")
-    (decision,) = pipeline.decide(found, Configuration(), [str(place)])
+    (decision,) = decisions.decide(found, Configuration(), [str(place)])
     assert (decision.decision, decision.guard) == (KEEP, "not-ours")
 
 
@@ -470,7 +470,7 @@ def test_a_git_file_that_leads_nowhere_keeps_what_is_beside_it(place: Path, cont
     make_target(place)
     (place / ".git").write_text(content)
     (decision,) = decide(place).values()
-    assert (decision.decision, decision.guard) == (KEEP, "tracked")
+    assert (decision.decision, decision.guard) == (KEEP, "git-silent")
 
 
 # The project's own file.

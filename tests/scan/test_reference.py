@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regrow import pipeline, rules
+from regrow import decisions, rules
 from regrow.config import Configuration
 from regrow.model import MARK, Candidate, Decision, Rule
 from regrow.scan import Scan
@@ -253,7 +253,7 @@ PROJECTS: Mapping[str, tuple[str, ...]] = {
 
 def decide(root: Path, keep: Sequence[str] = ()) -> list[Decision]:
     found = [f for f in Scan([str(root)], RULES) if isinstance(f, Candidate)]
-    return pipeline.decide(found, Configuration(), [str(root)], keep)
+    return decisions.decide(found, Configuration(), [str(root)], keep)
 
 
 def marked(root: Path, keep: Sequence[str] = ()) -> set[str]:

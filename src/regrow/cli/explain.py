@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 
-from regrow import config, evidence, pipeline, rules
+from regrow import config, decisions, evidence, rules
 from regrow.cli.output import parser, print_json, show
 from regrow.directory import Directory, ancestors, open_child, open_parent, split
 from regrow.errors import PathError
@@ -117,8 +117,8 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
     if candidate is None or candidate.path != true_path:
         reached = scan.last_seen in (true_path, split(true_path)[0])
         return Explanation(true_path, None, candidate, reached, near, {})
-    (decision,) = pipeline.decide([candidate], configuration, [start])
-    words = pipeline.guards_words(candidate, configuration, [start])
+    (decision,) = decisions.decide([candidate], configuration, [start])
+    words = decisions.guards_words(candidate, configuration, [start])
     return Explanation(true_path, decision, None, True, near, words)
 
 

@@ -16,7 +16,9 @@ COMMANDS = {
     "mark": "leave existing directories out of backups",
     "unmark": "put directories back into the backups",
     "status": "tell which backup programs leave a path out, and why",
-    "sweep": "find what can be rebuilt, and show what would be marked and what not",
+    "sweep": "find what can be rebuilt, record how, and leave it out of backups",
+    "list": "what regrow marked, why, and what became of it",
+    "undo": "take back what regrow did",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
 }
@@ -31,7 +33,7 @@ commands:
 
 examples:
   regrow venv                    a .venv here, excluded from birth
-  regrow mark node_modules       exclude what exists already
+  regrow sweep                   find what exists already; shows the plan, and asks
   regrow status .venv            who leaves it out, and by what
 
 `regrow COMMAND --help` tells more about each."""

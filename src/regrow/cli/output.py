@@ -7,10 +7,12 @@ import sys
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Iterable, Sequence
+    from typing import Any, NoReturn, TypeVar
 
     from regrow.model import Outcome
+
+    T = TypeVar("T")
 
 
 def show(text: str) -> str:
@@ -105,6 +107,32 @@ def human_size(size: int) -> str:
         if value < 999.95:
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} PB"
+
+
+def track(items: "Iterable[T]", doing: str, count: int | None = None) -> "Iterable[T]":
+    """Show on a terminal how far a loop is that may take longer than a second.
+
+    Args:
+        items: what is gone through.
+        doing: what is being done, as in ``marking``.
+        count: how many there are; default: the length of *items*.
+    """
+    if not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track as rich_track
+
+    return rich_track(items, doing, count, console=Console(stderr=True), transient=True)
+
+
+def confirm(question: str) -> bool:
+    """Ask a person; anything but yes, the end of input too, is no."""
+    try:
+        answer = input(f"{question} [y/N] ")
+    except EOFError:
+        print()
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):

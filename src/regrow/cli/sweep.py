@@ -1,39 +1,99 @@
-"""``regrow sweep``: find what can be rebuilt, decide, and show the plan."""
+"""``regrow sweep``: find what can be rebuilt, decide, record and mark."""
 
 import argparse
 import os
 import sys
 
-from regrow import config, pipeline, rules
-from regrow.cli.output import complain, human_size, parser, print_json, print_table, show
-from regrow.directory import split
+from regrow import config, decisions, pipeline, rules
+from regrow.cli.output import (
+    complain,
+    confirm,
+    human_size,
+    outcomes_as_json,
+    parser,
+    print_json,
+    print_table,
+    show,
+    track,
+)
+from regrow.directory import Opener, open_directory, split
 from regrow.errors import ConfigurationError, PathError
-from regrow.model import KEEP, MARK, MARKED_ALREADY, Candidate, Decision, Rule, Unreadable
-from regrow.plain import TYPE_CHECKING
+from regrow.model import (
+    ALREADY_MARKED,
+    FAILED,
+    KEEP,
+    KEPT,
+    MARK,
+    MARKED,
+    MARKED_ALREADY,
+    NOT_MARKED,
+    TAKE_BACK,
+    UNMARKED,
+    VANISHED,
+    Candidate,
+    Decision,
+    Result,
+    Rule,
+    Unreadable,
+)
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.records import Store
 from regrow.scan import Scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
-_USAGE = 2
+    from regrow.config import Configuration
+
 _EVERY = 0.1  # seconds between two updates of the progress line
-_WORDS = {MARK: "would mark", MARKED_ALREADY: "marked already", KEEP: "keep"}
+_PLANNED = {
+    MARK: "would mark",
+    MARKED_ALREADY: "marked already",
+    KEEP: "keep",
+    TAKE_BACK: "would take back",
+}
+_DONE = {
+    MARKED: "marked",
+    ALREADY_MARKED: "marked already",
+    KEPT: "keep",
+    UNMARKED: "taken back",
+    NOT_MARKED: "taken back",
+    VANISHED: "vanished",
+    FAILED: "failed",
+}
+
+
+class Plan(NamedTuple):
+    """What a sweep found, and what is to be done with it."""
+
+    decisions: list[Decision]
+    unreadable: list[Unreadable]
+    directories: int
+    """How many were read."""
+    sizes: dict[str, int]
+    """By path, in bytes; empty where nobody asked."""
 
 
 def arguments() -> argparse.ArgumentParser:
     """Describe the command's arguments."""
     made = parser(
         "sweep",
-        "Find directories that can be rebuilt and show what would be marked, what is marked"
-        " already, and what stays in the backup and why. So far it only shows the plan: give"
-        " --dry-run.",
-        "  regrow sweep --dry-run                    the start directories (default: ~)\n"
-        "  regrow sweep --dry-run --sizes ~/work\n"
+        "Find directories that can be rebuilt, record what brings each one back, and mark them, so"
+        " that backups leave them out. What can't be described stays in the backup, and what"
+        " regrow marked by itself and no longer can describe is put back into it. On a terminal"
+        " the plan is shown first.",
+        "  regrow sweep                              the start directories (default: ~)\n"
+        "  regrow sweep --dry-run --sizes ~/code     only show what would be marked\n"
+        "  regrow sweep --yes                        without asking, as from a timer\n"
+        "  regrow sweep --yes --keep '**/thesis/build'\n"
         "  regrow sweep --dry-run --rule node-modules --json ~ | jq .path\n"
-        "  regrow sweep --dry-run --keep '**/thesis/build' -0 | xargs -0 du -sh",
+        "  regrow sweep --dry-run -0 | xargs -0 du -sh",
     )
     made.add_argument("directory", nargs="*", metavar="DIRECTORY", help="where the scan begins")
-    made.add_argument("--dry-run", action="store_true", help="only show the plan")
+    todo = made.add_mutually_exclusive_group()
+    todo.add_argument("-y", "--yes", action="store_true", help="do it without asking")
+    todo.add_argument("-n", "--dry-run", action="store_true", help="only show the plan")
     made.add_argument("--sizes", action="store_true", help="measure what is found")
     made.add_argument(
         "--keep", action="append", default=[], metavar="GLOB", help="keep what this names, too"
@@ -47,7 +107,8 @@ def arguments() -> argparse.ArgumentParser:
         "-0",
         "--print0",
         action="store_true",
-        help="print the paths that would be marked, each ended by a null character",
+        help="print the paths that were marked (with --dry-run: would be), each ended by a null"
+        " character",
     )
     return made
 
@@ -56,49 +117,93 @@ def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
     made = arguments()
     options = made.parse_args(words)
-    if not options.dry_run:
-        made.error("it can only show the plan so far: give --dry-run")
+    is_asking = not options.yes and not options.dry_run
+    if is_asking and (options.json or options.print0 or not _is_terminal()):
+        made.error("nobody can be asked here: give --yes to mark, or --dry-run to see the plan")
     configuration = config.read()
     start = options.directory or list(configuration.start)
+    # A dry run leaves no trace: not even an empty directory of records.
+    store = Store.if_any() if options.dry_run else Store()
+    try:
+        plan = _plan(options, start, configuration, store)
+        if options.dry_run or store is None:
+            _show_plan(options, plan)
+            return _code(plan, start, ())
+        if is_asking:
+            todo = [d for d in plan.decisions if d.decision in (MARK, TAKE_BACK)]
+            _print_plan(plan._replace(decisions=_without_marked(plan.decisions)))
+            print(_plan_summary(plan))
+            if not todo:
+                return _code(plan, start, ())
+            if not confirm(f"{_question(todo)}?"):
+                print("nothing was changed")
+                return _code(plan, start, ())
+        store.remove_leftovers()
+        results = _carry_out(plan, store)
+    finally:
+        if store is not None:
+            store.close()
+    if options.json:
+        _print_json(results, plan)
+    elif options.print0:
+        _print0(result.decision for result in results if result.outcome == MARKED)
+        _complain_of(plan.unreadable)
+    elif is_asking:
+        _report_failures(results)
+        print(_result_summary(results, plan))
+    else:
+        _print_results(results, plan)
+    return _code(plan, start, results)
+
+
+def _plan(
+    options: argparse.Namespace,
+    start: "Sequence[str]",
+    configuration: "Configuration",
+    store: Store | None,
+) -> Plan:
+    """Scan the start directories and decide about what is found."""
     in_force = rules.in_force(configuration, config.path())
+    for name in set(options.rule) - {rule.name for rule in in_force}:
+        raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
     wanted = [
         rule for rule in in_force if not options.rule or rule.name in options.rule or rule.keep
     ]
-    for name in set(options.rule) - {rule.name for rule in in_force}:
-        raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
-
     scan = Scan(start, wanted, configuration.skip)
     found, unreadable = _read(scan, _show_progress(scan))
     for path, rule in rules.home_caches(wanted).items():
         candidate = _home_cache(path, rule)
         if candidate is not None:
             found.append(candidate)
-    decisions = pipeline.decide(found, configuration, start, options.keep)
-    sizes = _measure(decisions) if options.sizes else {}
-    if options.json:
-        _print_json(decisions, unreadable, sizes)
-    elif options.print0:
-        for decision in decisions:
-            if decision.decision == MARK:
-                sys.stdout.buffer.write(os.fsencode(decision.candidate.path) + b"\0")
-        _complain_of(unreadable)
-    else:
-        _print(decisions, unreadable, sizes, scan.directories)
-    # What can't be read further down is told, and is as usual as a locked door in a house.
+    decided = decisions.decide(found, configuration, start, options.keep, store)
+    if store is not None and not options.rule:
+        decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
+    sizes = _measure(decided) if options.sizes else {}
+    return Plan(decided, unreadable, scan.directories, sizes)
+
+
+def _carry_out(plan: Plan, store: Store) -> list[Result]:
+    with Opener() as opener:
+        return [
+            pipeline.carry_out(decision, store, opener)
+            for decision in track(plan.decisions, "marking")
+        ]
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _code(plan: Plan, start: "Sequence[str]", results: "Iterable[Result]") -> int:
+    """Fail for what was asked for; what can't be read further down is as usual as a locked door."""
     places = {os.path.expanduser(path) for path in start}
     places |= {os.path.realpath(path) for path in places}
-    return int(any(os.path.expanduser(finding.path) in places for finding in unreadable))
-
-
-def _complain_of(unreadable: "Sequence[Unreadable]") -> None:
-    for finding in unreadable:
-        complain(f"{finding.path}: not read: {finding.error}")
+    is_lost = any(os.path.expanduser(finding.path) in places for finding in plan.unreadable)
+    return int(is_lost or any(result.outcome == FAILED for result in results))
 
 
 def _home_cache(path: str, rule: Rule) -> Candidate | None:
     """Make a candidate of a home cache that the configuration names, if it is there."""
-    from regrow.directory import open_directory
-
     try:
         with open_directory(path) as directory:
             status = directory.status
@@ -114,13 +219,15 @@ def _read(
 ) -> tuple[list[Candidate], list[Unreadable]]:
     found: list[Candidate] = []
     unreadable: list[Unreadable] = []
-    for finding in scan:
-        if isinstance(finding, Candidate):
-            found.append(finding)
-            progress(len(found))
-        else:
-            unreadable.append(finding)
-    progress(-1)
+    try:
+        for finding in scan:
+            if isinstance(finding, Candidate):
+                found.append(finding)
+                progress(len(found))
+            else:
+                unreadable.append(finding)
+    finally:
+        progress(-1)
     return found, unreadable
 
 
@@ -138,7 +245,7 @@ def _show_progress(scan: Scan) -> "Callable[[int], None]":
 
     live = Live(
         get_renderable=line,
-        console=Console(stderr=True),
+        console=Console(stderr=True, highlight=False),
         refresh_per_second=1 / _EVERY,
         transient=True,
     )
@@ -154,110 +261,177 @@ def _show_progress(scan: Scan) -> "Callable[[int], None]":
     return update
 
 
-def _measure(decisions: "Sequence[Decision]") -> dict[str, int]:
+def _measure(decided: "Sequence[Decision]") -> dict[str, int]:
     """Measure what was found, several directories at a time."""
     from concurrent.futures import ThreadPoolExecutor
 
     from regrow.sizes import on_disk
 
-    paths = [decision.candidate.path for decision in decisions]
+    paths = [decision.candidate.path for decision in decided]
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
-        measured = pool.map(on_disk, paths)
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import track
-
-            console = Console(stderr=True)
-            measured = iter(
-                list(track(measured, "measuring", len(paths), console=console, transient=True))
-            )
+        measured = track(pool.map(on_disk, paths), "measuring", len(paths))
         return dict(zip(paths, measured, strict=True))
 
 
-def _print_json(
-    decisions: "Sequence[Decision]", unreadable: "Sequence[Unreadable]", sizes: dict[str, int]
-) -> None:
-    for decision in decisions:
+def _show_plan(options: argparse.Namespace, plan: Plan) -> None:
+    if options.json:
+        _print_json([Result(decision, "") for decision in plan.decisions], plan)
+    elif options.print0:
+        _print0(decision for decision in plan.decisions if decision.decision == MARK)
+        _complain_of(plan.unreadable)
+    else:
+        _print_plan(plan)
+        _complain_of(plan.unreadable)
+        print(_plan_summary(plan))
+
+
+def _print_json(results: "Sequence[Result]", plan: Plan) -> None:
+    for result in results:
+        decision = result.decision
         candidate = decision.candidate
-        print_json(
-            {
-                "path": candidate.path,
-                "rule": candidate.rule.name,
-                "decision": decision.decision,
-                "guard": decision.guard or None,
-                "reason": decision.reason or None,
-                "evidence": list(candidate.evidence),
-                "recipe": decision.taken.recipe if decision.taken else None,
-                "remarks": list(decision.taken.remarks) if decision.taken else [],
-                "bytes": sizes.get(candidate.path),
+        line: dict[str, Any] = {
+            "path": candidate.path,
+            "rule": candidate.rule.name,
+            "decision": decision.decision,
+            "guard": decision.guard or None,
+            "reason": decision.reason or None,
+            "evidence": list(candidate.evidence),
+            "recipe": decision.taken.recipe if decision.taken else None,
+            "remarks": list(decision.taken.remarks) if decision.taken else [],
+            "bytes": plan.sizes.get(candidate.path),
+        }
+        if result.outcome:
+            line |= {
+                "outcome": result.outcome,
+                "error": result.error or None,
+                "markers": outcomes_as_json(result.outcomes),
             }
-        )
-    for finding in unreadable:
+        print_json(line)
+    for finding in plan.unreadable:
         print_json({"path": finding.path, "decision": "unreadable", "reason": finding.error})
 
 
-def _print(
-    decisions: "Sequence[Decision]",
-    unreadable: "Sequence[Unreadable]",
-    sizes: dict[str, int],
-    directories: int,
-) -> None:
-    by_project: dict[str, list[Decision]] = {}
-    for decision in decisions:
-        by_project.setdefault(decision.candidate.project, []).append(decision)
-    rows: list[tuple[str, ...]] = []
-    for project in sorted(by_project):
-        rows.append((show(project), "", "", "", ""))
-        for decision in by_project[project]:
-            candidate = decision.candidate
-            relative = candidate.path[len(project.rstrip("/")) + 1 :]
-            size = human_size(sizes[candidate.path]) if sizes else ""
-            why = decision.reason or candidate.rule.command
-            rows.append(
-                (f"  {relative}", _WORDS[decision.decision], size, candidate.rule.name, why)
+def _print0(decided: "Iterable[Decision]") -> None:
+    for decision in decided:
+        sys.stdout.buffer.write(os.fsencode(decision.candidate.path) + b"\0")
+
+
+def _without_marked(decided: "Iterable[Decision]") -> list[Decision]:
+    return [decision for decision in decided if decision.decision != MARKED_ALREADY]
+
+
+def _print_plan(plan: Plan) -> None:
+    _print_rows(
+        [
+            (
+                decision,
+                _PLANNED[decision.decision],
+                decision.reason or decision.candidate.rule.command,
             )
-    if rows:
-        print_sections(rows)
-        print()
-    _complain_of(unreadable)
-    print(_summary(decisions, unreadable, sizes, directories))
+            for decision in plan.decisions
+        ],
+        plan.sizes,
+    )
 
 
-def print_sections(rows: "Sequence[tuple[str, ...]]") -> None:
-    """Print a table in which a row with one cell is the heading of those that follow."""
-    section: list[tuple[str, ...]] = []
-    for row in rows:
-        if not any(row[1:]):
-            if section:
-                print_table(section, ("", "bold", "", "dim", ""))
-            print(row[0])
-            section = []
-        else:
-            section.append(row)
-    if section:
-        print_table(section, ("", "bold", "", "dim", ""))
-
-
-def _summary(
-    decisions: "Sequence[Decision]",
-    unreadable: "Sequence[Unreadable]",
-    sizes: dict[str, int],
-    directories: int,
-) -> str:
-    counts: dict[str, int] = {}
-    guards: dict[str, int] = {}
-    for decision in decisions:
-        counts[decision.decision] = counts.get(decision.decision, 0) + 1
-        if decision.guard:
-            guards[decision.guard] = guards.get(decision.guard, 0) + 1
-    size = sum(sizes.get(d.candidate.path, 0) for d in decisions if d.decision == MARK)
-    parts = [
-        f"would mark {counts.get(MARK, 0)}" + (f" ({human_size(size)})" if sizes else ""),
-        f"marked already {counts.get(MARKED_ALREADY, 0)}",
-        f"kept {counts.get(KEEP, 0)}",
-        f"not readable {len(unreadable)}",
+def _print_results(results: "Sequence[Result]", plan: Plan) -> None:
+    """Print what changed, and what stays; what was marked before is only counted."""
+    rows = [
+        (
+            result.decision,
+            _DONE[result.outcome],
+            result.error or result.decision.reason or result.decision.candidate.rule.command,
+        )
+        for result in results
+        if result.outcome != ALREADY_MARKED
     ]
-    if guards:
-        reasons = ", ".join(f"{name} {count}" for name, count in sorted(guards.items()))
-        parts[2] += f" ({reasons})"
-    return f"{', '.join(parts)}; {directories:,} directories read"
+    _print_rows(rows, plan.sizes)
+    _report_failures(results)
+    _complain_of(plan.unreadable)
+    print(_result_summary(results, plan))
+
+
+def _print_rows(rows: "Sequence[tuple[Decision, str, str]]", sizes: dict[str, int]) -> None:
+    """Print a row a directory, by project: the decision, what became of it, and why."""
+    by_project: dict[str, list[tuple[str, ...]]] = {}
+    for decision, word, why in rows:
+        candidate = decision.candidate
+        relative = candidate.path[len(candidate.project.rstrip("/")) + 1 :]
+        size = human_size(sizes[candidate.path]) if sizes else ""
+        row = (f"  {relative}", word, size, candidate.rule.name, why)
+        by_project.setdefault(candidate.project, []).append(row)
+    for project in sorted(by_project):
+        print(show(project))
+        print_table(by_project[project], ("", "bold", "", "dim", ""))
+    if rows:
+        print()
+
+
+def _report_failures(results: "Iterable[Result]") -> None:
+    for result in results:
+        if result.outcome == FAILED:
+            errors = [outcome.error for outcome in result.outcomes.values() if outcome.error]
+            complain(result.error or f"{result.decision.candidate.path}: {'; '.join(errors)}")
+
+
+def _complain_of(unreadable: "Sequence[Unreadable]") -> None:
+    for finding in unreadable:
+        complain(f"{finding.path}: not read: {finding.error}")
+
+
+def _question(todo: "Sequence[Decision]") -> str:
+    back = sum(decision.decision == TAKE_BACK for decision in todo)
+    parts = [f"mark {len(todo) - back}"] if len(todo) > back else []
+    parts += [f"take back {back}"] if back else []
+    return " and ".join(parts).capitalize()
+
+
+def _plan_summary(plan: Plan) -> str:
+    counts = _counted(decision.decision for decision in plan.decisions)
+    return _summary(
+        [
+            f"would mark {counts.get(MARK, 0)}{_size(plan, MARK)}",
+            f"marked already {counts.get(MARKED_ALREADY, 0)}",
+            *([f"would take back {counts[TAKE_BACK]}"] if TAKE_BACK in counts else []),
+        ],
+        plan,
+        counts.get(KEEP, 0),
+    )
+
+
+def _result_summary(results: "Sequence[Result]", plan: Plan) -> str:
+    counts = _counted(result.outcome for result in results)
+    back = counts.get(UNMARKED, 0) + counts.get(NOT_MARKED, 0)
+    return _summary(
+        [
+            f"marked {counts.get(MARKED, 0)}{_size(plan, MARK)}",
+            f"marked already {counts.get(ALREADY_MARKED, 0)}",
+            *([f"taken back {back}"] if back else []),
+            *([f"vanished {counts[VANISHED]}"] if VANISHED in counts else []),
+            *([f"failed {counts[FAILED]}"] if FAILED in counts else []),
+        ],
+        plan,
+        counts.get(KEPT, 0),
+    )
+
+
+def _summary(parts: list[str], plan: Plan, kept: int) -> str:
+    guards = _counted(d.guard for d in plan.decisions if d.decision == KEEP)
+    reasons = ", ".join(f"{name} {count}" for name, count in sorted(guards.items()))
+    parts.append(f"kept {kept}" + (f" ({reasons})" if reasons else ""))
+    parts.append(f"not readable {len(plan.unreadable)}")
+    return f"{', '.join(parts)}; {plan.directories:,} directories read"
+
+
+def _size(plan: Plan, decision: str) -> str:
+    if not plan.sizes:
+        return ""
+    paths = (d.candidate.path for d in plan.decisions if d.decision == decision)
+    return f" ({human_size(sum(plan.sizes[path] for path in paths))})"
+
+
+def _counted(words: "Iterable[str]") -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return counts

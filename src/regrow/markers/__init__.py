@@ -43,8 +43,11 @@ if TYPE_CHECKING:
         def set(self, directory: Directory) -> None:
             """Put the mark on. Raises OSError or MarkerError, with the directory as it was."""
 
-        def clear(self, directory: Directory) -> bool:
-            """Take the mark off; False if it is not regrow's to take."""
+        def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
+            """Take the mark off, and put back the value that it replaced.
+
+            False if it is not regrow's to take. Raises OSError.
+            """
 
 
 TIME_MACHINE = "time-machine"
@@ -133,7 +136,7 @@ def put_on(mark: "Marker", directory: "Directory", before: Reading | None = None
 
 
 def take_off(mark: "Marker", directory: "Directory") -> Outcome:
-    """Clear one mark and read it back.
+    """Clear one mark, whoever set it, and read it back.
 
     Args:
         mark: the marker.
@@ -144,7 +147,7 @@ def take_off(mark: "Marker", directory: "Directory") -> Outcome:
     """
     try:
         before = mark.read(directory)
-        if before.state == ABSENT:
+        if before.state == ABSENT and not before.detail:
             return Outcome(NOT_MARKED)
         if not mark.clear(directory):
             detail = before.detail or "another program wrote it"
@@ -153,6 +156,31 @@ def take_off(mark: "Marker", directory: "Directory") -> Outcome:
     except OSError as error:
         return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
     if after.state in (HOLDS, FOREIGN):
+        return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
+    return Outcome(UNMARKED)
+
+
+def take_back(mark: "Marker", directory: "Directory", previous: bytes | None) -> Outcome:
+    """Clear one mark that regrow set, and put back what stood in its place.
+
+    Args:
+        mark: the marker.
+        directory: the directory.
+        previous: the value that the mark replaced; None: there was none.
+
+    Returns:
+        ``unmarked``; ``not marked`` where it is gone already or was changed since; or ``failed``.
+    """
+    try:
+        before = mark.read(directory)
+        if before.state == ABSENT and not before.detail:
+            return Outcome(NOT_MARKED)
+        if before.state == FOREIGN or not mark.clear(directory, previous):
+            return Outcome(NOT_MARKED, f"{mark.title}: left as it is: somebody changed it since")
+        after = mark.read(directory)
+    except OSError as error:
+        return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
+    if after.state == HOLDS or after.value != previous:
         return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
     return Outcome(UNMARKED)
 

@@ -46,7 +46,7 @@ class Nodump:
         """See ``Marker.set``."""
         _set_flags(directory.fd, _flags(directory.fd) | FS_NODUMP_FL)
 
-    def clear(self, directory: "Directory") -> bool:
+    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. What was made inside meanwhile keeps the flag."""
         _set_flags(directory.fd, _flags(directory.fd) & ~FS_NODUMP_FL)
         return True

@@ -26,7 +26,8 @@ _CONTENT = (
     + b"# Backup programs that honour cache directory tags leave the directory out.\n"
     + b"# For information about cache directory tags, see https://bford.info/cachedir/\n"
 )
-_READ_LIMIT = 4096
+_READ_LIMIT = 4096  # bytes
+_TICK = 10_000_000  # nanoseconds: Linux stamps files by a clock that ticks a hundred times a second
 
 
 class CachedirTag:
@@ -43,7 +44,7 @@ class CachedirTag:
         if content.startswith(SIGNATURE):
             return Reading(HOLDS)
         if not content:
-            return Reading(ABSENT)  # what a kill left of writing one; ``set`` completes it
+            return Reading(ABSENT, detail="an empty file, as a kill leaves it")  # ``set`` fills it
         return Reading(FOREIGN, None, "it is there, without the signature; no program honours it")
 
     def set(self, directory: "Directory") -> None:
@@ -76,7 +77,7 @@ class CachedirTag:
             os.close(fd)
             os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    def clear(self, directory: "Directory") -> bool:
+    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. Only a tag with regrow's comment line is taken away."""
         if not is_regrows(directory):
             return False
@@ -84,6 +85,26 @@ class CachedirTag:
         os.unlink(NAME, dir_fd=directory.fd)
         os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
         return True
+
+
+def put_time_back(directory: "Directory", modified: int) -> None:
+    """Put a directory's time back after a kill between writing the tag and doing that.
+
+    Where anything else was made inside since, the directory is younger than the tag, and stays so.
+
+    Args:
+        directory: the directory.
+        modified: when it was modified before the tag was written, in nanoseconds since 1970 (UTC).
+    """
+    if not is_regrows(directory):
+        return
+    try:
+        written = os.stat(NAME, dir_fd=directory.fd, follow_symlinks=False).st_mtime_ns
+    except FileNotFoundError:
+        return
+    now = os.fstat(directory.fd)
+    if modified < now.st_mtime_ns <= written + _TICK:
+        os.utime(directory.fd, ns=(now.st_atime_ns, modified))
 
 
 def is_regrows(directory: "Directory") -> bool:

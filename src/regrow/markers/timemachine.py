@@ -70,9 +70,12 @@ class TimeMachine:
         if self._apple.get_attribute(directory.fd, ATTRIBUTE) != VALUE:
             self._apple.set_attribute(directory.fd, ATTRIBUTE, VALUE)
 
-    def clear(self, directory: "Directory") -> bool:
+    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:
         """See ``Marker.clear``."""
-        self._apple.remove_attribute(directory.fd, ATTRIBUTE)
+        if previous is None:
+            self._apple.remove_attribute(directory.fd, ATTRIBUTE)
+        else:
+            self._apple.set_attribute(directory.fd, ATTRIBUTE, previous)
         return True
 
 

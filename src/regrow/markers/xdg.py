@@ -35,7 +35,10 @@ class XdgRobots:
         """See ``Marker.set``."""
         os.setxattr(directory.fd, ATTRIBUTE, VALUE)
 
-    def clear(self, directory: "Directory") -> bool:
+    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:
         """See ``Marker.clear``."""
-        os.removexattr(directory.fd, ATTRIBUTE)
+        if previous is None:
+            os.removexattr(directory.fd, ATTRIBUTE)
+        else:
+            os.setxattr(directory.fd, ATTRIBUTE, previous)
         return True

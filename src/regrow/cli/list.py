@@ -1,0 +1,158 @@
+"""``regrow list``: what regrow marked, why, and what became of it."""
+
+import argparse
+import os
+import sys
+import time
+
+from regrow import journal
+from regrow.cli.output import (
+    complain,
+    human_size,
+    parser,
+    print_json,
+    print_table,
+    show,
+    track,
+)
+from regrow.errors import RecordError
+from regrow.journal import ELSEWHERE, GONE, REPLACED, STATES, Entry
+from regrow.plain import TYPE_CHECKING
+from regrow.records import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    states = "".join(f"  {state:15}{meaning}\n" for state, meaning in STATES.items())
+    made = parser(
+        "list",
+        "List what regrow marked, why, and what became of it. Records of what is gone are kept, so"
+        " that it can be rebuilt, until --forget.",
+        "  regrow list\n"
+        "  regrow list --sizes ~/code\n"
+        "  regrow list --state gone --state replaced\n"
+        "  regrow list --forget ~/old-project   forget what is gone there\n"
+        "  regrow list -0 | xargs -0 du -sh\n"
+        f"\nstates:\n{states}",
+    )
+    made.add_argument("path", nargs="*", metavar="PATH", help="only there and below (default: all)")
+    made.add_argument(
+        "--state",
+        action="append",
+        choices=list(STATES),
+        help="only these (may be given again); see below",
+    )
+    made.add_argument("--sizes", action="store_true", help="measure what is there")
+    made.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove the records of what is gone; it can't be rebuilt from them any more",
+    )
+    shape = made.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print a line of JSON for each record")
+    shape.add_argument(
+        "-0", "--print0", action="store_true", help="print the paths, each ended by a null"
+    )
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    options = arguments().parse_args(words)
+    found: list[Entry] = []
+    errors: list[RecordError] = []
+    store = Store.if_any()
+    if store is not None:
+        with store:
+            for entry in journal.entries(store, true_paths(options.path)):
+                if isinstance(entry, RecordError):
+                    errors.append(entry)
+                elif options.state is None or entry.state in options.state:
+                    found.append(entry)
+            if options.forget:
+                found = [entry for entry in found if entry.state == GONE]
+                errors += _forget(store, found)
+    found.sort(key=lambda entry: entry.record.path)
+    sizes = _measure(found) if options.sizes else {}
+    if options.json:
+        for entry in found:
+            print_json(_as_json(entry, sizes))
+    elif options.print0:
+        for entry in found:
+            sys.stdout.buffer.write(os.fsencode(entry.record.path) + b"\0")
+    else:
+        _print(found, sizes)
+        if options.forget:
+            print(f"forgotten: {len(found)}")
+    for error in errors:
+        complain(str(error))
+    return int(bool(errors))
+
+
+def true_paths(paths: "Iterable[str]") -> list[str]:
+    """Give the paths as records hold them: absolute, links on the way followed, the last kept."""
+    found = []
+    for path in paths:
+        parent, name = os.path.split(os.path.abspath(path))
+        found.append(os.path.join(os.path.realpath(parent), name) if name else parent)
+    return found
+
+
+def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
+    errors = []
+    for entry in gone:
+        try:
+            with store.locked():
+                store.remove(entry.record.path)
+        except RecordError as error:
+            errors.append(error)
+    return errors
+
+
+def _measure(found: "Sequence[Entry]") -> dict[str, int]:
+    from regrow.sizes import on_disk
+
+    there = [entry for entry in found if entry.state not in (GONE, REPLACED, ELSEWHERE)]
+    return {entry.record.path: on_disk(entry.record.path) for entry in track(there, "measuring")}
+
+
+def _as_json(entry: Entry, sizes: dict[str, int]) -> "dict[str, object]":
+    record = entry.record
+    return {
+        "path": record.path,
+        "state": entry.state,
+        "detail": entry.detail or None,
+        "rule": record.rule,
+        "evidence": list(record.evidence),
+        "recipe": record.recipe,
+        "set": list(record.set),
+        "found": list(record.found),
+        "host": record.host,
+        "recorded": _time(record.time),
+        "bytes": sizes.get(record.path),
+    }
+
+
+def _print(found: "Sequence[Entry]", sizes: dict[str, int]) -> None:
+    rows = []
+    for entry in found:
+        record = entry.record
+        size = human_size(sizes[record.path]) if record.path in sizes else ""
+        state = f"{entry.state}: {entry.detail}" if entry.detail else entry.state
+        rows.append((record.path, state, size, record.rule, _time(record.time)))
+    if rows:
+        print_table(rows, ("", "bold", "", "dim", "dim"))
+        print()
+    counts: dict[str, int] = {}
+    for entry in found:
+        counts[entry.state] = counts.get(entry.state, 0) + 1
+    total = f", {human_size(sum(sizes.values()))}" if sizes else ""
+    summary = ", ".join(f"{state} {counts[state]}" for state in STATES if state in counts)
+    print(show(f"{len(found)} recorded{total}{f' ({summary})' if summary else ''}"))
+
+
+def _time(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

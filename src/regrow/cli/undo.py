@@ -1,0 +1,158 @@
+"""``regrow undo``: take back exactly what regrow did, as the records tell it."""
+
+import argparse
+import os
+import sys
+
+from regrow import journal, pipeline
+from regrow.cli.list import true_paths
+from regrow.cli.output import (
+    complain,
+    confirm,
+    outcomes_as_json,
+    parser,
+    print_json,
+    print_table,
+    track,
+)
+from regrow.directory import Opener
+from regrow.errors import RecordError, RegrowError
+from regrow.journal import INTERRUPTED, LOST, THERE, UNKNOWN, Entry
+from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.records import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_AGAIN = (
+    "a later sweep marks them again; a keep pattern in the configuration, or in a project's"
+    " .regrow.toml, keeps them in the backup"
+)
+
+
+class Undone(NamedTuple):
+    """What became of one record's marks."""
+
+    path: str
+    outcome: str
+    outcomes: dict[str, Outcome]
+    error: str = ""
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "undo",
+        "Take back what regrow did: the marks that its records say it set, and nothing that others"
+        " set; a value that it replaced is put back. Without PATH everything is taken back, as"
+        " before uninstalling, and asked about first. Records of what is gone stay.",
+        "  regrow undo --dry-run         what would be taken back\n"
+        "  regrow undo                   all of it\n"
+        "  regrow undo ~/code/shop       what is there and below\n"
+        "  regrow undo --yes --json | jq .outcome",
+    )
+    made.add_argument("path", nargs="*", metavar="PATH", help="only there and below")
+    todo = made.add_mutually_exclusive_group()
+    todo.add_argument("-y", "--yes", action="store_true", help="do it without asking")
+    todo.add_argument("-n", "--dry-run", action="store_true", help="only show what would be done")
+    shape = made.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print a line of JSON for each record")
+    shape.add_argument(
+        "-0", "--print0", action="store_true", help="print the paths taken back, each ended by null"
+    )
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    made = arguments()
+    options = made.parse_args(words)
+    # A path is the user's word; all of it is worth a question.
+    is_asking = not options.path and not options.yes and not options.dry_run
+    if is_asking and (
+        options.json or options.print0 or not (sys.stdin.isatty() and sys.stdout.isatty())
+    ):
+        made.error("nobody can be asked here: give --yes, --dry-run, or the paths")
+    store = Store.if_any()
+    if store is None:
+        print("there is nothing to take back", file=sys.stderr)
+        return 0
+    with store:
+        marked: list[Entry] = []
+        errors: list[RecordError] = []
+        for entry in journal.entries(store, true_paths(options.path)):
+            if isinstance(entry, RecordError):
+                errors.append(entry)
+            elif entry.state in (THERE, INTERRUPTED, LOST, UNKNOWN):
+                marked.append(entry)
+        marked.sort(key=lambda entry: entry.record.path)
+        if options.dry_run:
+            undone = [Undone(entry.record.path, "would take back", {}) for entry in marked]
+        elif is_asking and marked and not confirm(f"Take back the marks of {len(marked)}?"):
+            print("nothing was changed")
+            return 0
+        else:
+            with Opener() as opener:
+                undone = [_undo(entry, store, opener) for entry in track(marked, "taking back")]
+    _report(options, undone)
+    for error in errors:
+        complain(f"{error}; what it tells of is left as it is")
+    return int(bool(errors) or any(one.outcome == FAILED for one in undone))
+
+
+def _undo(entry: Entry, store: Store, opener: Opener) -> Undone:
+    path = entry.record.path
+    try:
+        with opener.open(path) as directory:
+            outcomes = pipeline.undo(directory, store)
+    except RegrowError as error:
+        return Undone(path, FAILED, {}, str(error))
+    failed = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
+    if failed:
+        return Undone(path, FAILED, outcomes, f"{path}: {'; '.join(failed)}")
+    states = {outcome.state for outcome in outcomes.values()}
+    return Undone(path, UNMARKED if UNMARKED in states else NOT_MARKED, outcomes)
+
+
+def _report(options: argparse.Namespace, undone: "Sequence[Undone]") -> None:
+    for one in undone:
+        if options.json:
+            print_json(
+                {
+                    "path": one.path,
+                    "outcome": one.outcome,
+                    "error": one.error or None,
+                    "markers": outcomes_as_json(one.outcomes),
+                }
+            )
+        elif one.error:
+            complain(one.error)
+    if options.print0:
+        for one in undone:
+            if one.outcome != FAILED:
+                sys.stdout.buffer.write(os.fsencode(one.path) + b"\0")
+    if options.json or options.print0:
+        return
+    rows = [(one.path, _word(one), ", ".join(one.outcomes)) for one in undone]
+    if rows:
+        print_table(rows, ("", "bold", "dim"))
+        print()
+    for one in undone:
+        for outcome in one.outcomes.values():
+            if outcome.error and outcome.state != FAILED:
+                complain(f"{one.path}: {outcome.error}")
+    count = sum(one.outcome != FAILED for one in undone)
+    if options.dry_run:
+        print(f"would take back {count}")
+        return
+    failed = f", failed {len(undone) - count}" if len(undone) > count else ""
+    print(f"taken back {count}{failed}")
+    if count:
+        print(_AGAIN)
+
+
+def _word(one: Undone) -> str:
+    return {UNMARKED: "taken back", NOT_MARKED: "nothing was left to take back"}.get(
+        one.outcome, one.outcome
+    )

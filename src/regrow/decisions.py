@@ -1,0 +1,236 @@
+"""The step that decides: the guards are asked about each candidate, and git once a repository."""
+
+import os
+import time
+
+from regrow import markers, records
+from regrow.directory import is_below, open_directory, split
+from regrow.errors import PathError, RecordError
+from regrow.guards import GUARDS, Circumstances
+from regrow.markers import tag
+from regrow.model import KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision, Record, Rule
+from regrow.pipeline import EXPLICIT, choose_markers
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from regrow import git
+    from regrow.config import Configuration
+    from regrow.records import Store
+
+NO_RULE = "no-rule"
+"""In place of a guard's name: no rule recognises what regrow marked earlier."""
+
+_NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
+"""Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
+take no mark back."""
+
+_QUIET = 60  # seconds without a change: longer than a package manager pauses while it fills one
+
+
+def decide(
+    candidates: "Sequence[Candidate]",
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    keep: "Sequence[str]" = (),
+    store: "Store | None" = None,
+) -> list[Decision]:
+    """Ask the guards about candidates.
+
+    git is called once for each repository that holds candidates.
+
+    Args:
+        candidates: what the scan found.
+        configuration: the user's settings.
+        start: the start directories.
+        keep: patterns besides the configuration's.
+        store: where the records are; what regrow marked by a rule and a guard now keeps is to be
+            taken back. None: there are no records.
+
+    Returns:
+        A decision for each candidate, in their order.
+    """
+    known = _circumstances(candidates, configuration, start, keep)
+    decisions = [_decide(candidate, known, configuration) for candidate in candidates]
+    if store is None:
+        return decisions
+    return [_with_record(decision, store) for decision in decisions]
+
+
+def guards_words(
+    candidate: Candidate, configuration: "Configuration", start: "Sequence[str]"
+) -> dict[str, str | None]:
+    """Ask every guard about one candidate, whatever the others say.
+
+    Args:
+        candidate: what the scan found.
+        configuration: the user's settings.
+        start: the start directories.
+
+    Returns:
+        By the guard's name: the reason to keep it; None where it has no objection.
+    """
+    known = _circumstances([candidate], configuration, start, ())
+    return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
+
+
+def no_longer_recognised(
+    candidates: "Iterable[Candidate]",
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    in_force: "Sequence[Rule]",
+    store: "Store",
+) -> "Iterator[Decision]":
+    """Find what regrow marked by a rule below the start directories, and no rule recognises now.
+
+    Its recipe is of no use any more: the lock is gone, say, or the project.
+
+    Args:
+        candidates: all that a scan of the start directories found.
+        configuration: the user's settings.
+        start: the start directories.
+        in_force: the rules.
+        store: where the records are.
+
+    Yields:
+        The decision to take the marks back. A directory that a scan does not reach, being skipped
+        or inside another candidate, keeps them.
+    """
+    found = {records.file_name(candidate.path) for candidate in candidates}
+    places = _true_paths(start)
+    starts = [*places, *_true_paths(configuration.start)]
+    by_name = {rule.name: rule for rule in in_force}
+    for name in store.names():
+        record = None if name in found else _readable(store, name)
+        if record is None or not any(is_below(record.path, place) for place in places):
+            continue
+        candidate = _marked_by_rule(record)
+        if candidate is None:
+            continue
+        # From the start furthest up: the evidence of a rule with a path stands above its match.
+        place = min((place for place in starts if is_below(record.path, place)), key=len)
+        rule = by_name.get(record.rule)
+        project = record.path.removesuffix(f"/{rule.directory}") if rule else candidate.project
+        if is_below(project, place) and _is_passed_by(record.path, place, in_force, configuration):
+            reason = f"rule {record.rule} does not recognise it any more, nor does another"
+            yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
+
+
+def _is_passed_by(
+    path: str, place: str, in_force: "Sequence[Rule]", configuration: "Configuration"
+) -> bool:
+    """Tell whether a scan looks at a directory and finds nothing in it or above it."""
+    from regrow.scan import Scan
+
+    scan = Scan([place], in_force, configuration.skip, towards=path)
+    is_found = any(isinstance(finding, Candidate) for finding in scan)
+    return not is_found and scan.last_seen in (path, split(path)[0])
+
+
+def _true_paths(start: "Iterable[str]") -> list[str]:
+    return [os.path.realpath(os.path.expanduser(path)) for path in start]
+
+
+def _readable(store: "Store", name: str) -> Record | None:
+    try:
+        return store.by_name(name)
+    except RecordError:
+        return None  # `regrow list` tells of it
+
+
+def _marked_by_rule(record: Record) -> Candidate | None:
+    """Make a candidate of a directory that is there and that regrow marked without being told."""
+    if record.rule == EXPLICIT or not record.set:
+        return None
+    try:
+        with open_directory(record.path) as directory:
+            if directory.path != record.path:
+                return None
+            if not records.is_same(record, records.identity(directory.fd)):
+                return None
+            status = directory.status
+    except PathError:
+        return None
+    parent, name = split(record.path)
+    rule = Rule(record.rule, name)
+    return Candidate(
+        record.path, rule, parent, record.evidence, False, status.st_dev, status.st_ino
+    )
+
+
+def _with_record(decision: Decision, store: "Store") -> Decision:
+    """Turn keep into take back, where regrow marked this very directory by itself."""
+    if decision.decision != KEEP or decision.guard in _NO_WORD:
+        return decision
+    path = decision.candidate.path
+    if store.data(path) is None:
+        return decision
+    record = _readable(store, records.file_name(path))
+    if record is None or _marked_by_rule(record) is None:
+        return decision
+    if decision.guard == "no-recipe" and _is_being_filled(decision.candidate):
+        return decision
+    return decision._replace(decision=TAKE_BACK)
+
+
+def _is_being_filled(candidate: Candidate) -> bool:
+    """Tell whether a tool may be at work: what it leaves half-made has no recipe yet."""
+    from regrow import recipes
+
+    if candidate.rule.recipe == "command":
+        return False
+    try:
+        changed = recipes.stamp(candidate.rule.recipe, candidate.path)
+    except OSError:
+        return True
+    return time.time() - changed / 1e9 < _QUIET
+
+
+def _circumstances(
+    candidates: "Sequence[Candidate]",
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    keep: "Sequence[str]",
+) -> Circumstances:
+    return Circumstances(
+        start=_true_paths(start),
+        keep=[*configuration.keep, *keep],
+        git_says=_ask_git(candidates),
+    )
+
+
+def _ask_git(candidates: "Sequence[Candidate]") -> "dict[str, git.Verdict]":
+    from regrow import git
+
+    by_parent: dict[str, str | None] = {}
+    by_repository: dict[str, list[str]] = {}
+    for candidate in candidates:
+        parent = split(candidate.path)[0]
+        if parent not in by_parent:
+            by_parent[parent] = git.repository_of(candidate.path)
+        repository = by_parent[parent]
+        if repository is not None:
+            by_repository.setdefault(repository, []).append(candidate.path)
+    verdicts: dict[str, git.Verdict] = {}
+    for repository, paths in by_repository.items():
+        verdicts |= git.ask(repository, paths)
+    return verdicts
+
+
+def _decide(candidate: Candidate, known: Circumstances, configuration: "Configuration") -> Decision:
+    for guard in GUARDS:
+        reason = guard.ask(candidate, known)
+        if reason is not None:
+            return Decision(candidate, KEEP, guard.name, reason)
+    verdict = known.git_says.get(candidate.path)
+    is_ignored = verdict is not None and verdict.is_ignored
+    try:
+        with open_directory(candidate.path) as directory:
+            wants_tag = not candidate.rule.output and (tag.is_environment(directory) or is_ignored)
+            chosen = choose_markers(directory, configuration, wants_tag)
+            word = MARKED_ALREADY if markers.all_hold(chosen, directory) else MARK
+    except (OSError, PathError) as error:
+        return Decision(candidate, KEEP, "not-ours", f"its marks can't be read: {error}")
+    names = tuple(marker.name for marker in chosen)
+    return Decision(candidate, word, taken=known.recipe(candidate), markers=names)

@@ -1,0 +1,102 @@
+"""What became of the directories that records tell of."""
+
+import errno
+import os
+
+from regrow import markers, records
+from regrow.directory import is_below, open_directory
+from regrow.errors import MarkerError, PathError, RecordError, in_words
+from regrow.model import HOLDS, Record
+from regrow.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from regrow.directory import Directory
+    from regrow.records import Store
+
+THERE = "there"
+INTERRUPTED = "interrupted"
+LOST = "mark lost"
+REPLACED = "replaced"
+GONE = "gone"
+UNKNOWN = "unknown"
+ELSEWHERE = "other machine"
+
+STATES = {
+    THERE: "the directory stands, with its marks",
+    INTERRUPTED: "a regrow was stopped while it marked it; a sweep completes it",
+    LOST: "the directory stands, and a mark is off",
+    REPLACED: "another directory stands in its place; a sweep marks it again",
+    GONE: "nothing stands there; its recipe is kept for rebuilding",
+    UNKNOWN: "it can't be opened",
+    ELSEWHERE: "another machine wrote the record, and this very directory is not here",
+}
+"""By state: what it means, for people."""
+
+
+class Entry(NamedTuple):
+    """A record, and what became of its directory."""
+
+    record: Record
+    state: str
+    """One of ``STATES``."""
+    detail: str = ""
+    """Which marks are lost, or why nothing is known."""
+
+
+def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | RecordError]":
+    """Go through the records.
+
+    Args:
+        store: where they are.
+        paths: only what is recorded at these true paths, and below them; none: everything.
+
+    Yields:
+        An entry a record; for one that can't be read, the error that names its file.
+    """
+    places = tuple(paths)
+    for record in store.all():
+        if isinstance(record, RecordError):
+            yield record
+        elif not places or any(is_below(record.path, place) for place in places):
+            yield what_became_of(record)
+
+
+def what_became_of(record: Record) -> Entry:
+    """Look at the directory that a record tells of. Nothing is changed."""
+    try:
+        os.lstat(record.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return _absent(record)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return _absent(record)
+        return Entry(record, UNKNOWN, in_words(error))
+    try:
+        with open_directory(record.path) as directory:
+            return _present(record, directory)
+    except PathError as error:
+        if os.path.islink(record.path) or not os.path.isdir(record.path):
+            return Entry(record, REPLACED, "by what is no directory")
+        return Entry(record, UNKNOWN, str(error).partition(": ")[2])
+
+
+def _absent(record: Record) -> Entry:
+    return Entry(record, GONE if record.host == records.host() else ELSEWHERE)
+
+
+def _present(record: Record, directory: "Directory") -> Entry:
+    if not records.is_same(record, records.identity(directory.fd)):
+        return Entry(record, REPLACED if record.host == records.host() else ELSEWHERE)
+    if record.state == records.PENDING:
+        return Entry(record, INTERRUPTED)
+    lost = [name for name in (*record.set, *record.found) if not _holds(name, directory)]
+    return Entry(record, LOST if lost else THERE, ", ".join(lost))
+
+
+def _holds(name: str, directory: "Directory") -> bool:
+    try:
+        return markers.marker(name).read(directory).state == HOLDS
+    except (MarkerError, OSError):
+        return False
