@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import creation, marking, recipes
+from benchmarks import creation, marking, recipes, sweeping
 from benchmarks.measure import Result, quiet_environment
 
 
@@ -36,6 +36,7 @@ def main() -> int:
             marking.many,
             creation.environments,
             recipes.python_environment,
+            sweeping.marking,
         ):
             print(f"measuring: {measure.__doc__}", file=sys.stderr)
             results += measure(Path(place), environment, options.runs)
