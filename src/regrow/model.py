@@ -187,3 +187,11 @@ class Result(NamedTuple):
     """By marker."""
     error: str = ""
     """Why it failed, or what happened to it, in words."""
+
+    @property
+    def problem(self) -> str:
+        """Say for people why it failed, with the path."""
+        if self.error:
+            return self.error
+        errors = [outcome.error for outcome in self.outcomes.values() if outcome.error]
+        return f"{self.decision.candidate.path}: {'; '.join(errors)}"

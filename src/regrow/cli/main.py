@@ -19,6 +19,7 @@ COMMANDS = {
     "sweep": "find what can be rebuilt, record how, and leave it out of backups",
     "list": "what regrow marked, why, and what became of it",
     "undo": "take back what regrow did",
+    "run": "run a command, then mark what it made",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
 }

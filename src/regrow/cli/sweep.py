@@ -370,8 +370,7 @@ def _print_rows(rows: "Sequence[tuple[Decision, str, str]]", sizes: dict[str, in
 def _report_failures(results: "Iterable[Result]") -> None:
     for result in results:
         if result.outcome == FAILED:
-            errors = [outcome.error for outcome in result.outcomes.values() if outcome.error]
-            complain(result.error or f"{result.decision.candidate.path}: {'; '.join(errors)}")
+            complain(result.problem)
 
 
 def _complain_of(unreadable: "Sequence[Unreadable]") -> None:

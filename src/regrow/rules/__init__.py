@@ -5,7 +5,6 @@ To support one more tool, add a table to one of the files here and a row to its 
 
 import os
 from functools import cache
-from importlib.resources import files
 
 from regrow.errors import ConfigurationError
 from regrow.model import Rule
@@ -35,10 +34,12 @@ def shipped() -> tuple[Rule, ...]:
     import tomllib
 
     found: list[Rule] = []
-    for file in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".toml"):
-            tables = tomllib.loads(file.read_text(encoding="utf-8")).get("rule", [])
-            found += (check(table, f"rules/{file.name}") for table in tables)
+    place = os.path.dirname(__file__)  # importlib.resources costs 9 ms
+    for name in sorted(os.listdir(place)):
+        if name.endswith(".toml"):
+            with open(os.path.join(place, name), "rb") as file:
+                tables = tomllib.load(file).get("rule", [])
+            found += (check(table, f"rules/{name}") for table in tables)
     return tuple(sorted(found))
 
 
