@@ -85,9 +85,19 @@ def _evidence(rule: Rule) -> str:
 
 def home_caches() -> str:
     """List the home caches."""
-    shipped = [rule for rule in rules.shipped() if rule.home and not rule.keep]
+    shipped = [r for r in rules.shipped() if r.home and not r.keep and not r.container]
     rows = [(f"`~/{r.directory}`", f"`{r.name}`", f"`{r.command}`", r.note) for r in shipped]
     return table(("directory", "rule", "comes back by", "note"), rows)
+
+
+def containers() -> str:
+    """List the directories in which tools keep environments."""
+    rows = [
+        (f"`~/{r.directory}`", f"[`{r.name}`]({r.documentation})", f"`{r.command}`")
+        for r in rules.shipped()
+        if r.container
+    ]
+    return table(("directory", "rule", "its environments come back by"), rows)
 
 
 def kept() -> str:
@@ -114,6 +124,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "no-marks": without_marks,
     "rules": rule_tables,
     "home-caches": home_caches,
+    "containers": containers,
     "kept": kept,
     "guards": guard_list,
 }

@@ -5,7 +5,7 @@ import time
 
 from regrow import markers, records
 from regrow.directory import is_below, open_directory, split
-from regrow.errors import PathError, RecordError
+from regrow.errors import PathError, RecordError, in_words
 from regrow.guards import GUARDS, Circumstances
 from regrow.markers import tag
 from regrow.model import KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision, Record, Rule
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 NO_RULE = "no-rule"
 """In place of a guard's name: no rule recognises what regrow marked earlier."""
+
+CONTENTS = "contents"
+"""In place of a guard's name: what a container of environments holds besides."""
+
+_OF_NO_WEIGHT = frozenset((tag.NAME, ".gitignore", ".DS_Store", "envs.toml"))
+"""Files that tools leave beside the environments in a container; ``envs.toml`` is Poetry's."""
 
 _NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
 """Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
@@ -53,6 +59,8 @@ def decide(
     """
     known = _circumstances(candidates, configuration, start, keep)
     decisions = [_decide(candidate, known, configuration) for candidate in candidates]
+    by_path = {decision.candidate.path: decision for decision in decisions}
+    decisions = [_with_contents(decision, by_path) for decision in decisions]
     if store is None:
         return decisions
     return [_with_record(decision, store) for decision in decisions]
@@ -95,7 +103,7 @@ def no_longer_recognised(
 
     Yields:
         The decision to take the marks back. A directory that a scan does not reach, being skipped
-        or inside another candidate, keeps them.
+        or inside another candidate, keeps them; so does one that a tool may just be making.
     """
     found = {records.file_name(candidate.path) for candidate in candidates}
     places = _true_paths(start)
@@ -106,12 +114,14 @@ def no_longer_recognised(
         if record is None or not any(is_below(record.path, place) for place in places):
             continue
         candidate = _marked_by_rule(record)
-        if candidate is None:
+        if candidate is None or _is_being_filled(candidate):
             continue
         # From the start furthest up: the evidence of a rule with a path stands above its match.
         place = min((place for place in starts if is_below(record.path, place)), key=len)
         rule = by_name.get(record.rule)
-        project = record.path.removesuffix(f"/{rule.directory}") if rule else candidate.project
+        project = record.path
+        for _ in rule.directory.split("/") if rule else [record.path]:
+            project = split(project)[0]
         if is_below(project, place) and _is_passed_by(record.path, place, in_force, configuration):
             reason = f"rule {record.rule} does not recognise it any more, nor does another"
             yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
@@ -124,8 +134,8 @@ def _is_passed_by(
     from regrow.scan import Scan
 
     scan = Scan([place], in_force, configuration.skip, towards=path)
-    is_found = any(isinstance(finding, Candidate) for finding in scan)
-    return not is_found and scan.last_seen in (path, split(path)[0])
+    findings = list(scan)
+    return not findings and scan.last_seen == path
 
 
 def _true_paths(start: "Iterable[str]") -> list[str]:
@@ -159,14 +169,40 @@ def _marked_by_rule(record: Record) -> Candidate | None:
     )
 
 
+def _with_contents(decision: Decision, by_path: dict[str, Decision]) -> Decision:
+    """Keep a container that holds anything but environments which are marked themselves."""
+    if not decision.candidate.rule.container or decision.decision == KEEP:
+        return decision
+    reason = _unmarked_content(decision.candidate.path, by_path)
+    return Decision(decision.candidate, KEEP, CONTENTS, reason) if reason else decision
+
+
+def _unmarked_content(container: str, by_path: dict[str, Decision]) -> str:
+    pending = [container]
+    while pending:
+        path = pending.pop()
+        inside = by_path.get(path)
+        if inside is not None and path != container:
+            if inside.decision == KEEP:
+                return f"it holds {path}, which stays in the backup: {inside.reason}"
+            continue
+        try:
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.name not in _OF_NO_WEIGHT:
+                        return f"it holds {entry.path}, which is no part of an environment"
+        except OSError as error:
+            return f"{path} can't be read: {in_words(error)}"
+    return ""
+
+
 def _with_record(decision: Decision, store: "Store") -> Decision:
     """Turn keep into take back, where regrow marked this very directory by itself."""
     if decision.decision != KEEP or decision.guard in _NO_WORD:
         return decision
-    path = decision.candidate.path
-    if store.data(path) is None:
-        return decision
-    record = _readable(store, records.file_name(path))
+    record = _readable(store, records.file_name(decision.candidate.path))
     if record is None or _marked_by_rule(record) is None:
         return decision
     if decision.guard == "no-recipe" and _is_being_filled(decision.candidate):
@@ -175,16 +211,18 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
 
 
 def _is_being_filled(candidate: Candidate) -> bool:
-    """Tell whether a tool may be at work: what it leaves half-made has no recipe yet."""
+    """Tell whether a tool may be at work: what is half-made has no evidence, or no recipe, yet."""
     from regrow import recipes
 
-    if candidate.rule.recipe == "command":
-        return False
+    kind = candidate.rule.recipe
     try:
-        changed = recipes.stamp(candidate.rule.recipe, candidate.path)
+        if kind == "command":
+            changed = os.lstat(candidate.path).st_mtime_ns
+        else:
+            changed = recipes.stamp(kind, candidate.path)
     except OSError:
         return True
-    return time.time() - changed / 1e9 < _QUIET
+    return abs(time.time() - changed / 1e9) < _QUIET
 
 
 def _circumstances(

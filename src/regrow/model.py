@@ -121,6 +121,9 @@ class Rule(NamedTuple):
     note: str = ""
     home: bool = False
     """The path counts from the home directory, and only where the configuration names it."""
+    container: bool = False
+    """With ``home``: a tool keeps environments in it, and it counts without being named. Its own
+    mark covers those that the tool makes anew; each has a record of its own."""
     keep: str = ""
     """Not empty: it stays in the backup, for this reason."""
 

@@ -7,10 +7,11 @@ not entered, and neither is what matched or is excluded already.
 
 import errno
 import os
+import sys
 from fnmatch import fnmatchcase
 
-from regrow import evidence, markers
-from regrow.directory import Directory, join, open_parent, split
+from regrow import evidence, markers, rules
+from regrow.directory import Directory, join, open_directory, open_parent, split
 from regrow.errors import MarkerError, PathError, in_words
 from regrow.evidence import DIRECTORY, Listing, list_directory
 from regrow.markers import tag
@@ -25,18 +26,37 @@ NEVER_ENTERED = frozenset(
 )
 """Version control's own, the Trash, and the inside of Python installations."""
 
-HIDDEN_AT_HOME: "Tree" = {
-    ".virtualenvs": {},
-    ".venvs": {},
-    ".local": {"share": {"virtualenvs": {}}},
-}
-"""The hidden entries of the home directory that are entered, and how far."""
+HIDDEN_AT_HOME = (".virtualenvs", ".venvs")
+"""The hidden entries of the home directory that are entered, besides the rules' containers."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FRAMES = 64  # descriptors; deeper down, the upper ones are closed and found again by ".."
 
 if TYPE_CHECKING:
     Tree = dict[str, "Tree"]
+
+
+def at_home(in_force: "Iterable[Rule]") -> list[Candidate]:
+    """Give what stands in the home directory by the rules for it: a scan looks for no such rule.
+
+    Args:
+        in_force: the rules.
+
+    Returns:
+        The home caches that the configuration names, and the containers of environments.
+    """
+    found = []
+    for path, rule in rules.at_home(in_force).items():
+        try:
+            with open_directory(path) as directory:
+                status = directory.status
+        except PathError:
+            continue  # none here
+        project = split(directory.path)[0]
+        found.append(
+            Candidate(directory.path, rule, project, (), False, status.st_dev, status.st_ino)
+        )
+    return found
 
 
 class _Hint(NamedTuple):
@@ -66,13 +86,13 @@ class _Frame:
 class Index:
     """The rules, arranged by what a listing can be asked for."""
 
-    def __init__(self, rules: "Iterable[Rule]") -> None:
+    def __init__(self, in_force: "Iterable[Rule]") -> None:
         """Arrange the rules; those for home caches are no business of a scan."""
         self.by_name: dict[str, list[Rule]] = {}
         self.by_glob: list[Rule] = []
         self.by_path: dict[str, list[Rule]] = {}
         self.anywhere: list[Rule] = []
-        for rule in rules:
+        for rule in in_force:
             if rule.home:
                 continue
             if rule.directory == "*":
@@ -103,7 +123,7 @@ class Scan:
     def __init__(
         self,
         start: "Sequence[str]",
-        rules: "Iterable[Rule]",
+        in_force: "Sequence[Rule]",
         skip: "Iterable[str]" = (),
         towards: str | None = None,
     ) -> None:
@@ -111,7 +131,7 @@ class Scan:
 
         Args:
             start: the start directories; links on the way to them are followed once.
-            rules: the rules in force.
+            in_force: the rules.
             skip: directories that are never entered.
             towards: visit only this directory and those above it; None: all.
         """
@@ -119,12 +139,18 @@ class Scan:
         self.directories = 0
         """How many directories were read so far."""
         self.last_seen = ""
-        """The directory whose children were looked at last."""
+        """The directory that was looked into last."""
         self._start = start
-        self._index = Index(rules)
+        self._index = Index(in_force)
         self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
         self._home = _identity(os.path.expanduser("~"))
+        self._hidden = _tree(
+            [*HIDDEN_AT_HOME, *(rule.directory for rule in in_force if rule.container)]
+        )
         self._attributes = markers.selected()
+        self._containers = {
+            path for path, rule in rules.at_home(in_force).items() if rule.container
+        }
         self._roots: set[tuple[int, int]] = set()
 
     def __iter__(self) -> "Iterator[Candidate | Unreadable]":
@@ -203,6 +229,7 @@ class Scan:
             if candidate is not None:
                 yield candidate
                 return
+            self.last_seen = path
             if listing is None or not self._is_entered(parent, path, status, listing):
                 return
             frame = _Frame(fd, path, status)
@@ -269,7 +296,8 @@ class Scan:
             return False  # a start directory is walked on its own
         if path.endswith(".app") and "Contents" in listing.kinds:
             return False
-        return not self._is_excluded(path, listing)
+        # A container is entered though it is marked: what is in it has records of its own.
+        return path in self._containers or not self._is_excluded(path, listing)
 
     def _is_excluded(self, path: str, listing: Listing) -> bool:
         """Tell whether somebody else has excluded a directory already."""
@@ -290,16 +318,14 @@ class Scan:
         at_home = (frame.device, frame.inode) == self._home
         trees: dict[str, Tree] = dict(tree) if tree else {}
         if at_home:
-            trees = HIDDEN_AT_HOME
+            trees = self._hidden
         if self._towards is not None:
             rest = self._towards[len(frame.path.rstrip("/")) + 1 :]
             names = [name for name in names if name == rest.partition("/")[0]]
         for name in names:
             if name in NEVER_ENTERED or name.startswith(".Trash-"):
                 continue
-            if at_home and (name.startswith(".") and name not in HIDDEN_AT_HOME):
-                continue
-            if at_home and name == "Library" and os.uname().sysname == "Darwin":
+            if at_home and _is_hidden(name) and name not in trees:
                 continue
             if tree and name not in tree:
                 continue
@@ -355,6 +381,20 @@ def _lose(stack: list[_Frame]) -> "Iterator[Unreadable]":
         frame = stack.pop()
         if frame.children:
             yield Unreadable(frame.path, "it was moved while it was read; scan again")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or (name == "Library" and sys.platform == "darwin")
+
+
+def _tree(paths: "Iterable[str]") -> "Tree":
+    """Turn paths from the home directory into what is entered of its hidden entries."""
+    tree: Tree = {}
+    for path in paths:
+        here = tree
+        for name in path.split("/"):
+            here = here.setdefault(name, {})
+    return {name: below for name, below in tree.items() if _is_hidden(name)}
 
 
 def _identity(path: str) -> tuple[int, int] | None:

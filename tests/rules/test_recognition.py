@@ -17,7 +17,7 @@ from tests.rules.trees import build, concrete, pieces, place
 SHIPPED = rules.shipped()
 MARKING = [rule for rule in SHIPPED if not rule.keep and not rule.home]
 KEPT = [rule for rule in SHIPPED if rule.keep]
-HOME = [rule for rule in SHIPPED if rule.home and not rule.keep]
+HOME = [rule for rule in SHIPPED if rule.home and not rule.keep and not rule.container]
 
 each = pytest.mark.parametrize("rule", MARKING, ids=lambda rule: rule.name)
 each_piece = pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_home_cache_is_found_only_if_the_configuration_names_it(rule: Rule, ho
     assert rule not in rules.in_force(Configuration(), "config.toml")
     named = Configuration(caches=(f"~/{rule.directory}",))
     assert rule in rules.in_force(named, "config.toml")
-    assert str(home / rule.directory) in rules.home_caches(rules.in_force(named, "c"))
+    assert str(home / rule.directory) in rules.at_home(rules.in_force(named, "c"))
 
 
 def test_a_rule_that_keeps_stands_above_one_that_marks(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def table(**changed: object) -> dict[str, object]:
         ({"generic": "yes"}, "rule mine: generic: it must be true or false"),
         ({"command": None}, "rule mine: command: it is missing"),
         ({"command": 3}, "rule mine: command: it must be a string"),
-        ({"recipe": "magic"}, "rule mine: recipe: it must be one of command, python,"),
+        ({"recipe": "magic"}, "rule mine: recipe: it must be one of command, contents,"),
     ],
 )
 def test_a_broken_rule_is_an_error_that_names_file_rule_and_field(

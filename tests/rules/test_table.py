@@ -126,6 +126,13 @@ EXPECTED = [
     ("~/.cache/uv", "", "uv-cache"),
     ("~/.cache/pip", "", "pip-cache"),
     ("~/.cache/huggingface/hub", "", "huggingface-hub"),
+    ("~/.local/share/hatch/env", "", "hatch-environments"),
+    ("~/Library/Application Support/hatch/env", "", "hatch-environments-macos"),
+    ("~/.local/share/pdm/venvs", "", "pdm-environments"),
+    ("~/Library/Application Support/pdm/venvs", "", "pdm-environments-macos"),
+    ("~/.local/share/virtualenvs", "", "pipenv-environments"),
+    ("~/.cache/pypoetry/virtualenvs", "", "poetry-environments"),
+    ("~/Library/Caches/pypoetry/virtualenvs", "", "poetry-environments-macos"),
     (".hypothesis", "", "hypothesis-examples"),
     ("__pycache__", "", "python-pycache"),
     ("dist", "", "python-dist"),
@@ -179,7 +186,7 @@ RECIPES = {
 }
 
 LISTS = {"beside", "beside_all", "inside", "inside_all", "inside_none", "only"}
-FLAGS = {"generic", "home", "output"}
+FLAGS = {"container", "generic", "home", "output"}
 TEXTS = {
     "command", "directory", "documentation", "ecosystem", "keep", "name", "note", "recipe",
     "source_outside",
@@ -220,7 +227,9 @@ def test_a_file_is_sorted_by_name(file: str) -> None:
 def test_home_caches_and_kept_directories_have_files_of_their_own(file: str) -> None:
     for rule in FILES[file]["rule"]:
         assert ("keep" in rule) == (file == "kept.toml")
-        assert ("home" in rule and "keep" not in rule) == (file == "home.toml")
+        assert ("container" in rule) == (file == "containers.toml")
+        is_cache = "home" in rule and not rule.keys() & {"keep", "container"}
+        assert is_cache == (file == "home.toml")
 
 
 @each_rule
@@ -264,7 +273,8 @@ def test_a_rule_rebuilds_or_keeps(rule: dict[str, Any]) -> None:
         assert not rule.keys() & {"command", "recipe", "documentation", "generic", "output"}
     else:
         assert rule["command"]
-        assert rule["recipe"] == RECIPES.get(rule["name"], "command")
+        usual = "contents" if "container" in rule else "command"
+        assert rule["recipe"] == RECIPES.get(rule["name"], usual)
 
 
 @each_rule

@@ -108,7 +108,7 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
     for finding in scan:
         if isinstance(finding, Candidate):
             candidate = finding
-    home_rule = rules.home_caches(in_force).get(true_path)
+    home_rule = rules.at_home(in_force).get(true_path)
     if home_rule is not None:
         status = os.lstat(true_path)
         candidate = Candidate(
@@ -117,7 +117,9 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
     if candidate is None or candidate.path != true_path:
         reached = scan.last_seen in (true_path, split(true_path)[0])
         return Explanation(true_path, None, candidate, reached, near, {})
-    (decision,) = decisions.decide([candidate], configuration, [start])
+    inside = Scan([true_path], in_force, configuration.skip) if candidate.rule.container else ()
+    contents = [finding for finding in inside if isinstance(finding, Candidate)]
+    decision = decisions.decide([candidate, *contents], configuration, [start])[0]
     words = decisions.guards_words(candidate, configuration, [start])
     return Explanation(true_path, decision, None, True, near, words)
 

@@ -16,8 +16,8 @@ from regrow.cli.output import (
     show,
     track,
 )
-from regrow.directory import Opener, open_directory, split
-from regrow.errors import ConfigurationError, PathError
+from regrow.directory import Opener, is_below
+from regrow.errors import ConfigurationError
 from regrow.model import (
     ALREADY_MARKED,
     FAILED,
@@ -38,7 +38,7 @@ from regrow.model import (
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
-from regrow.scan import Scan
+from regrow.scan import Scan, at_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,22 +122,23 @@ def run(words: list[str]) -> int:
         made.error("nobody can be asked here: give --yes to mark, or --dry-run to see the plan")
     configuration = config.read()
     start = options.directory or list(configuration.start)
-    # A dry run leaves no trace: not even an empty directory of records.
-    store = Store.if_any() if options.dry_run else Store()
+    # A dry run and a no leave no trace: not even an empty directory of records.
+    store = Store() if options.yes else Store.if_any()
     try:
         plan = _plan(options, start, configuration, store)
-        if options.dry_run or store is None:
+        todo = [d for d in plan.decisions if d.decision in (MARK, TAKE_BACK)]
+        if options.dry_run:
             _show_plan(options, plan)
             return _code(plan, start, ())
         if is_asking:
-            todo = [d for d in plan.decisions if d.decision in (MARK, TAKE_BACK)]
             _print_plan(plan._replace(decisions=_without_marked(plan.decisions)))
+            _complain_of(plan.unreadable)
             print(_plan_summary(plan))
-            if not todo:
-                return _code(plan, start, ())
-            if not confirm(f"{_question(todo)}?"):
+            if todo and not confirm(f"{_question(todo)}?"):
                 print("nothing was changed")
                 return _code(plan, start, ())
+        # Without a question, too: the records of what is marked already are brought up to date.
+        store = store or Store()
         store.remove_leftovers()
         results = _carry_out(plan, store)
     finally:
@@ -147,10 +148,12 @@ def run(words: list[str]) -> int:
         _print_json(results, plan)
     elif options.print0:
         _print0(result.decision for result in results if result.outcome == MARKED)
+        _report_failures(results)
         _complain_of(plan.unreadable)
     elif is_asking:
         _report_failures(results)
-        print(_result_summary(results, plan))
+        if todo:
+            print(_result_summary(results, plan))
     else:
         _print_results(results, plan)
     return _code(plan, start, results)
@@ -166,20 +169,27 @@ def _plan(
     in_force = rules.in_force(configuration, config.path())
     for name in set(options.rule) - {rule.name for rule in in_force}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
-    wanted = [
-        rule for rule in in_force if not options.rule or rule.name in options.rule or rule.keep
-    ]
+    wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
     scan = Scan(start, wanted, configuration.skip)
     found, unreadable = _read(scan, _show_progress(scan))
-    for path, rule in rules.home_caches(wanted).items():
-        candidate = _home_cache(path, rule)
-        if candidate is not None:
+    places = [os.path.realpath(os.path.expanduser(path)) for path in start]
+    for candidate in at_home(wanted):
+        # What the configuration names is looked for unless the command line names other places.
+        if not options.directory or any(is_below(candidate.path, place) for place in places):
             found.append(candidate)
     decided = decisions.decide(found, configuration, start, options.keep, store)
-    if store is not None and not options.rule:
+    if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
     sizes = _measure(decided) if options.sizes else {}
     return Plan(decided, unreadable, scan.directories, sizes)
+
+
+def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -> bool:
+    if not named or rule.keep or rule.name in named:
+        return True
+    # Whether a container is marked depends on the environments in it.
+    containers = {other.name for other in in_force if other.container}
+    return rule.recipe == "python" and not containers.isdisjoint(named)
 
 
 def _carry_out(plan: Plan, store: Store) -> list[Result]:
@@ -200,18 +210,6 @@ def _code(plan: Plan, start: "Sequence[str]", results: "Iterable[Result]") -> in
     places |= {os.path.realpath(path) for path in places}
     is_lost = any(os.path.expanduser(finding.path) in places for finding in plan.unreadable)
     return int(is_lost or any(result.outcome == FAILED for result in results))
-
-
-def _home_cache(path: str, rule: Rule) -> Candidate | None:
-    """Make a candidate of a home cache that the configuration names, if it is there."""
-    try:
-        with open_directory(path) as directory:
-            status = directory.status
-            return Candidate(
-                directory.path, rule, split(path)[0], (), False, status.st_dev, status.st_ino
-            )
-    except PathError:
-        return None
 
 
 def _read(

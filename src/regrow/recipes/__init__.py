@@ -61,6 +61,8 @@ def take_for(candidate: "Candidate") -> Taken:
     rule = candidate.rule
     if rule.recipe == "command":
         return command(rule, candidate.project)
+    if rule.recipe == "contents":
+        return Taken({"kind": "contents"})
     return take(rule.recipe, candidate.path, candidate.project)
 
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from regrow.config import Configuration
 
-RECIPES = ("command", "python", "conda", "pixi", "node", "cmake", "meson")
+RECIPES = ("command", "contents", "python", "conda", "pixi", "node", "cmake", "meson")
 
 _TEXTS = ("name", "directory", "ecosystem", "recipe", "command", "documentation", "note", "keep")
 _NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only")
-_FLAGS = ("generic", "output", "home")
+_FLAGS = ("generic", "output", "home", "container")
 FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside")
 
 
@@ -71,16 +71,14 @@ def in_force(configuration: "Configuration", file_name: str) -> tuple[Rule, ...]
         if rules.pop(name, None) is None:
             raise ConfigurationError(f"{file_name}: disable: there is no rule {name!r}")
     caches = {path.removeprefix("~/").rstrip("/") for path in configuration.caches}
-    known = {rule.directory for rule in rules.values() if rule.home and not rule.keep}
+    known = {rule.directory for rule in rules.values() if _is_cache(rule)}
     for unknown in sorted(caches - known):
         raise ConfigurationError(
             f"{file_name}: caches: regrow knows no home cache ~/{unknown}; `regrow mark` takes any"
             " directory on your word"
         )
     return tuple(
-        rule
-        for rule in sorted(rules.values())
-        if not rule.home or rule.keep or rule.directory in caches
+        rule for rule in sorted(rules.values()) if not _is_cache(rule) or rule.directory in caches
     )
 
 
@@ -141,7 +139,11 @@ def _is_glob(text: str) -> bool:
     return any(character in text for character in "*?[")
 
 
-def home_caches(rules: "Iterable[Rule]") -> dict[str, Rule]:
-    """Give the rules for home caches by their absolute paths; those that are kept are left out."""
-    home = os.path.expanduser("~")
+def _is_cache(rule: Rule) -> bool:
+    return rule.home and not rule.keep and not rule.container
+
+
+def at_home(rules: "Iterable[Rule]") -> dict[str, Rule]:
+    """Give the rules for what stands in the home directory, by path; those that keep left out."""
+    home = os.path.realpath(os.path.expanduser("~"))
     return {f"{home}/{rule.directory}": rule for rule in rules if rule.home and not rule.keep}
