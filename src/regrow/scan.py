@@ -26,7 +26,7 @@ NEVER_ENTERED = frozenset(
 )
 """Version control's own, the Trash, and the inside of Python installations."""
 
-HIDDEN_AT_HOME = (".virtualenvs", ".venvs")
+HIDDEN_AT_HOME = (".virtualenvs", ".venvs", ".local/share/virtualenvs")
 """The hidden entries of the home directory that are entered, besides the rules' containers."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
