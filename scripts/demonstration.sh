@@ -3,12 +3,17 @@
 set -eu
 
 place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
+# On macOS records have a place of their own; undo leaves none of this there.
+trap 'regrow undo "$place" >/dev/null 2>&1 || true; rm -rf "$place"' EXIT
 export XDG_DATA_HOME="$place/data" XDG_CONFIG_HOME="$place/config"
 export PATH="$PWD/.venv/bin:$PATH"
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 try() { printf '\n$ %s\n' "$*"; "$@"; }
+make_modules() {
+    command -v npm >/dev/null 2>&1 &&
+        npm install --silent --no-audit --no-fund --fetch-retries=0 --fetch-timeout=8000 >/dev/null 2>&1
+}
 
 mkdir "$place/shop"
 cd "$place/shop"
@@ -37,7 +42,28 @@ else
     echo "(no GNU tar here: on macOS, Time Machine honours the attribute by itself; see 2.)"
 fi
 
-say "4. And its record, which tells how it comes back:"
+say "4. What is there already: a sweep over the projects of a home directory."
+mkdir -p "$place/home/code/site" "$place/home/code/thesis/build"
+cd "$place/home/code/site"
+git init -q . 2>/dev/null || echo "(no git here: node_modules gets the attribute alone)"
+echo "node_modules/" >.gitignore
+printf '{"name": "site", "version": "1.0.0", "dependencies": {"is-number": "7.0.0"}}\n' >package.json
+if ! make_modules; then
+    echo "(no npm here, or no registry: its directory is made by hand)"
+    printf '{"name": "site", "lockfileVersion": 3, "packages": {}}\n' >package-lock.json
+    mkdir -p node_modules/is-number
+    echo "module.exports = 1" >node_modules/is-number/index.js
+fi
+touch ../thesis/setup.py
+echo "drawn by hand" >../thesis/build/figure.svg
+cd "$place"
+try regrow sweep --yes --sizes home
+echo "The build directory stays: nobody said that it can be rebuilt, and it holds somebody's work."
+try regrow list --sizes .
+try regrow undo home/code/site
+try regrow list .
+
+say "5. And the record of the environment, which tells how it comes back:"
 try cat "$XDG_DATA_HOME"/regrow/records/*.toml 2>/dev/null ||
     echo "(on macOS it is in ~/Library/Application Support/regrow/records)"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from regrow import programs, rules
 from regrow.guards import GUARDS
+from regrow.journal import STATES
 from regrow.model import Rule
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -119,6 +120,11 @@ def guard_list() -> str:
     return table(("guard", "asks", "keeps it where"), rows)
 
 
+def states() -> str:
+    """List what `regrow list` says of a directory."""
+    return table(("state", "means"), [(f"`{state}`", meaning) for state, meaning in STATES.items()])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "backup-programs": backup_programs,
     "no-marks": without_marks,
@@ -127,6 +133,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "containers": containers,
     "kept": kept,
     "guards": guard_list,
+    "states": states,
 }
 
 

@@ -1,5 +1,6 @@
 """How each backup program is run, and how what it stored is read back: a row each."""
 
+import hashlib
 import os
 import shlex
 import subprocess
@@ -11,7 +12,11 @@ BORG2 = os.environ.get("REGROW_BORG2") or str(
 )
 
 Tree = dict[str, bytes | str | None]
-"""Everything below a directory, by relative path: a file's bytes, a link's target, or None."""
+"""Everything below a directory, by relative path: a file's bytes, a link's target, or None.
+
+Of a large file it holds a hash."""
+
+_LARGE = 1 << 16  # bytes
 
 
 class Backup(NamedTuple):
@@ -150,4 +155,7 @@ def tree(root: Path) -> Tree:
 def _content(path: Path) -> bytes | str | None:
     if path.is_symlink():
         return os.readlink(path)
-    return None if path.is_dir() else path.read_bytes()
+    if path.is_dir():
+        return None
+    data = path.read_bytes()
+    return data if len(data) <= _LARGE else hashlib.blake2b(data).digest()

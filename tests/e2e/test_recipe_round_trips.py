@@ -13,10 +13,8 @@ import pytest
 
 from regrow import recipes
 from regrow.recipes import Taken
-from tests.e2e.test_trees import Tools, output, problem, project, run, tools
+from tests.e2e.projects import Tools, output, problem, run
 from tests.e2e.tools import CMAKE, HELLO_C, ONE_PACKAGE, PACKAGE, Tool
-
-__all__ = ["project", "tools"]  # fixtures
 
 # What managers write into node_modules about their own work: times, and the lock that was there.
 JOURNALS = (".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml")
