@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NO_RULE = "no-rule"
 """In place of a guard's name: no rule recognises what regrow marked earlier."""
 
+UNFINISHED = "unfinished"
+"""In place of a guard's name: a rebuild was begun and not ended."""
+
 CONTENTS = "contents"
 """In place of a guard's name: what a container of environments holds besides."""
 
@@ -199,8 +202,18 @@ def _unmarked_content(container: str, by_path: dict[str, Decision]) -> str:
 
 
 def _with_record(decision: Decision, store: "Store") -> Decision:
-    """Turn keep into take back, where regrow marked this very directory by itself."""
-    if decision.decision != KEEP or decision.guard in _NO_WORD:
+    """Turn keep into take back, where regrow marked this very directory by itself.
+
+    What an interrupted rebuild left keeps its record: that has the recipe of the whole.
+    """
+    try:
+        data = store.data(decision.candidate.path)
+    except RecordError:
+        return decision  # `regrow list` tells of it
+    if data is not None and records.is_unfinished(data, decision.candidate.inode):
+        reason = "a rebuild of it was interrupted: `regrow rebuild` does it again"
+        return Decision(decision.candidate, KEEP, UNFINISHED, reason)
+    if data is None or decision.decision != KEEP or decision.guard in _NO_WORD:
         return decision
     record = _readable(store, records.file_name(decision.candidate.path))
     if record is None or _marked_by_rule(record) is None:

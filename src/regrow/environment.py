@@ -55,6 +55,8 @@ def make(
     clear: bool,
     progress: "AbstractContextManager[object]",
     notice: "Callable[[str], None]",
+    state: str = records.PENDING,
+    fill: "Callable[[Directory], None]" = lambda _: None,
 ) -> Made:
     """Make an environment.
 
@@ -73,6 +75,8 @@ def make(
         clear: whether an environment at the path is replaced; it is put back if that fails.
         progress: entered while the creator runs.
         notice: called with a sentence that the user should read.
+        state: what the record says until all of it is done.
+        fill: called with the environment after the creator, to install what belongs in it.
 
     Returns:
         What was made.
@@ -87,7 +91,7 @@ def make(
         undo.callback(_remove_empty_parents, _make_parents(parent_path))
         parent = held.enter_context(open_parent(parent_path))
         words = creators.command(creator, join(parent.path, name), request)
-        reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe)
+        reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe, state=state)
         # Until the directory has its name, no other run may record or replace one of that name;
         # nor before what failed here is undone.
         with store.locked(), _undone_on_failure(undo, store):
@@ -100,6 +104,7 @@ def make(
             directory, at_birth = _begin(parent, name, attributes, store, reason, undo)
             held.enter_context(directory)
         output = creators.run(creator, words, progress)
+        fill(directory)
         made = _complete(parent, name, creator, output, store, configuration, reason)
         undo.pop_all()
         if old is not None:
@@ -206,7 +211,7 @@ def _is_half_made(directory: Directory, store: "Store") -> bool:
     return (
         record is not None
         and record.rule == RULE
-        and record.state == records.PENDING
+        and record.state in (records.PENDING, records.REBUILD)
         and (record.inode, record.born) == records.identity(directory.fd)
     )
 
@@ -235,7 +240,7 @@ def _complete(
         chosen = pipeline.choose_markers(directory, configuration)
         python = _version(directory)
         finished = reason._replace(
-            recipe={**_recipe(directory, parent), **reason.recipe, "made_by": creator}
+            recipe={**reason.recipe, **_recipe(directory, parent), "made_by": creator}
         )
         outcomes = pipeline.mark(directory, chosen, store, finished)
         return Made(directory.path, creator, python, outcomes)

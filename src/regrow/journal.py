@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 THERE = "there"
 INTERRUPTED = "interrupted"
+UNFINISHED = "unfinished"
 LOST = "mark lost"
 REPLACED = "replaced"
 GONE = "gone"
@@ -26,6 +27,7 @@ ELSEWHERE = "other machine"
 STATES = {
     THERE: "the directory stands, with its marks",
     INTERRUPTED: "a regrow was stopped while it marked it; a sweep completes it",
+    UNFINISHED: "a regrow was stopped while it rebuilt it; `regrow rebuild` does it again",
     LOST: "the directory stands, and a mark is off",
     REPLACED: "another directory stands in its place; a sweep marks it again",
     GONE: "nothing stands there; its recipe is kept for rebuilding",
@@ -89,6 +91,8 @@ def _absent(record: Record) -> Entry:
 def _present(record: Record, directory: "Directory") -> Entry:
     if not records.is_same(record, records.identity(directory.fd)):
         return Entry(record, REPLACED if record.host == records.host() else ELSEWHERE)
+    if record.state == records.REBUILD:
+        return Entry(record, UNFINISHED)
     if record.state == records.PENDING:
         return Entry(record, INTERRUPTED)
     lost = [name for name in (*record.set, *record.found) if not _holds(name, directory)]

@@ -116,6 +116,8 @@ class Rule(NamedTuple):
     """``command`` where the command alone is enough; else the recipe that has to be taken."""
     command: str = ""
     """What brings it back, as a person types it in the project directory."""
+    manual: bool = False
+    """The command wants an argument that only the project knows: regrow never runs it."""
     documentation: str = ""
     """The page that says so."""
     note: str = ""

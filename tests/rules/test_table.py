@@ -186,7 +186,7 @@ RECIPES = {
 }
 
 LISTS = {"beside", "beside_all", "inside", "inside_all", "inside_none", "only"}
-FLAGS = {"container", "generic", "home", "output"}
+FLAGS = {"container", "generic", "home", "manual", "output"}
 TEXTS = {
     "command", "directory", "documentation", "ecosystem", "keep", "name", "note", "recipe",
     "source_outside",

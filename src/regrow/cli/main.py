@@ -20,6 +20,9 @@ COMMANDS = {
     "list": "what regrow marked, why, and what became of it",
     "undo": "take back what regrow did",
     "run": "run a command, then mark what it made",
+    "hook": "print a prompt hook that marks what appears in a project",
+    "completion": "print a script that completes regrow's words in a shell",
+    "rebuild": "bring back what was left out, after a restore",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
 }

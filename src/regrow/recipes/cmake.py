@@ -7,9 +7,13 @@ import re
 from configparser import Error as ParserError
 from configparser import RawConfigParser
 
+from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.credentials import cut_out
 from regrow.recipes.files import read, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LIMIT = 16 * 1024 * 1024  # bytes
 _ENTRY = re.compile(r'^("[^"]*"|[^#/":=\s][^:=]*):(\w+)=(.*)$', re.DOTALL)
@@ -106,6 +110,36 @@ def take_meson(path: str) -> Taken:
     return _taken("meson", source, "", ["meson", "setup", path, source], arguments, path)
 
 
+def is_own(kind: str, configure: "Sequence[str]", build: "Sequence[str]", path: str) -> bool:
+    """Tell whether the words of a record are such as ``take_cmake`` and ``take_meson`` write.
+
+    Args:
+        kind: ``cmake`` or ``meson``.
+        configure: the words that configure.
+        build: the words that build.
+        path: the build directory.
+    """
+    if tuple(build) != tuple(_build(kind, path)):
+        return False
+    if kind == "meson":
+        options = ("-D", "--cross-file=/", "--native-file=/")
+        return tuple(configure[:3]) == ("meson", "setup", path) and all(
+            word.startswith(options) for word in configure[4:]
+        )
+    if (configure[0], configure[1], *configure[3:5]) != ("cmake", "-S", "-B", path):
+        return False
+    rest = list(configure[5:])
+    while rest and rest[0] in ("-G", "-A", "-T"):
+        if rest[1:2] and rest[1].startswith("-"):
+            return False
+        rest = rest[2:]
+    return all(word.startswith("-D") for word in rest)
+
+
+def _build(kind: str, path: str) -> list[str]:
+    return ["cmake", "--build", path] if kind == "cmake" else ["meson", "compile", "-C", path]
+
+
 def _place(source: object, file: str) -> str:
     """Check that a source directory is named, by a full path: it can't be taken for an option."""
     if not isinstance(source, str) or not source.startswith("/"):
@@ -133,14 +167,13 @@ def _taken(
     words += (word for word, _ in cut)
     if any("\0" in word for word in words):
         raise RecipeError("how it was configured has null characters in it")
-    build = ["cmake", "--build", path] if kind == "cmake" else ["meson", "compile", "-C", path]
     return Taken(
         {
             "kind": kind,
             "source": source,
             **({"generator": generator} if generator else {}),
             "configure": words,
-            "build": build,
+            "build": _build(kind, path),
         },
         (),
         (_CUT,) if any(was_cut for _, was_cut in cut) else (),

@@ -35,8 +35,19 @@ _TRACES = {
 }
 """By file in node_modules: the manager that leaves it there."""
 
+_YARN_2_COMMAND = ["yarn", "install", "--immutable"]
 _FROM_HIDDEN_LOCK = ["npm", "install", "--package-lock"]
 """``npm ci`` asks for more than the hidden lock has: dependencies that this system can't use."""
+
+COMMANDS = frozenset(
+    tuple(command)
+    for command in (
+        *(command for _, command in LOCKS.values()),
+        _YARN_2_COMMAND,
+        _FROM_HIDDEN_LOCK,
+    )
+)
+"""Every command that a recipe may hold."""
 
 _MANAGER = re.compile(r"(npm|pnpm|yarn|bun)@(\d[\w.+-]{0,200})", re.ASCII)
 _PNPM_STATE = re.compile(rb"packageManager[\"']?:\s*[\"']?pnpm@(\d[\w.+-]{0,200})")
@@ -64,7 +75,7 @@ def take(path: str, project: str) -> Taken:
     if lock is not None:
         manager, command = LOCKS[os.path.basename(lock)]
         if manager == "yarn" and _YARN_2 in (read_head(lock, _HEAD_SIZE) or b""):
-            command = ["yarn", "install", "--immutable"]
+            command = _YARN_2_COMMAND
         return Taken(
             {
                 "kind": "node",

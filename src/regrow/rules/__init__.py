@@ -20,7 +20,7 @@ RECIPES = ("command", "contents", "python", "conda", "pixi", "node", "cmake", "m
 
 _TEXTS = ("name", "directory", "ecosystem", "recipe", "command", "documentation", "note", "keep")
 _NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only")
-_FLAGS = ("generic", "output", "home", "container")
+_FLAGS = ("generic", "output", "home", "container", "manual")
 FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside")
 
 

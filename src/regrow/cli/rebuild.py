@@ -1,0 +1,339 @@
+"""``regrow rebuild``: brings back what was left out of the backup."""
+
+import argparse
+import shlex
+import signal
+import sys
+
+from regrow import config, rules
+from regrow.cli.list import true_paths
+from regrow.cli.output import complain, confirm, parser, print_json, show
+from regrow.directory import is_below
+from regrow.errors import ConfigurationError, RecordError
+from regrow.plain import TYPE_CHECKING
+from regrow.rebuild import mapping, tasks
+from regrow.rebuild.processes import Processes, logs_directory
+from regrow.rebuild.tasks import Task
+from regrow.rebuild.work import DIFFERS, REBUILT, STOPPED, Ended, Workshop, carry_out
+from regrow.records import ATTACHMENTS, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from regrow.config import Configuration
+    from regrow.model import Record
+
+_INTERRUPTED = 130
+_MINUTES = 60.0  # of one tool; a large environment that is compiled takes a quarter of that
+_OPTIONS_SHOWN = 3
+_EVERY = 0.1  # seconds between two looks at what has ended
+_WARNING = "what is installed may run code of its own: install scripts, build backends"
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "rebuild",
+        "Bring back what was left out of the backup: from the records, everything that the disk"
+        " lacks or holds broken. Shows the plan with its commands, and asks. Each directory is"
+        " excluded from backups from its first file on, and compared with its record in the end."
+        " What exists and is sound is never touched.",
+        "  regrow rebuild --dry-run              what is missing, and what would be run\n"
+        "  regrow rebuild ~/code/shop            there and below\n"
+        "  regrow rebuild --yes --jobs 4\n"
+        "  regrow rebuild --map /Users/ada=/home/ada   a home that stood elsewhere\n"
+        "  regrow rebuild --builds --only cargo-target",
+    )
+    made.add_argument("directory", nargs="*", metavar="DIRECTORY", help="only there and below")
+    todo = made.add_mutually_exclusive_group()
+    todo.add_argument("-y", "--yes", action="store_true", help="do it without asking")
+    todo.add_argument("-n", "--dry-run", action="store_true", help="only show the plan")
+    made.add_argument(
+        "--builds",
+        action="store_true",
+        help="run the commands of build outputs too (cargo, cmake, gradle, ...)",
+    )
+    made.add_argument(
+        "--only", action="append", default=[], metavar="RULE", help="only what this rule found"
+    )
+    made.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="OLD=NEW",
+        help="paths that began with OLD begin with NEW now (may be given again)",
+    )
+    made.add_argument(
+        "-j", "--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)"
+    )
+    made.add_argument(
+        "--timeout",
+        type=float,
+        default=_MINUTES,
+        metavar="MINUTES",
+        help=f"end a tool that takes longer (default: {_MINUTES:.0f})",
+    )
+    made.add_argument("--json", action="store_true", help="print a line of JSON for each task")
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    made = arguments()
+    options = made.parse_args(words)
+    is_asking = not options.yes and not options.dry_run
+    if is_asking and (options.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
+        made.error("nobody can be asked here: give --yes to rebuild, or --dry-run to see the plan")
+    if options.jobs < 1 or options.timeout <= 0:
+        made.error("--jobs and --timeout take positive numbers")
+    configuration = config.read()
+    in_force = rules.in_force(configuration, config.path())
+    pairs = mapping.parse(options.map)
+    store = Store.if_any()
+    if store is None:
+        print("there are no records here; they are restored with your home directory")
+        return 0
+    with store:
+        found, moved, errors = _recorded(store, options, pairs)
+        for error in errors:
+            complain(str(error))
+        to_do, to_name = _sort(tasks.find(found, in_force), options)
+        if not options.json:
+            _print_plan(to_do, to_name)
+        if options.dry_run:
+            if options.json:
+                _print_json(to_do, to_name, [])
+            return int(bool(errors))
+        if to_do and is_asking and not confirm(f"Rebuild {_count(to_do)}?"):
+            print("nothing was changed")
+            return 0
+        for task in to_do:
+            _adopt(task, moved, store)
+    ended = _carry_out(to_do, configuration, options)
+    if options.json:
+        _print_json([], to_name, ended)
+    else:
+        _print_summary(ended)
+    if any(one.outcome == STOPPED for one in ended):
+        return _INTERRUPTED
+    is_left = any(one.outcome not in (REBUILT, DIFFERS) for one in ended)
+    return int(is_left or bool(errors) or any(task.problem for task in to_name))
+
+
+def _recorded(
+    store: Store, options: argparse.Namespace, pairs: "mapping.Mapping"
+) -> "tuple[list[Record], dict[str, Record], list[RecordError]]":
+    """Read the records that are asked for: mapped, those that have moved by path, and errors."""
+    places = true_paths(options.directory)
+    found: list[Record] = []
+    moved: dict[str, Record] = {}
+    errors: list[RecordError] = []
+    names: set[str] = set()
+    for record in store.all():
+        if isinstance(record, RecordError):
+            errors.append(record)
+            continue
+        names.add(record.rule)
+        mapped = mapping.apply(record, pairs)
+        if options.only and record.rule not in options.only:
+            continue
+        if places and not any(is_below(mapped.path, place) for place in places):
+            continue
+        if mapped.path != record.path:
+            moved[mapped.path] = record
+        found.append(mapped)
+    for name in set(options.only) - names:
+        raise ConfigurationError(f"--only {name}: no record names this rule; `regrow list` shows")
+    return found, moved, errors
+
+
+def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
+    """Part what is rebuilt from what is only named: builds, and what can't be done."""
+    to_do = [task for task in found if not task.problem and (options.builds or not task.is_build)]
+    return to_do, [task for task in found if task not in to_do]
+
+
+def _adopt(task: Task, moved: "dict[str, Record]", store: Store) -> None:
+    """Record under its new path what has moved."""
+    for record in task.records:
+        before = moved.get(record.path)
+        if before is None:
+            continue
+        files = [
+            (name, content)
+            for name in ATTACHMENTS
+            if (content := store.attachment(before.path, name)) is not None
+        ]
+        with store.locked():
+            store.write(record, files).close()
+            store.remove(before.path)
+
+
+def _carry_out(
+    to_do: "Sequence[Task]", configuration: "Configuration", options: argparse.Namespace
+) -> list[Ended]:
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    processes = Processes(options.timeout * 60)
+    shop = Workshop(configuration, processes, logs_directory())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    ended: list[Ended] = []
+    progress = _Progress(len(to_do))
+    with progress, ThreadPoolExecutor(options.jobs) as pool:
+        waiting = {pool.submit(_one, task, shop, progress) for task in to_do}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=_EVERY, return_when=FIRST_COMPLETED)
+                for future in done:
+                    ended.append(future.result())
+                    if not options.json:
+                        progress.tell(ended[-1])
+        except KeyboardInterrupt:
+            processes.stop()
+            done, _ = wait(waiting)
+            ended += (future.result() for future in done)
+    return ended
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _one(task: Task, shop: Workshop, progress: "_Progress") -> Ended:
+    progress.begin(task)
+    try:
+        return carry_out(task, shop)
+    finally:
+        progress.end(task)
+
+
+class _Progress:
+    """Shows on a terminal what is being rebuilt; says what has ended, everywhere."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._begun: dict[str, Task] = {}
+        self._ended = 0
+        self._live: object = None
+
+    def __enter__(self) -> "_Progress":
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True, highlight=False)
+            live = Live(get_renderable=self._lines, console=console, transient=True)
+            live.start()
+            self._live = live
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()  # type: ignore[attr-defined]
+
+    def _lines(self) -> str:
+        begun = "\n".join(f"rebuilding {show(path)}" for path in sorted(self._begun))
+        return f"{self._ended} of {self._count}\n{begun}".rstrip()
+
+    def begin(self, task: Task) -> None:
+        """Note that a task begins."""
+        self._begun[task.path] = task
+
+    def end(self, task: Task) -> None:
+        """Note that a task has ended."""
+        self._begun.pop(task.path, None)
+        self._ended += 1
+
+    def tell(self, ended: Ended) -> None:
+        """Say what became of a task."""
+        for record in ended.task.records:
+            print(f"{ended.outcome}  {show(record.path)}", flush=True)
+        for line in ended.detail:
+            print(f"    {show(line)}", flush=True)
+        if ended.detail and ended.log:
+            print(f"    the log: {show(ended.log)}", flush=True)
+
+
+def _by_project(found: "Sequence[Task]") -> "Iterator[tuple[str, list[Task]]]":
+    projects: dict[str, list[Task]] = {}
+    for task in found:
+        projects.setdefault(task.directory, []).append(task)
+    yield from sorted(projects.items())
+
+
+def _print_plan(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
+    for project, found in _by_project(to_do):
+        print(show(project))
+        for task in found:
+            for record in task.records:
+                print(f"  {show(record.path[len(project.rstrip('/')) + 1 :])}  {show(task.why)}")
+            for command in task.commands:
+                print(f"    {show(_shown(command))}")
+    if to_do:
+        print(f"{_WARNING}\n")
+    builds = [task for task in to_name if not task.problem]
+    if builds:
+        print("builds, which --builds runs:")
+        for task in builds:
+            words = " && ".join(_shown(command) for command in task.commands)
+            print(f"  {show(task.path)}  (cd {show(shlex.quote(task.directory))} && {show(words)})")
+        print()
+    problems = [task for task in to_name if task.problem]
+    if problems:
+        print("can't be rebuilt now:")
+        for task in problems:
+            print(f"  {show(task.path)}  {show(task.problem)}")
+        print()
+    if not to_do:
+        print("there is nothing to rebuild")
+
+
+def _shown(command: "Sequence[str]") -> str:
+    """Write a command for people; CMake's cache has fifty options that nobody typed."""
+    options = [word for word in command if word.startswith("-D")]
+    if len(options) <= _OPTIONS_SHOWN:
+        return shlex.join(command)
+    rest = shlex.join(word for word in command if word not in options)
+    return f"{rest} (and {len(options)} options; --json shows them)"
+
+
+def _count(to_do: "Sequence[Task]") -> str:
+    count = sum(len(task.records) for task in to_do)
+    return f"{count} {'directory' if count == 1 else 'directories'}"
+
+
+def _print_summary(ended: "Sequence[Ended]") -> None:
+    if not ended:
+        return
+    counts: dict[str, int] = {}
+    for one in ended:
+        counts[one.outcome] = counts.get(one.outcome, 0) + len(one.task.records)
+    print(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())))
+
+
+def _print_json(
+    to_do: "Sequence[Task]", to_name: "Sequence[Task]", ended: "Sequence[Ended]"
+) -> None:
+    for task in (*to_do, *to_name):
+        outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
+        for record in task.records:
+            print_json(_as_json(task, record, outcome))
+    for one in ended:
+        for record in one.task.records:
+            line = _as_json(one.task, record, one.outcome)
+            print_json({**line, "detail": list(one.detail), "log": one.log or None})
+
+
+def _as_json(task: Task, record: "Record", outcome: str) -> "dict[str, object]":
+    return {
+        "path": record.path,
+        "outcome": outcome,
+        "why": task.why,
+        "rule": record.rule,
+        "kind": task.kind,
+        "directory": task.directory,
+        "commands": [list(command) for command in task.commands],
+        "problem": task.problem or None,
+    }
