@@ -35,7 +35,8 @@ _NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
 """Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
 take no mark back."""
 
-_QUIET = 60  # seconds without a change: longer than a package manager pauses while it fills one
+QUIET = 60
+"""Seconds without a change: longer than a package manager pauses while it fills a directory."""
 
 
 def decide(
@@ -134,9 +135,9 @@ def _is_passed_by(
     path: str, place: str, in_force: "Sequence[Rule]", configuration: "Configuration"
 ) -> bool:
     """Tell whether a scan looks at a directory and finds nothing in it or above it."""
-    from regrow.scan import Scan
+    from regrow.scan import Scan, towards
 
-    scan = Scan([place], in_force, configuration.skip, towards=path)
+    scan = Scan([place], in_force, configuration.skip, towards(path))
     findings = list(scan)
     return not findings and scan.last_seen == path
 
@@ -225,17 +226,28 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
 
 def _is_being_filled(candidate: Candidate) -> bool:
     """Tell whether a tool may be at work: what is half-made has no evidence, or no recipe, yet."""
+    changed = last_change(candidate)
+    return changed is None or abs(time.time() - changed) < QUIET
+
+
+def last_change(candidate: Candidate) -> float | None:
+    """Tell when what a recipe is taken from was changed last.
+
+    Args:
+        candidate: the directory.
+
+    Returns:
+        Seconds since 1970 (UTC); None where that can't be told.
+    """
     from regrow import recipes
 
     kind = candidate.rule.recipe
     try:
-        if kind == "command":
-            changed = os.lstat(candidate.path).st_mtime_ns
-        else:
-            changed = recipes.stamp(kind, candidate.path)
+        if kind in ("command", "contents"):
+            return os.lstat(candidate.path).st_mtime
+        return recipes.stamp(kind, candidate.path) / 1e9
     except OSError:
-        return True
-    return abs(time.time() - changed / 1e9) < _QUIET
+        return None
 
 
 def _circumstances(

@@ -1,6 +1,7 @@
 """The last steps in their order: record, mark; and back. There is one implementation of each."""
 
 import os
+import stat
 
 from regrow import markers, records
 from regrow.directory import split
@@ -56,6 +57,8 @@ class Reason(NamedTuple):
     recipe: "Recipe" = NO_RECIPE
     files: tuple[tuple[str, bytes], ...] = ()
     """What stands beside the record."""
+    state: str = records.PENDING
+    """What the record says until all marks hold."""
 
 
 def explicit_reason(directory: "Directory", store: "Store") -> Reason:
@@ -145,25 +148,40 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
             found = (directory.status.st_dev, directory.status.st_ino)
             if found != (candidate.device, candidate.inode) or not directory.is_at(candidate.path):
                 return Result(decision, VANISHED, error="it was replaced since it was found")
-            if decision.decision == TAKE_BACK:
-                outcomes = undo(directory, store)
-                return Result(decision, _sum(outcomes, UNMARKED), outcomes)
-            taken = decision.taken
-            reason = Reason(
-                candidate.rule.name,
-                candidate.evidence,
-                taken.recipe if taken else NO_RECIPE,
-                taken.files if taken else (),
-            )
-            chosen = tuple(markers.marker(name) for name in decision.markers)
-            outcomes = mark(directory, chosen, store, reason)
-            return Result(decision, _sum(outcomes, MARKED), outcomes)
+            result = _act(decision, directory, store)
+            if result.outcome == FAILED and not directory.is_at(candidate.path):
+                return Result(decision, VANISHED, result.outcomes, "it vanished meanwhile")
+            return result
     except PathError as error:
-        if not os.path.lexists(candidate.path):
+        if not _is_directory(candidate.path):
             return Result(decision, VANISHED, error="it vanished since it was found")
         return Result(decision, FAILED, error=str(error))
     except RegrowError as error:
         return Result(decision, FAILED, error=str(error))
+
+
+def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
+    if decision.decision == TAKE_BACK:
+        outcomes = undo(directory, store)
+        return Result(decision, summed_up(outcomes, UNMARKED), outcomes)
+    candidate, taken = decision.candidate, decision.taken
+    reason = Reason(
+        candidate.rule.name,
+        candidate.evidence,
+        taken.recipe if taken else NO_RECIPE,
+        taken.files if taken else (),
+    )
+    chosen = tuple(markers.marker(name) for name in decision.markers)
+    outcomes = mark(directory, chosen, store, reason)
+    return Result(decision, summed_up(outcomes, MARKED), outcomes)
+
+
+def _is_directory(path: str) -> bool:
+    """Tell whether a directory stands at a path: no link, and no file."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def mark(
@@ -198,6 +216,9 @@ def mark(
         former = _former(data, directory.path)
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
+        if data is not None and former is None:
+            # Its record is damaged: regrow was here, and what holds was most likely its doing.
+            record = record._replace(set=(*record.set, *record.found), found=())
         with store.write(record, reason.files) as written:
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
@@ -257,8 +278,13 @@ def carry_record(store: "Store", path: str, other: str) -> None:
         store.write(record._replace(path=other)).close()
 
 
-def _sum(outcomes: dict[str, Outcome], done: str) -> str:
-    """Sum the markers' outcomes up: one failed and all failed; one was changed and all were."""
+def summed_up(outcomes: dict[str, Outcome], done: str) -> str:
+    """Sum the markers' outcomes up: one failed and all failed; one was changed and all were.
+
+    Args:
+        outcomes: by marker.
+        done: ``MARKED`` or ``UNMARKED``: what was to be done.
+    """
     states = {outcome.state for outcome in outcomes.values()}
     if FAILED in states:
         return FAILED
@@ -310,7 +336,10 @@ def _put_time_back(directory: "Directory", this: "Identity", former: Record | No
     if former is None or former.state != records.PENDING or former.modified is None:
         return
     if records.is_same(former, this):
-        tag.put_time_back(directory, former.modified)
+        try:
+            tag.put_time_back(directory, former.modified)
+        except OSError:
+            return  # the marks count, and whoever touches them is told why it fails
 
 
 def _pending(
@@ -351,7 +380,7 @@ def _pending(
         ),
         found=found,
         previous=previous,
-        state=records.PENDING,
+        state=reason.state,
         time=records.now(),
     )
 
@@ -360,7 +389,7 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
     """Keep what is still true: the user's word, what recognised it, the command that made it."""
     recipe = reason.recipe
     is_users_word = reason.rule == EXPLICIT
-    if recipe == NO_RECIPE and is_users_word:
+    if recipe == NO_RECIPE:
         recipe = former.recipe
     elif recipe.get("kind") == former.recipe.get("kind") == "python" and (is_same or is_users_word):
         made: Recipe = {
@@ -379,19 +408,21 @@ def _former(data: bytes | None, path: str) -> Record | None:
     if data is None:
         return None
     try:
-        return records.decode(data, records.file_name(path))
+        return records.decode(data, f"{path}: {records.file_name(path)}")
     except NewerRecordError:
         raise
     except RecordError:
         return None
 
 
-def undo(directory: "Directory", store: "Store") -> dict[str, Outcome]:
+def undo(directory: "Directory", store: "Store", path: str | None = None) -> dict[str, Outcome]:
     """Take back what regrow did to a directory, as its record says, and the record with it.
 
     Args:
         directory: the directory, open.
         store: where its record is.
+        path: the path that it is recorded at; default: its true path. They differ where a
+            directory above was moved, and a link left in its place.
 
     Returns:
         By marker that regrow set: what became of it. None, where the record is about another
@@ -401,7 +432,8 @@ def undo(directory: "Directory", store: "Store") -> dict[str, Outcome]:
         RecordError: the record can't be read or removed.
     """
     with store.locked():
-        record = store.read(directory.path)
+        path = path or directory.path
+        record = store.read(path)
         this = records.identity(directory.fd)
         if record is None or not records.is_same(record, this):
             return {}
@@ -415,7 +447,7 @@ def undo(directory: "Directory", store: "Store") -> dict[str, Outcome]:
                 continue
             outcomes[name] = markers.take_back(marker, directory, record.previous.get(name))
         if not any(outcome.state == FAILED for outcome in outcomes.values()):
-            store.remove(directory.path)
+            store.remove(path)
         return outcomes
 
 

@@ -11,7 +11,14 @@ import sys
 from fnmatch import fnmatchcase
 
 from regrow import evidence, markers, rules
-from regrow.directory import Directory, join, open_directory, open_parent, split
+from regrow.directory import (
+    Directory,
+    is_below,
+    join,
+    open_directory,
+    open_parent,
+    split,
+)
 from regrow.errors import MarkerError, PathError, in_words
 from regrow.evidence import DIRECTORY, Listing, list_directory
 from regrow.markers import tag
@@ -19,7 +26,18 @@ from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Protocol
+
+    class Observer(Protocol):
+        """Watches the directories that a scan enters, from before each is listed."""
+
+        def enter(self, fd: int, path: str) -> None:
+            """Begin with a directory that is about to be listed."""
+
+        def leave(self, path: str) -> None:
+            """Drop a directory that turned out to be a candidate, or not to be entered."""
+
 
 NEVER_ENTERED = frozenset(
     (".git", ".hg", ".svn", ".jj", ".Trash", ".Trashes", "site-packages", "dist-packages")
@@ -57,6 +75,15 @@ def at_home(in_force: "Iterable[Rule]") -> list[Candidate]:
             Candidate(directory.path, rule, project, (), False, status.st_dev, status.st_ino)
         )
     return found
+
+
+def towards(path: str) -> "Callable[[str, str, bool], bool]":
+    """Let a scan visit only one directory, and those above it.
+
+    Args:
+        path: the directory, a true path.
+    """
+    return lambda parent, name, _: is_below(path, join(parent, name))
 
 
 class _Hint(NamedTuple):
@@ -125,7 +152,8 @@ class Scan:
         start: "Sequence[str]",
         in_force: "Sequence[Rule]",
         skip: "Iterable[str]" = (),
-        towards: str | None = None,
+        visits: "Callable[[str, str, bool], bool] | None" = None,
+        observer: "Observer | None" = None,
     ) -> None:
         """Prepare a walk.
 
@@ -133,9 +161,12 @@ class Scan:
             start: the start directories; links on the way to them are followed once.
             in_force: the rules.
             skip: directories that are never entered.
-            towards: visit only this directory and those above it; None: all.
+            visits: tells from a directory's path, the name of one in it, and whether the listing
+                says anything about that one, if it is visited; None: all are.
+            observer: is told of each directory before it is listed.
         """
-        self._towards = towards
+        self._visits = visits
+        self._observer = observer
         self.directories = 0
         """How many directories were read so far."""
         self.last_seen = ""
@@ -181,6 +212,7 @@ class Scan:
         stack = [top]
         try:
             try:
+                self._observe(top.fd, top.path)
                 self._expect(top, list_directory(top.fd), (), None)
                 self.directories += 1
             except OSError as error:
@@ -245,6 +277,12 @@ class Scan:
         finally:
             if not keep_open:
                 os.close(fd)
+                if self._observer is not None:
+                    self._observer.leave(path)
+
+    def _observe(self, fd: int, path: str) -> None:
+        if self._observer is not None:
+            self._observer.enter(fd, path)
 
     def _recognise(
         self, fd: int, path: str, status: os.stat_result, hints: list[_Hint]
@@ -260,6 +298,7 @@ class Scan:
                     status.st_dev, status.st_ino, kept_by,
                 )  # fmt: skip
                 return candidate, None
+        self._observe(fd, path)
         listing = list_directory(fd)
         self.directories += 1
         best: Candidate | None = None
@@ -319,9 +358,6 @@ class Scan:
         trees: dict[str, Tree] = dict(tree) if tree else {}
         if at_home:
             trees = self._hidden
-        if self._towards is not None:
-            rest = self._towards[len(frame.path.rstrip("/")) + 1 :]
-            names = [name for name in names if name == rest.partition("/")[0]]
         for name in names:
             if name in NEVER_ENTERED or name.startswith(".Trash-"):
                 continue
@@ -329,8 +365,10 @@ class Scan:
                 continue
             if tree and name not in tree:
                 continue
-            frame.children.append(name)
             found = self._hints_for(name, frame, listing, hints)
+            if self._visits is not None and not self._visits(frame.path, name, bool(found)):
+                continue
+            frame.children.append(name)
             if found:
                 frame.hints[name] = found
         frame.children.sort(reverse=True)

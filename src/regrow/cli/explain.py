@@ -11,7 +11,7 @@ from regrow.errors import PathError
 from regrow.guards import GUARDS
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.scan import Index, Scan
+from regrow.scan import Index, Scan, towards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,7 +104,7 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
         near = _near(parent, name, in_force)
     start = _start_above(true_path, configuration)
     candidate: Candidate | None = None
-    scan = Scan([start], in_force, configuration.skip, towards=true_path)
+    scan = Scan([start], in_force, configuration.skip, towards(true_path))
     for finding in scan:
         if isinstance(finding, Candidate):
             candidate = finding

@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "run a command, then mark what it made",
     "hook": "print a prompt hook that marks what appears in a project",
     "completion": "print a script that completes regrow's words in a shell",
+    "watch": "mark what appears, as it appears",
     "rebuild": "bring back what was left out, after a restore",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
