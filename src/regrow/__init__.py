@@ -9,7 +9,9 @@ For authors of tools that make such directories, four functions on the standard 
     regrow.is_excluded(".venv")      # by which program, through which mark, set where
     regrow.include(".venv")          # back into the backups
 
-They write no records: those are for what people ask of the command line.
+and ``regrow.EnvBuilder``, a ``venv.EnvBuilder`` whose environments are marked at birth.
+
+None of them writes records: those are for what people ask of the command line.
 """
 
 from regrow.errors import (
@@ -26,13 +28,25 @@ from regrow.plain import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
+    from regrow.builder import EnvBuilder
+
     StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+else:
+
+    def __getattr__(name):
+        if name != "EnvBuilder":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from regrow.builder import EnvBuilder  # the venv module is heavy
+
+        return EnvBuilder
+
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ConfigurationError",
     "CreatorError",
+    "EnvBuilder",
     "Exclusion",
     "MarkerError",
     "Outcome",

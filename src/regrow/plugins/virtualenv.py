@@ -1,0 +1,79 @@
+"""virtualenv's plugin: its environments are recorded and marked before their first file.
+
+virtualenv imports it at every creation, for its entry point is one of an activator's. So it comes
+to every tool that runs virtualenv: tox, nox, poetry, pdm, hatch, pipenv, pre-commit.
+"""
+
+import functools
+import os
+
+from virtualenv.activation.activator import Activator
+
+from regrow.plain import TYPE_CHECKING
+from regrow.plugins import Birth, attempt
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from virtualenv.create.creator import Creator
+    from virtualenv.run import Session
+
+    from regrow.recipes import Recipe
+
+
+def _mark_at_birth() -> bool:
+    """Put regrow around the making of every environment; True says that it is there."""
+    from virtualenv.run import Session
+
+    run = Session.run
+
+    @functools.wraps(run)
+    def run_marked(session: "Session") -> None:
+        birth = attempt(lambda: _birth(session.creator))
+        if birth is None:
+            run(session)
+            return
+        with birth:
+            run(session)
+
+    Session.run = run_marked  # type: ignore[assignment]
+    return True
+
+
+def _birth(creator: "Creator") -> Birth:
+    """Prepare for the moment at which a creator, done with clearing, is about to write."""
+    birth = Birth(os.fspath(creator.dest), _recipe(creator))
+    create = creator.create
+
+    def create_marked() -> None:
+        del creator.create
+        birth.begin()
+        create()
+
+    creator.create = create_marked  # type: ignore[method-assign]
+    return birth
+
+
+def _recipe(creator: "Creator") -> "Recipe":
+    python = str(creator.interpreter.system_executable or creator.interpreter.executable)
+    command = ["virtualenv", "--python", python, os.fspath(creator.dest)]
+    return {"kind": "python", "command": command, "made_by": "virtualenv"}
+
+
+_MARKS_AT_BIRTH = attempt(_mark_at_birth)
+
+
+class RegrowActivator(Activator):
+    """Writes no script. Marks the environment late if a virtualenv to come can't be wrapped."""
+
+    def generate(self, creator: "Creator") -> "list[Path]":
+        """See ``Activator.generate``; gives no files."""
+        if not _MARKS_AT_BIRTH:
+            attempt(lambda: _mark_late(creator))
+        return []
+
+
+def _mark_late(creator: "Creator") -> None:
+    from regrow.plugins import marking
+
+    marking.mark_made(os.fspath(creator.dest), _recipe(creator))
