@@ -43,11 +43,12 @@ $(STAMP): pyproject.toml constraints.txt scripts/need.sh
 test-tools:
 	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
 		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs \
-		node:nodejs npm:npm cmake:cmake
+		node:nodejs npm:npm cmake:cmake rsync:rsync
 
 test-all-tools:
 	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar cargo:cargo \
-		composer:composer php:php-cli bundle:ruby-bundler mix:elixir dune:ocaml-dune ocamlc:ocaml
+		composer:composer php:php-cli bundle:ruby-bundler mix:elixir dune:ocaml-dune ocamlc:ocaml \
+		rclone:rclone duplicity:duplicity gpg:gpg rdiff-backup:rdiff-backup bup:bup rg:ripgrep
 	@sh scripts/borg2.sh
 
 clean:

@@ -285,8 +285,6 @@ def _spec(patterns: "Sequence[str]") -> "GitIgnoreSpec | None":
 
 def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
     """Read a project's own file, which can say ``keep = [patterns]`` and nothing else."""
-    import tomllib
-
     name = join(directory, PROJECT_FILE)
     try:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -304,6 +302,8 @@ def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
         os.close(fd)
     if len(data) > _READ_LIMIT:
         return f"it is larger than {_READ_LIMIT} bytes"
+    import tomllib
+
     try:
         table = tomllib.loads(data.decode())
     except ValueError as error:

@@ -24,6 +24,7 @@ COMMANDS = {
     "completion": "print a script that completes regrow's words in a shell",
     "watch": "mark what appears, as it appears",
     "rebuild": "bring back what was left out, after a restore",
+    "export": "write an exclude file for a backup program that reads no marks",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check this machine: markers, backup programs, creators",
 }
