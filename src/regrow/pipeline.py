@@ -214,6 +214,8 @@ def mark(
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
         former = _former(data, directory.path)
+        moved = _moved_here(before, this, store) if data is None else None
+        former = former or moved
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
         if data is not None and former is None:
@@ -224,6 +226,8 @@ def mark(
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
                 written.complete()
+                if moved is not None:
+                    store.remove(moved.path)
                 return outcomes
         if failed == set(outcomes) and former is None:
             store.remove(directory.path)
@@ -364,7 +368,11 @@ def _pending(
             previous = former.previous | previous
     names = [marker.name for marker in chosen]
     holding = [name for name, reading in before.items() if reading.state == HOLDS]
-    found = tuple(name for name in holding if name not in set_earlier)
+    found = tuple(
+        name
+        for name in holding
+        if name not in set_earlier and not (name == CACHEDIR_TAG and tag.is_regrows(directory))
+    )
     return Record(
         path=path,
         host=records.host(),
@@ -401,6 +409,16 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
         evidence=reason.evidence or former.evidence,
         recipe=recipe,
     )
+
+
+def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:
+    """Find the record of a directory that was marked elsewhere and moved here since."""
+    if not any(reading.state == HOLDS for reading in before.values()):
+        return None
+    record = store.by_identity(this)
+    if record is None or os.path.lexists(record.path):
+        return None  # a copy, or a link in the old place: that record goes on being true
+    return record
 
 
 def _former(data: bytes | None, path: str) -> Record | None:

@@ -35,6 +35,7 @@ ATTACHMENTS = ("package-lock.json",)
 
 PENDING = "pending"
 MARKED = "marked"
+REBUILD = "rebuild"  # what stands there is not finished; as wide as the widest of the others
 
 _HEAD = "# What regrow marked, why, and how it comes back.\n"
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
@@ -114,7 +115,7 @@ class Store:
     Two processes may use it at the same time: a record appears and is replaced whole.
     """
 
-    __slots__ = ("_fd", "_lock", "path")
+    __slots__ = ("_fd", "_identities", "_lock", "path")
 
     def __init__(self, path: str | None = None) -> None:
         """Open the directory, and make it if it is missing.
@@ -136,11 +137,22 @@ class Store:
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
         self._lock = Lock(self._fd)
+        self._identities: dict[Identity, str] | None = None
 
     @classmethod
     def if_any(cls) -> "Store | None":
-        """Open the directory only if it is there, for commands that shall leave no trace."""
-        return cls() if os.path.isdir(directory_path()) else None
+        """Open the directory only if it is there, for commands that shall leave no trace.
+
+        Raises:
+            RecordError: something else is there, or nobody can tell.
+        """
+        try:
+            os.lstat(directory_path())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{directory_path()}: {in_words(error)}") from error
+        return cls()
 
     def __enter__(self) -> "Self":
         return self
@@ -171,15 +183,17 @@ class Store:
                 yield error
 
     def remove_leftovers(self) -> None:
-        """Remove the files that were being written when a regrow was killed."""
+        """Remove what was written when a regrow was killed: half a file, or one without a record.
+
+        Where the file system has no locks, its writer may be alive: only what is old goes.
+        """
         with self.locked():
-            for name in os.listdir(self._fd):
-                if not name.startswith("."):
+            names = frozenset(os.listdir(self._fd))
+            for name in names:
+                if not _is_temporary(name) and not _is_alone(name, names):
                     continue
                 try:
-                    age = time.time() - self._status(name).st_mtime
-                    # Where the file system has no locks, its writer may be alive.
-                    if age > _LEFTOVER_AGE:
+                    if time.time() - self._status(name).st_mtime > _LEFTOVER_AGE:
                         os.unlink(name, dir_fd=self._fd)
                 except OSError:
                     continue  # it does no harm
@@ -218,7 +232,43 @@ class Store:
     def by_name(self, name: str) -> Record | None:
         """Read a record by the name of its file; see ``read``."""
         data = self.data("", name)
-        return None if data is None else decode(data, os.path.join(self.path, name))
+        if data is None:
+            return None
+        file = os.path.join(self.path, name)
+        record = decode(data, file)
+        if file_name(record.path) != name:
+            raise RecordError(
+                f"{file}: this is a copy of the record of {record.path}, whose own name is"
+                f" {file_name(record.path)}"
+            )
+        return record
+
+    def by_identity(self, directory: Identity) -> Record | None:
+        """Find the record of a directory wherever it stood; it has to have a birth time.
+
+        The records are gone through once; those written since are about other directories.
+        """
+        if directory.born is None:
+            return None
+        if self._identities is None:
+            self._identities = dict(self._all_identities())
+        name = self._identities.get(directory, "")
+        try:
+            return self.by_name(name) if name else None
+        except RecordError:
+            return None
+
+    def _all_identities(self) -> "Iterator[tuple[Identity, str]]":
+        import re
+
+        lines = re.compile(rb"^inode = (\d+)\nborn = (\d+)$", re.MULTILINE)
+        for name in self.names():
+            try:
+                found = lines.search(self.data("", name) or b"")
+            except RecordError:
+                continue
+            if found:
+                yield Identity(int(found[1]), int(found[2])), name
 
     def locked(self) -> "Lock":
         """Keep other processes from recording and marking for the length of a ``with`` block.
@@ -262,7 +312,7 @@ class Store:
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
         name = name or file_name(path)
-        temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"
+        temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"  # see _is_temporary
         try:
             fd = os.open(
                 temporary,
@@ -358,6 +408,15 @@ class Written:
             ) from error
 
 
+def _is_alone(name: str, names: frozenset[str]) -> bool:
+    """Tell whether a file should stand beside a record, and none of the names is that record's."""
+    return any(
+        name.endswith(f".{attachment}")
+        and f"{name.removesuffix(f'.{attachment}')}.toml" not in names
+        for attachment in ATTACHMENTS
+    )
+
+
 def is_current(data: bytes, path: str, directory: Identity) -> bool:
     """Tell from a record's bytes whether it is complete and about this very directory.
 
@@ -396,6 +455,12 @@ def tells_recipe(data: bytes, recipe: "Recipe") -> bool:
     if "stamp" in recipe:
         return has_stamp(data, int(recipe["stamp"]))  # type: ignore[arg-type]
     return _recipe(recipe).encode() in data
+
+
+def is_unfinished(data: bytes, inode: int) -> bool:
+    """Tell from a record's bytes whether a rebuild of a directory was begun and not ended."""
+    is_begun = data.startswith(_HEAD.encode() + _state(REBUILD))
+    return is_begun and f"\n{_line('inode', inode)}".encode() in data
 
 
 def has_stamp(data: bytes, stamp: int) -> bool:
@@ -449,26 +514,26 @@ def decode(data: bytes, name: str) -> Record:
 
     try:
         table = tomllib.loads(data.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{name}: this record is damaged: {error}") from error
-    if table.get("format") != FORMAT:
-        raise NewerRecordError(
-            f"{name}: a newer regrow wrote this record (format {table.get('format')!r});"
-            " it is left alone"
-        )
     try:
+        form = _a(int, table["format"])
+        if form > FORMAT:
+            raise NewerRecordError(
+                f"{name}: a newer regrow wrote this record (format {form}); it is left alone"
+            )
         top = _from_base64(table)
         return Record(
-            path=_a(str, top["path"]),
+            path=_true_path(top["path"]),
             host=_a(str, top["host"]),
             inode=_a(int, top["inode"]),
             born=_a(int, top["born"]) if "born" in top else None,
             modified=_a(int, top["modified"]) if "modified" in top else None,
             rule=_a(str, top["rule"]),
-            evidence=tuple(_a(list, top["evidence"])),
+            evidence=_texts(top["evidence"]),
             recipe=_from_base64(_a(dict, top["recipe"])),
-            set=tuple(_a(list, top["set"])),
-            found=tuple(_a(list, top["found"])),
+            set=_texts(top["set"]),
+            found=_texts(top["found"]),
             previous={key: b64decode(value) for key, value in top.get("previous", {}).items()},
             state=_a(str, top["state"]),
             time=int(top["time"].timestamp()),
@@ -486,6 +551,17 @@ def _a(kind: "type[T]", value: object) -> "T":
     if not isinstance(value, kind):
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_a(str, item) for item in _a(list, value))
+
+
+def _true_path(value: object) -> str:
+    path = _a(str, value)
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(f"{path!r} is no path of a directory")
+    return path
 
 
 def _line(key: str, value: "Value") -> str:
@@ -541,6 +617,13 @@ def _from_base64(table: "dict[str, Any]") -> "dict[str, Any]":
                 else [os.fsdecode(b64decode(item)) for item in value]
             )
     return {key: value for key, value in table.items() if not key.endswith("_b64")} | exact
+
+
+def _is_temporary(name: str) -> bool:
+    """Tell the names under which records are written from what others put beside them."""
+    import re
+
+    return re.fullmatch(r"\.\d+-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,15 +112,36 @@ def read_back(program: Backup, source: Path, place: Path, options: str) -> Tree:
     """
     restored = place / "restored"
     restored.mkdir()
-    words = {"command": program.command, "store": str(place / "store"), "name": source.name}
-    for commands, directory in ((program.back_up, source.parent), (program.restore, restored)):
-        for command in commands:
-            _run(command, words, shlex.split(options), directory, home=place)
+    back_up(program, source, place, shlex.split(options))
+    restore(program, source.name, place, restored)
     return tree(restored / source.name)
 
 
+def back_up(program: Backup, source: Path, place: Path, options: Sequence[str]) -> None:
+    """Back a directory up into a store in another one, where none is yet."""
+    _run_all(program, program.back_up, source.name, place, options, source.parent)
+
+
+def restore(program: Backup, name: str, place: Path, into: Path) -> None:
+    """Restore what was backed up under a name; it stands in *into* afterwards."""
+    _run_all(program, program.restore, name, place, (), into)
+
+
+def _run_all(
+    program: Backup,
+    commands: Sequence[str],
+    name: str,
+    place: Path,
+    options: Sequence[str],
+    directory: Path,
+) -> None:
+    words = {"command": program.command, "store": str(place / "store"), "name": name}
+    for command in commands:
+        _run(command, words, options, directory, home=place)
+
+
 def _run(
-    command: str, words: dict[str, str], options: list[str], directory: Path, home: Path
+    command: str, words: dict[str, str], options: Sequence[str], directory: Path, home: Path
 ) -> None:
     line: list[str] = []
     for word in command.split():

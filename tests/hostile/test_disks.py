@@ -1,13 +1,10 @@
 """Directories and disks that refuse: the error names the path, and the other paths are done."""
 
-import contextlib
-import io
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -21,15 +18,17 @@ import regrow.git
 import regrow.libc
 import regrow.markers.nodump
 import regrow.markers.xdg  # noqa: F401
-from regrow.cli.main import main
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
+    Done,
     assert_every_mark_has_its_record,
+    fill,
     has_attribute,
     is_untouched,
     leftovers,
     read_records,
+    run,
     temporary_records,
     use_creator,
 )
@@ -45,20 +44,6 @@ WITHOUT_ATTRIBUTES = [
 ext4 = pytest.mark.needs("mkfs.ext4")
 
 
-class Done(NamedTuple):
-    code: int
-    lines: list[dict[str, Any]]
-    errors: str
-
-
-def run(*words: str | Path) -> Done:
-    """Run regrow in this process, for the ordinary user."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(word) for word in words])
-    return Done(code, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue())
-
-
 @pytest.fixture
 def users_home(open_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory that is the ordinary user's own."""
@@ -68,19 +53,6 @@ def users_home(open_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         os.chown(home, 65534, 65534)
     monkeypatch.setenv("HOME", str(home))
     return home
-
-
-def fill(place: Path) -> None:
-    """Take the last byte of a file system, and the last inode that could be had."""
-    with (place / "filler").open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with contextlib.suppress(OSError):
-                while file.write(b"x" * size):
-                    pass
-    os.sync()
-    with (place / "filler").open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(b"x"):
-            pass
 
 
 @pytest.fixture

@@ -3,17 +3,18 @@
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
+    GATE,
     LINUX_ONLY,
     MAKE,
     assert_every_mark_has_its_record,
+    at_once,
+    cli,
     has_attribute,
     has_regrows_tag,
     leftovers,
@@ -24,39 +25,6 @@ from tests.hostile.helpers import (
 )
 
 pytestmark = LINUX_ONLY
-
-GATE = """
-import os, sys
-from regrow.cli.main import main
-sys.stdin.read(1)  # all start at once
-"""
-
-
-def at_once(commands: Sequence[Sequence[str]], cwd: Path) -> list[tuple[int, str, str]]:
-    """Run Python programs that wait for each other before they begin; gives code and output."""
-    receiving, sending = os.pipe()
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", *command],
-            cwd=cwd,
-            stdin=receiving,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for command in commands
-    ]
-    os.close(receiving)
-    os.close(sending)  # the end of the file is the signal
-    results = []
-    for process in processes:
-        out, err = process.communicate(timeout=120)
-        results.append((process.returncode, out, err))
-    return results
-
-
-def cli(*words: str) -> list[str]:
-    return [f"{GATE}\nsys.exit(main(sys.argv[1:]))", *words]
 
 
 @pytest.fixture

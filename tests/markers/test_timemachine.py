@@ -19,6 +19,7 @@ from tests.markers.apple_double import (
     AppleDouble,
     Builder,
 )
+from tests.sweeping import Inside, modules
 
 import regrow
 from regrow import coverage, markers, programs
@@ -457,6 +458,96 @@ def test_a_removal_that_does_nothing_is_a_failure(
     assert "still stands" in outcome.error
 
 
+# Taking back
+
+
+@pytest.mark.parametrize("previous", [None, *FOREIGN_VALUES])
+def test_what_regrow_set_is_taken_back_and_what_it_replaced_returns(
+    previous: bytes | None,
+    apple: AppleDouble,
+    mark: timemachine.TimeMachine,
+    directory: Directory,
+    place: Path,
+) -> None:
+    if previous is not None:
+        apple.put(place, previous)
+    before = mark.read(directory)
+    assert markers.put_on(mark, directory).state == MARKED
+    assert before.value == previous
+    assert markers.take_back(mark, directory, before.value) == (UNMARKED, "")
+    assert apple.attribute(place) == previous
+
+
+@pytest.mark.parametrize("previous", [None, b"1"])
+def test_a_value_that_somebody_changed_since_is_left(
+    previous: bytes | None,
+    apple: AppleDouble,
+    mark: timemachine.TimeMachine,
+    directory: Directory,
+    place: Path,
+) -> None:
+    apple.put(place, b"com.example.theirs")
+    outcome = markers.take_back(mark, directory, previous)
+    assert outcome.state == NOT_MARKED
+    assert "left as it is: somebody changed it since" in outcome.error
+    assert apple.attribute(place) == b"com.example.theirs"
+    assert set(apple.calls) == {"fgetxattr"}
+
+
+@pytest.mark.parametrize("previous", [None, b"1"])
+def test_what_is_off_already_is_not_put_back(
+    previous: bytes | None,
+    apple: AppleDouble,
+    mark: timemachine.TimeMachine,
+    directory: Directory,
+    place: Path,
+) -> None:
+    assert markers.take_back(mark, directory, previous) == (NOT_MARKED, "")
+    assert apple.attribute(place) is None
+    assert apple.calls == ["fgetxattr"]
+
+
+@pytest.mark.parametrize(
+    ("previous", "refusal"),
+    [
+        (None, {"fremovexattr_errno": errno.EACCES}),
+        (b"1", {"fsetxattr_errno": errno.EACCES}),
+    ],
+)
+def test_a_refusal_to_take_back_is_told_in_words(
+    previous: bytes | None,
+    refusal: dict[str, int],
+    apple: AppleDouble,
+    mark: timemachine.TimeMachine,
+    directory: Directory,
+    place: Path,
+) -> None:
+    apple.put(place, VALUE)
+    apple.behave(**refusal)
+    outcome = markers.take_back(mark, directory, previous)
+    assert outcome.state == FAILED
+    assert "no permission (EACCES)" in outcome.error
+    assert apple.attribute(place) == VALUE
+
+
+@pytest.mark.parametrize(
+    ("previous", "idling"), [(None, {"fremovexattr_idles": 1}), (b"1", {"fsetxattr_idles": 1})]
+)
+def test_taking_back_that_does_nothing_is_a_failure(
+    previous: bytes | None,
+    idling: dict[str, int],
+    apple: AppleDouble,
+    mark: timemachine.TimeMachine,
+    directory: Directory,
+    place: Path,
+) -> None:
+    apple.put(place, VALUE)
+    apple.behave(**idling)
+    outcome = markers.take_back(mark, directory, previous)
+    assert outcome.state == FAILED
+    assert "still stands" in outcome.error
+
+
 # regrow on a Mac
 
 
@@ -483,6 +574,25 @@ def test_exclude_and_include_use_time_machines_marker(mac: AppleDouble, place: P
         "cachedir-tag": NOT_MARKED,
     }
     assert mac.attribute(place) is None
+
+
+@pytest.mark.parametrize("previous", [None, b"1"])
+def test_sweep_and_undo_leave_time_machines_attribute_as_it_was(
+    previous: bytes | None, mac: AppleDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", os.getuid)  # the directory's owner
+    run, path = Inside(), modules(tmp_path)
+    if previous is not None:
+        mac.put(path, previous)
+    done = run("sweep", "--yes", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert mac.attribute(path) == VALUE
+    (line,) = run.json("list")
+    assert (line["state"], line["set"]) == ("there", ["time-machine"])
+    (line,) = run.json("undo", "--yes")
+    assert line["markers"] == {"time-machine": {"state": UNMARKED}}
+    assert mac.attribute(path) == previous
+    assert run("undo", "--yes").stdout == "taken back 0\n"
 
 
 def test_a_directory_is_born_with_the_attribute(mac: AppleDouble, tmp_path: Path) -> None:

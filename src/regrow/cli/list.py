@@ -15,6 +15,7 @@ from regrow.cli.output import (
     show,
     track,
 )
+from regrow.directory import join, split
 from regrow.errors import RecordError
 from regrow.journal import ELSEWHERE, GONE, REPLACED, STATES, Entry
 from regrow.plain import TYPE_CHECKING
@@ -93,20 +94,30 @@ def run(words: list[str]) -> int:
 
 
 def true_paths(paths: "Iterable[str]") -> list[str]:
-    """Give the paths as records hold them: absolute, links on the way followed, the last kept."""
+    """Give the paths as records hold them: absolute, links on the way followed.
+
+    A last component that is a link stands for both: what was recorded before it became one, and
+    what a sweep of it has found.
+    """
     found = []
     for path in paths:
-        parent, name = os.path.split(os.path.abspath(path))
-        found.append(os.path.join(os.path.realpath(parent), name) if name else parent)
+        parent, name = split(path)
+        if name not in ("", ".", ".."):
+            found.append(join(os.path.realpath(parent), name))
+        found.append(os.path.realpath(path))
     return found
 
 
 def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
     errors = []
     for entry in gone:
+        path = entry.record.path
         try:
             with store.locked():
-                store.remove(entry.record.path)
+                record = store.read(path)
+                # Unless a sweep has marked it anew since we looked.
+                if record is not None and journal.what_became_of(record).state == GONE:
+                    store.remove(path)
         except RecordError as error:
             errors.append(error)
     return errors

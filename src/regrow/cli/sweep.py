@@ -177,6 +177,8 @@ def _plan(
         # What the configuration names is looked for unless the command line names other places.
         if not options.directory or any(is_below(candidate.path, place) for place in places):
             found.append(candidate)
+    if options.rule:
+        store = None  # what this rule keeps, another one may recognise: nothing is taken back
     decided = decisions.decide(found, configuration, start, options.keep, store)
     if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)

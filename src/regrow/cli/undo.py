@@ -17,7 +17,7 @@ from regrow.cli.output import (
 )
 from regrow.directory import Opener
 from regrow.errors import RecordError, RegrowError
-from regrow.journal import INTERRUPTED, LOST, THERE, UNKNOWN, Entry
+from regrow.journal import INTERRUPTED, LOST, THERE, UNFINISHED, UNKNOWN, Entry
 from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
@@ -84,7 +84,7 @@ def run(words: list[str]) -> int:
         for entry in journal.entries(store, true_paths(options.path)):
             if isinstance(entry, RecordError):
                 errors.append(entry)
-            elif entry.state in (THERE, INTERRUPTED, LOST, UNKNOWN):
+            elif entry.state in (THERE, INTERRUPTED, UNFINISHED, LOST, UNKNOWN):
                 marked.append(entry)
         marked.sort(key=lambda entry: entry.record.path)
         if options.dry_run:
@@ -93,6 +93,7 @@ def run(words: list[str]) -> int:
             print("nothing was changed")
             return 0
         else:
+            store.remove_leftovers()
             with Opener() as opener:
                 undone = [_undo(entry, store, opener) for entry in track(marked, "taking back")]
     _report(options, undone)
@@ -105,7 +106,7 @@ def _undo(entry: Entry, store: Store, opener: Opener) -> Undone:
     path = entry.record.path
     try:
         with opener.open(path) as directory:
-            outcomes = pipeline.undo(directory, store)
+            outcomes = pipeline.undo(directory, store, path)
     except RegrowError as error:
         return Undone(path, FAILED, {}, str(error))
     failed = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
@@ -142,17 +143,21 @@ def _report(options: argparse.Namespace, undone: "Sequence[Undone]") -> None:
         for outcome in one.outcomes.values():
             if outcome.error and outcome.state != FAILED:
                 complain(f"{one.path}: {outcome.error}")
-    count = sum(one.outcome != FAILED for one in undone)
     if options.dry_run:
-        print(f"would take back {count}")
+        print(f"would take back {len(undone)}")
         return
-    failed = f", failed {len(undone) - count}" if len(undone) > count else ""
-    print(f"taken back {count}{failed}")
+    counts = [
+        (word, sum(one.outcome == outcome for one in undone))
+        for outcome, word in ((NOT_MARKED, "nothing to take back from"), (FAILED, "failed"))
+    ]
+    count = sum(one.outcome == UNMARKED for one in undone)
+    more = "".join(f", {word} {number}" for word, number in counts if number)
+    print(f"taken back {count}{more}")
     if count:
         print(_AGAIN)
 
 
 def _word(one: Undone) -> str:
-    return {UNMARKED: "taken back", NOT_MARKED: "nothing was left to take back"}.get(
+    return {UNMARKED: "taken back", NOT_MARKED: "nothing to take back"}.get(
         one.outcome, one.outcome
     )

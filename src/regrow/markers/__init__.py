@@ -175,6 +175,8 @@ def take_back(mark: "Marker", directory: "Directory", previous: bytes | None) ->
         before = mark.read(directory)
         if before.state == ABSENT and not before.detail:
             return Outcome(NOT_MARKED)
+        if previous is not None and before.value == previous:
+            return Outcome(NOT_MARKED)  # a kill came between the record and the mark
         if before.state == FOREIGN or not mark.clear(directory, previous):
             return Outcome(NOT_MARKED, f"{mark.title}: left as it is: somebody changed it since")
         after = mark.read(directory)
