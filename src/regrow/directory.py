@@ -27,10 +27,10 @@ class Directory:
 
     __slots__ = ("fd", "path", "status")
 
-    def __init__(self, fd: int, path: str) -> None:
+    def __init__(self, fd: int, path: str, status: os.stat_result | None = None) -> None:
         self.fd = fd
         self.path = path
-        self.status = os.fstat(fd)
+        self.status = status or os.fstat(fd)
 
     def __enter__(self) -> "Self":
         return self

@@ -5,15 +5,11 @@ import stat
 from fnmatch import fnmatchcase
 
 from regrow.model import Rule
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import TypeGuard
-
-FILE = "file"
-DIRECTORY = "directory"
-OTHER = "other"  # links, FIFOs, sockets, devices: never evidence
 
 _CMAKE_CACHE = "CMakeCache.txt"
 _CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache was written
@@ -22,13 +18,36 @@ _LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Listing(NamedTuple):
-    """A directory's entries, read once."""
+class Listing:
+    """A directory's entries, read once. What kind each is of is asked where it matters."""
 
-    fd: int
-    """Its descriptor, open while the listing is looked at."""
-    kinds: "Mapping[str, str]"
-    """By name: ``FILE``, ``DIRECTORY`` or ``OTHER``."""
+    __slots__ = ("directories", "entries", "fd")
+
+    def __init__(self, fd: int) -> None:
+        """Read the entries.
+
+        Args:
+            fd: the directory's descriptor; it stays open while the listing is looked at.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        self.fd = fd
+        with os.scandir(fd) as entries:
+            self.entries = {entry.name: entry for entry in entries}
+        self.directories = [
+            name for name, entry in self.entries.items() if entry.is_dir(follow_symlinks=False)
+        ]
+
+    def is_file(self, name: str) -> bool:
+        """Tell whether a regular file of that name is there; a link is none."""
+        entry = self.entries.get(name)
+        return entry is not None and entry.is_file(follow_symlinks=False)
+
+    def is_directory(self, name: str) -> bool:
+        """Tell whether a directory of that name is there; a link is none."""
+        entry = self.entries.get(name)
+        return entry is not None and entry.is_dir(follow_symlinks=False)
 
     def find(self, wanted: str) -> str | None:
         """Find the entry that a piece of evidence names.
@@ -40,21 +59,21 @@ class Listing(NamedTuple):
         Returns:
             The name found; None where there is none of the right kind.
         """
-        kind = DIRECTORY if wanted.endswith("/") else FILE
+        is_kind = self.is_directory if wanted.endswith("/") else self.is_file
         name = wanted.rstrip("/")
         if "/" in name:
-            return name if self._below(name, kind) else None
+            return name if self._below(name, wanted.endswith("/")) else None
         if "*" in name or "?" in name or "[" in name:
-            for candidate in sorted(self.kinds):
-                if self.kinds[candidate] == kind and fnmatchcase(candidate, name):
+            for candidate in sorted(self.entries):
+                if fnmatchcase(candidate, name) and is_kind(candidate):
                     return candidate
             return None
-        return name if self.kinds.get(name) == kind else None
+        return name if is_kind(name) else None
 
-    def _below(self, path: str, kind: str) -> bool:
+    def _below(self, path: str, wants_directory: bool) -> bool:
         """Look for an entry deeper down; every step on the way must be a directory, no link."""
         head, _, rest = path.partition("/")
-        if self.kinds.get(head) != DIRECTORY:
+        if not self.is_directory(head):
             return False
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         fds: list[int] = []
@@ -70,24 +89,10 @@ class Listing(NamedTuple):
         finally:
             for fd in fds:
                 os.close(fd)
-        if kind == DIRECTORY:
+        if wants_directory:
             return stat.S_ISDIR(mode)
         # An interpreter in an environment is a link, often into a Python that is gone.
         return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
-
-
-def list_directory(fd: int) -> Listing:
-    """Read a directory's entries. Raises OSError."""
-    kinds = {}
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                kinds[entry.name] = DIRECTORY
-            elif entry.is_file(follow_symlinks=False):
-                kinds[entry.name] = FILE
-            else:
-                kinds[entry.name] = OTHER
-    return Listing(fd, kinds)
 
 
 def beside(rule: Rule, project: Listing) -> tuple[str, ...] | None:
@@ -122,7 +127,7 @@ def speaks_against(rule: Rule, directory: Listing) -> bool:
     """Tell whether something stands inside that a rule does not allow."""
     if any(_stands(name, directory) for name in rule.inside_none):
         return True
-    if rule.only and not directory.kinds.keys() <= set(rule.only):
+    if rule.only and not directory.entries.keys() <= set(rule.only):
         return True
     return bool(rule.source_outside) and not is_source_outside(rule.source_outside, directory)
 
@@ -142,7 +147,7 @@ def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> l
     for name in rule.inside_none:
         if _stands(name, directory):
             lacking.append(f"{name} must not be inside it")
-    extra = sorted(directory.kinds.keys() - set(rule.only)) if rule.only else []
+    extra = sorted(directory.entries.keys() - set(rule.only)) if rule.only else []
     if extra:
         shown = ", ".join(extra[:3]) + (", …" if len(extra) > 3 else "")
         lacking.append(f"no tool makes what else is inside it: {shown}")
@@ -170,7 +175,7 @@ def needs_inside(rule: Rule) -> bool:
 
 def _stands(name: str, directory: Listing) -> bool:
     """Tell whether an entry of that name stands inside, of any kind: a link speaks against, too."""
-    return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.kinds)
+    return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.entries)
 
 
 def _any_and_all(
@@ -225,7 +230,7 @@ def _is_sane(path: str | None) -> "TypeGuard[str]":
 
 def cmake_variable(variable: str, directory: Listing) -> str | None:
     """Read a variable from CMakeCache.txt, whose lines are ``NAME:TYPE=value``."""
-    if directory.kinds.get(_CMAKE_CACHE) != FILE:
+    if not directory.is_file(_CMAKE_CACHE):
         return None
     try:
         fd = os.open(_CMAKE_CACHE, _READ, dir_fd=directory.fd)

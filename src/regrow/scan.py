@@ -7,8 +7,9 @@ not entered, and neither is what matched or is excluded already.
 
 import errno
 import os
+import re
 import sys
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 
 from regrow import evidence, markers, rules
 from regrow.directory import (
@@ -20,7 +21,7 @@ from regrow.directory import (
     split,
 )
 from regrow.errors import MarkerError, PathError, in_words
-from regrow.evidence import DIRECTORY, Listing, list_directory
+from regrow.evidence import Listing
 from regrow.markers import tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -35,8 +36,11 @@ if TYPE_CHECKING:
         def enter(self, fd: int, path: str) -> None:
             """Begin with a directory that is about to be listed."""
 
+        def stay(self, path: str) -> None:
+            """Drop what is below a directory that is not entered until more appears in it."""
+
         def leave(self, path: str) -> None:
-            """Drop a directory that turned out to be a candidate, or not to be entered."""
+            """Drop a directory that is not entered, and what is below it."""
 
 
 NEVER_ENTERED = frozenset(
@@ -106,7 +110,7 @@ class _Frame:
         self.path = path
         self.device, self.inode = status.st_dev, status.st_ino
         self.children: list[str] = []
-        self.hints: dict[str, list[_Hint]] = {}
+        self.hints: dict[str, Sequence[_Hint]] = {}
         self.trees: dict[str, Tree] | None = None
 
 
@@ -130,10 +134,20 @@ class Index:
                 self.by_glob.append(rule)
             else:
                 self.by_name.setdefault(rule.directory, []).append(rule)
+        globs = "|".join(translate(rule.directory) for rule in self.by_glob)
+        self._is_glob = re.compile(globs).match if globs else None
         self.triggers = frozenset(
             name.rstrip("/").partition("/")[0]
             for rule in self.anywhere
             for name in (*rule.inside, *rule.inside_all)
+        )
+
+    def is_known(self, name: str) -> bool:
+        """Tell whether there is a rule for a directory's name, or for a path that begins so."""
+        return (
+            name in self.by_name
+            or name in self.by_path
+            or (self._is_glob is not None and self._is_glob(name) is not None)
         )
 
     def for_name(self, name: str) -> "list[Rule]":
@@ -213,7 +227,7 @@ class Scan:
         try:
             try:
                 self._observe(top.fd, top.path)
-                self._expect(top, list_directory(top.fd), (), None)
+                self._expect(top, Listing(top.fd), (), None)
                 self.directories += 1
             except OSError as error:
                 yield Unreadable(top.path, in_words(error))
@@ -221,8 +235,9 @@ class Scan:
             while stack:
                 frame = stack[-1]
                 if frame.children:
-                    name = frame.children.pop()
-                    yield from self._visit(frame, name, stack)
+                    finding = self._visit(frame, frame.children.pop(), stack)
+                    if finding is not None:
+                        yield finding
                     continue
                 stack.pop()
                 is_lost = bool(stack) and stack[-1].fd < 0 and not _reopen(stack[-1], frame.fd)
@@ -236,34 +251,35 @@ class Scan:
 
     def _visit(
         self, parent: _Frame, name: str, stack: list[_Frame]
-    ) -> "Iterator[Candidate | Unreadable]":
+    ) -> Candidate | Unreadable | None:
         """Look at one directory; if it is to be entered, put it on the stack."""
         path = join(parent.path, name)
-        hints = parent.hints.pop(name, [])
+        hints = parent.hints.pop(name, ())
         if path in self._skip:
-            return
+            return None
         try:
             fd = os.open(name, _FLAGS, dir_fd=parent.fd)
         except FileNotFoundError:
-            return  # it vanished since its parent was listed
+            return None  # it vanished since its parent was listed
         except OSError as error:
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # not a link since then
-                yield Unreadable(path, in_words(error))
-            return
+            if error.errno in (errno.ENOTDIR, errno.ELOOP):
+                return None  # a link since then
+            return Unreadable(path, in_words(error))
         keep_open = False
         try:
             status = os.fstat(fd)
             try:
                 candidate, listing = self._recognise(fd, path, status, hints)
             except OSError as error:
-                yield Unreadable(path, in_words(error))
-                return
+                self._drop(path, is_decided=True)
+                return Unreadable(path, in_words(error))
             if candidate is not None:
-                yield candidate
-                return
+                is_decided = candidate.decisive or not candidate.rule.generic
+                self._drop(path, is_decided=is_decided)
+                return candidate
             self.last_seen = path
             if listing is None or not self._is_entered(parent, path, status, listing):
-                return
+                return None
             frame = _Frame(fd, path, status)
             tree = parent.trees.get(name) if parent.trees is not None else None
             self._expect(frame, listing, hints, tree)
@@ -274,23 +290,31 @@ class Scan:
                 if upper.fd >= 0:  # it is closed already where the scan came back up and down again
                     os.close(upper.fd)
                     upper.fd = -1
+            return None
         finally:
             if not keep_open:
                 os.close(fd)
-                if self._observer is not None:
-                    self._observer.leave(path)
 
     def _observe(self, fd: int, path: str) -> None:
         if self._observer is not None:
             self._observer.enter(fd, path)
 
+    def _drop(self, path: str, *, is_decided: bool) -> None:
+        """Tell the observer that a directory is not entered, and whether that may change."""
+        if self._observer is not None and is_decided:
+            self._observer.leave(path)
+        elif self._observer is not None:
+            self._observer.stay(path)
+
     def _recognise(
-        self, fd: int, path: str, status: os.stat_result, hints: list[_Hint]
+        self, fd: int, path: str, status: os.stat_result, hints: "Sequence[_Hint]"
     ) -> "tuple[Candidate | None, Listing | None]":
         """Find the rule for a directory; lists it only if that needs to be known."""
         targets = [hint for hint in hints if not hint.rest]
-        kept_by = next((hint.rule for hint in targets if hint.rule.keep), None)
-        targets = [hint for hint in targets if not hint.rule.keep]
+        kept_by = None
+        if targets:
+            kept_by = next((hint.rule for hint in targets if hint.rule.keep), None)
+            targets = [hint for hint in targets if not hint.rule.keep]
         for hint in targets:
             if not hint.rule.generic and not evidence.needs_inside(hint.rule):
                 candidate = Candidate(
@@ -299,7 +323,7 @@ class Scan:
                 )  # fmt: skip
                 return candidate, None
         self._observe(fd, path)
-        listing = list_directory(fd)
+        listing = Listing(fd)
         self.directories += 1
         best: Candidate | None = None
         for hint in targets:
@@ -315,7 +339,7 @@ class Scan:
             )  # fmt: skip
             if best is None or (best.rule.generic and not best.decisive):
                 best = candidate
-        if best is None and not self._index.triggers.isdisjoint(listing.kinds):
+        if best is None and not self._index.triggers.isdisjoint(listing.entries):
             for rule in self._index.anywhere:
                 found = evidence.inside(rule, listing)
                 if found is not None:
@@ -329,22 +353,27 @@ class Scan:
     def _is_entered(
         self, parent: _Frame, path: str, status: os.stat_result, listing: Listing
     ) -> bool:
-        if status.st_dev != parent.device:
-            return False
         if (status.st_dev, status.st_ino) in self._roots:
-            return False  # a start directory is walked on its own
-        if path.endswith(".app") and "Contents" in listing.kinds:
+            return False  # a start directory is walked, and observed, on its own
+        if status.st_dev != parent.device or (
+            path.endswith(".app") and "Contents" in listing.entries
+        ):
+            self._drop(path, is_decided=True)
             return False
         # A container is entered though it is marked: what is in it has records of its own.
-        return path in self._containers or not self._is_excluded(path, listing)
+        if path in self._containers or not self._is_excluded(path, status, listing):
+            return True
+        self._drop(path, is_decided=False)  # what a rule looks for may be about to appear
+        return False
 
-    def _is_excluded(self, path: str, listing: Listing) -> bool:
+    def _is_excluded(self, path: str, status: os.stat_result, listing: Listing) -> bool:
         """Tell whether somebody else has excluded a directory already."""
-        directory = Directory(listing.fd, path)
+        directory = Directory(listing.fd, path, status)
         try:
-            if any(mark.read(directory).state == HOLDS for mark in self._attributes):
-                return True
-            return tag.NAME in listing.kinds and tag.CachedirTag().read(directory).state == HOLDS
+            for mark in self._attributes:
+                if mark.read(directory).state == HOLDS:
+                    return True
+            return tag.NAME in listing.entries and tag.CachedirTag().read(directory).state == HOLDS
         except (OSError, MarkerError):
             return False
 
@@ -353,19 +382,22 @@ class Scan:
     ) -> None:
         """Note which children are to be visited, and what this listing says about them."""
         self.last_seen = frame.path
-        names = [name for name, kind in listing.kinds.items() if kind == DIRECTORY]
         at_home = (frame.device, frame.inode) == self._home
         trees: dict[str, Tree] = dict(tree) if tree else {}
         if at_home:
             trees = self._hidden
-        for name in names:
+        for name in listing.directories:
             if name in NEVER_ENTERED or name.startswith(".Trash-"):
                 continue
             if at_home and _is_hidden(name) and name not in trees:
                 continue
             if tree and name not in tree:
                 continue
-            found = self._hints_for(name, frame, listing, hints)
+            found = (
+                self._hints_for(name, frame, listing, hints)
+                if hints or self._index.is_known(name)
+                else ()
+            )
             if self._visits is not None and not self._visits(frame.path, name, bool(found)):
                 continue
             frame.children.append(name)
@@ -379,11 +411,10 @@ class Scan:
     ) -> list[_Hint]:
         found = []
         index = self._index
-        if name in index.by_name or index.by_glob:
-            for rule in index.for_name(name):
-                names = evidence.beside(rule, listing)
-                if names is not None:
-                    found.append(_Hint(rule, (), frame.path, names))
+        for rule in index.for_name(name):
+            names = evidence.beside(rule, listing)
+            if names is not None:
+                found.append(_Hint(rule, (), frame.path, names))
         for rule in index.by_path.get(name, ()):
             names = evidence.beside(rule, listing)
             if names is not None:

@@ -742,6 +742,7 @@ def test_on_a_terminal_the_plan_stands_before_the_question_and_yes_marks(
 def test_on_a_terminal_anything_but_yes_leaves_all_untouched(
     answer: str, code: int, work: Path, home: Path
 ) -> None:
+    Regrow()("explain", work)  # the rules are compiled at first use, into the cache
     before = stamps(work, home)
     session = terminal.run("sweep", work, answer=answer)
     assert session.asked

@@ -136,16 +136,16 @@ def _start_above(path: str, configuration: "Configuration") -> str:
 
 def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Near, ...]:
     """Find the rules for a directory of this name or place, and what each lacks."""
-    here = evidence.list_directory(parent.fd)
+    here = evidence.Listing(parent.fd)
     try:
         with open_child(parent, name) as directory:
-            listing = evidence.list_directory(directory.fd)
+            listing = evidence.Listing(directory.fd)
             index = Index(in_force)
             found = [
                 Near(rule, tuple(evidence.missing(rule, here, listing)))
                 for rule in index.for_name(name)
             ]
-            if not index.triggers.isdisjoint(listing.kinds):
+            if not index.triggers.isdisjoint(listing.entries):
                 found += (
                     Near(rule, tuple(evidence.missing(rule, here, listing)))
                     for rule in index.anywhere
@@ -159,7 +159,7 @@ def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Nea
         if rule.home or not rule.has_path or not true_path.endswith(tail):
             continue
         with open_parent(true_path.removesuffix(tail) or "/") as project:
-            listed = evidence.list_directory(project.fd)
+            listed = evidence.Listing(project.fd)
             found.append(Near(rule, tuple(evidence.missing(rule, listed, None))))
     home = os.path.expanduser("~")
     for rule in in_force:

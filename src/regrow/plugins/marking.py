@@ -242,11 +242,11 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
 
 def _recognise(directory: Directory, configuration: "Configuration") -> Candidate | None:
     """Ask the rule for environments; what tox puts into its own says nothing against one."""
-    listing = evidence.list_directory(directory.fd)
+    listing = evidence.Listing(directory.fd)
     for rule in rules.in_force(configuration, config.path()):
         if rule.name != RULE:
             continue
-        if rule.only and TOX_INFO in listing.kinds:
+        if rule.only and TOX_INFO in listing.entries:
             rule = rule._replace(only=(*rule.only, *TOX_OWN))
         if evidence.inside(rule, listing) is None:
             return None
