@@ -1,7 +1,8 @@
 """The last steps in their order: record, mark; and back. There is one implementation of each."""
 
+import errno
 import os
-import stat
+import time
 
 from regrow import markers, records
 from regrow.directory import split
@@ -14,6 +15,7 @@ from regrow.errors import (
 )
 from regrow.markers import CACHEDIR_TAG, tag
 from regrow.model import (
+    ABSENT,
     ALREADY_MARKED,
     FAILED,
     HOLDS,
@@ -41,10 +43,15 @@ if TYPE_CHECKING:
     from regrow.recipes import Recipe
     from regrow.records import Identity, Store
 
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
+"""What opening a directory says of one that is removed, or replaced by a file or a link."""
+
 EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
 
 _UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
+
+_EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less between two entries
 
 NO_RECIPE: "Recipe" = {"kind": "none"}
 
@@ -153,7 +160,7 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
                 return Result(decision, VANISHED, result.outcomes, "it vanished meanwhile")
             return result
     except PathError as error:
-        if not _is_directory(candidate.path):
+        if not isinstance(error.__cause__, OSError) or error.__cause__.errno in _GONE:
             return Result(decision, VANISHED, error="it vanished since it was found")
         return Result(decision, FAILED, error=str(error))
     except RegrowError as error:
@@ -174,14 +181,6 @@ def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
     chosen = tuple(markers.marker(name) for name in decision.markers)
     outcomes = mark(directory, chosen, store, reason)
     return Result(decision, summed_up(outcomes, MARKED), outcomes)
-
-
-def _is_directory(path: str) -> bool:
-    """Tell whether a directory stands at a path: no link, and no file."""
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except OSError:
-        return False
 
 
 def mark(
@@ -216,6 +215,8 @@ def mark(
         former = _former(data, directory.path)
         moved = _moved_here(before, this, store) if data is None else None
         former = former or moved
+        if _is_being_emptied(before, this, former, directory):
+            chosen = [marker for marker in chosen if marker.name != CACHEDIR_TAG]
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
         if data is not None and former is None:
@@ -409,6 +410,21 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
         evidence=reason.evidence or former.evidence,
         recipe=recipe,
     )
+
+
+def _is_being_emptied(
+    before: dict[str, Reading], this: "Identity", former: Record | None, directory: "Directory"
+) -> bool:
+    """Tell whether somebody has just removed regrow's tag, and may be removing all the rest.
+
+    A tag put back in the middle of ``rm -r`` would make it fail. A later sweep puts it back.
+    """
+    if former is None or CACHEDIR_TAG not in former.set or not records.is_same(former, this):
+        return False
+    tag_before = before.get(CACHEDIR_TAG)
+    if tag_before is None or tag_before.state != ABSENT or former.state != records.MARKED:
+        return False
+    return abs(time.time() - os.fstat(directory.fd).st_mtime) < _EMPTYING
 
 
 def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:

@@ -809,3 +809,26 @@ def test_on_a_terminal_yes_and_dry_run_ask_nothing(work: Path) -> None:
     session = terminal.run("sweep", "--yes", work)
     assert (session.code, session.asked) == (0, False)
     assert "marked 1, " in session.text
+
+
+# A directory that is being emptied.
+
+
+@LINUX_ONLY
+@pytest.mark.needs("git")
+def test_a_tag_that_was_just_removed_is_put_back_by_a_later_sweep(
+    regrow: Regrow, tmp_path: Path
+) -> None:
+    ignore(tmp_path / "shop", "node_modules")
+    path = modules(tmp_path / "shop")
+    assert regrow("sweep", "--yes", tmp_path).returncode == 0
+    (path / "CACHEDIR.TAG").unlink()
+    assert regrow("sweep", "--yes", tmp_path).returncode == 0
+    assert not (path / "CACHEDIR.TAG").exists(), "`rm -r` may be at work"
+    assert attribute(path) == b"false"
+    (line,) = regrow.json("list")
+    assert (line["state"], line["detail"]) == ("mark lost", "cachedir-tag")
+    os.utime(path, (0, 0))
+    assert regrow("sweep", "--yes", tmp_path).returncode == 0
+    assert (path / "CACHEDIR.TAG").exists()
+    assert path.stat().st_mtime == 0
