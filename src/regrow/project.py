@@ -1,9 +1,11 @@
 """One project through the whole pipeline: what ``run`` and the shell hook do after a command."""
 
 import os
+import stat
+from fnmatch import filter as matching
 
 from regrow import decisions, pipeline
-from regrow.directory import Opener, ancestors
+from regrow.directory import Opener, ancestors, is_below
 from regrow.model import KEEP, Candidate, Result
 from regrow.plain import TYPE_CHECKING
 from regrow.scan import Scan
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from regrow.config import Configuration
     from regrow.model import Rule
     from regrow.records import Store
+
+_SHARED = stat.S_ISVTX | stat.S_IWOTH
 
 
 def root_of(directory: str, in_force: "Sequence[Rule]") -> str | None:
@@ -27,26 +31,35 @@ def root_of(directory: str, in_force: "Sequence[Rule]") -> str | None:
         The work tree of its git repository; else the directory furthest up, below the home
         directory, that holds what a rule expects beside a match, so that members of a workspace
         lead to its root; else the directory itself. None for the home directory and those above
-        it, which are nobody's project.
+        it, and for those that all users share (``/tmp``): they are nobody's project.
     """
     home = os.path.realpath(os.path.expanduser("~"))
     nobodys = {home, "/", *ancestors(home)}
-    if directory in nobodys:
-        return None
-    names = {name.rstrip("/") for rule in in_force for name in (*rule.beside, *rule.beside_all)}
-    furthest = directory
+    wanted = {
+        name.partition("/")[0] for rule in in_force for name in (*rule.beside, *rule.beside_all)
+    }
+    globs = [name for name in wanted if "*" in name]
+    furthest = None
     for place in (directory, *ancestors(directory)):
-        if place in nobodys:
+        if place in nobodys or _is_shared(place):
             break
+        furthest = furthest or place
         try:
             found = os.listdir(place)
         except OSError:
             continue
         if ".git" in found:
             return place
-        if not names.isdisjoint(found):
+        if not wanted.isdisjoint(found) or any(matching(found, glob) for glob in globs):
             furthest = place
     return furthest
+
+
+def _is_shared(place: str) -> bool:
+    try:
+        return os.stat(place).st_mode & _SHARED == _SHARED
+    except OSError:
+        return False
 
 
 def mark_all(
@@ -61,8 +74,11 @@ def mark_all(
         store: where the records go.
 
     Returns:
-        What became of each directory that is not simply kept.
+        What became of each directory that is not simply kept. In what the user skips: nothing.
     """
+    skipped = (os.path.realpath(os.path.expanduser(path)) for path in configuration.skip)
+    if any(is_below(root, path) for path in skipped):
+        return []
     scan = Scan([root], in_force, configuration.skip)
     found = [finding for finding in scan if isinstance(finding, Candidate)]
     decided = decisions.decide(found, configuration, [root], (), store)

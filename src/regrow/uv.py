@@ -5,7 +5,7 @@ prepared only where uv is sure to fill it. Wherever there is doubt, it is marked
 """
 
 import os
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 
 from regrow.directory import ancestors, join
 from regrow.plain import TYPE_CHECKING
@@ -21,11 +21,17 @@ _BEFORE = frozenset(("-q", "-v", "--quiet", "--verbose", "--offline", "--no-prog
 _ELSEWHERE = frozenset(
     (
         "-h", "--help", "-V", "--version",
-        "--dry-run", "--check", "--no-sync", "--locked", "--script", "--gui-script", "--isolated",
+        "--dry-run", "--check", "--no-sync", "-s", "--script", "--gui-script", "--isolated",
         "--no-project", "--active", "--project", "--directory",
     )
 )  # fmt: skip
 """Options with which uv may make no environment, or one in another place."""
+
+_VARIABLES = (
+    "UV_FROZEN", "UV_ISOLATED", "UV_NO_PROJECT", "UV_NO_SYNC", "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIR",
+)  # fmt: skip
+"""Variables that do as much."""
 
 _READ_LIMIT = 1024 * 1024  # bytes
 
@@ -41,7 +47,7 @@ def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, st
         The directory that shall hold the environment, and its name; None where it isn't uv, the
         environment is there already, or it is not sure that uv makes it.
     """
-    if os.path.basename(words[0]) != "uv" or os.environ.get("UV_PROJECT_ENVIRONMENT"):
+    if os.path.basename(words[0]) != "uv" or any(map(os.environ.get, _VARIABLES)):
         return None
     rest = list(words[1:])
     while rest and rest[0] in _BEFORE:
@@ -49,6 +55,8 @@ def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, st
     if not rest or rest[0] not in _FILLING:
         return None
     if any(word.partition("=")[0] in _ELSEWHERE for word in rest):
+        return None
+    if rest[0] in ("add", "remove") and "--frozen" in rest:
         return None
     if rest[0] == "run" and any(_is_script(word, directory) for word in rest[1:]):
         return None
@@ -62,7 +70,7 @@ def _is_script(word: str, directory: str) -> bool:
     """Tell whether a word names a script that brings its own environment, or may do so."""
     if word == "-" or "://" in word:
         return True
-    if not word.endswith(".py"):
+    if not word.lower().endswith((".py", ".pyw")):
         return False
     try:
         with open(os.path.join(directory, word), "rb") as file:
@@ -73,37 +81,51 @@ def _is_script(word: str, directory: str) -> bool:
 
 def _root(directory: str) -> str | None:
     """Find the root of the workspace, else of the project, as uv looks for it."""
-    project: str | None = None
-    for place in (directory, *ancestors(directory)):
-        table = _table(join(place, "pyproject.toml"))
-        if table is None:
-            continue
-        settings = table.get("tool", {}).get("uv", {})
-        if project is None:
-            if "project" not in table or settings.get("managed") is False:
-                return None
-            project = place
-        if "workspace" in settings:
-            return place if _is_member(project, place, settings["workspace"]) else project
-    return project
+    places = (directory, *ancestors(directory))
+    holding = [place for place in places if os.path.lexists(join(place, "pyproject.toml"))][:2]
+    if not holding:
+        return None
+    try:
+        project, *above = holding
+        table = _table(project)
+        settings = _settings(table)
+        if "project" not in table or settings.get("managed", True) is not True:
+            return None
+        if "workspace" in settings or not above:
+            return project
+        # uv looks no further than the next one.
+        workspace = _settings(_table(above[0])).get("workspace")
+        if workspace is None:
+            return project
+        return _root_in(above[0], project, workspace)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None  # uv will tell what is wrong with it
 
 
-def _is_member(project: str, root: str, workspace: "dict[str, Any]") -> bool:
-    if project == root:
-        return True
-    relative = os.path.relpath(project, root)
+def _root_in(root: str, project: str, workspace: "dict[str, Any]") -> str | None:
+    """Tell whether a project is in a workspace or on its own; None where only uv knows."""
+    members, exclude = (workspace.get(key, []) for key in ("members", "exclude"))
+    if any("**" in pattern for pattern in (*members, *exclude)):
+        return None
+    words = os.path.relpath(project, root).split("/")
 
-    def names(key: str) -> bool:
-        return any(fnmatch(relative, pattern.rstrip("/")) for pattern in workspace.get(key, ()))
+    def is_named(patterns: "Sequence[str]") -> bool:
+        return any(_matches(words, os.path.normpath(pattern).split("/")) for pattern in patterns)
 
-    return names("members") and not names("exclude")
+    return root if is_named(members) and not is_named(exclude) else project
 
 
-def _table(file_name: str) -> "dict[str, Any] | None":
+def _matches(words: "Sequence[str]", patterns: "Sequence[str]") -> bool:
+    return len(words) == len(patterns) and all(map(fnmatchcase, words, patterns))
+
+
+def _settings(table: "dict[str, Any]") -> "dict[str, Any]":
+    settings: dict[str, Any] = table.get("tool", {}).get("uv", {})
+    return settings
+
+
+def _table(directory: str) -> "dict[str, Any]":
     import tomllib
 
-    try:
-        with open(file_name, "rb") as file:
-            return tomllib.loads(file.read(_READ_LIMIT).decode())
-    except (OSError, ValueError):
-        return None
+    with open(join(directory, "pyproject.toml"), "rb") as file:
+        return tomllib.loads(file.read(_READ_LIMIT).decode())

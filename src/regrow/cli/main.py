@@ -1,5 +1,6 @@
 """Finds the command, runs it, and turns errors into messages and exit codes."""
 
+import os
 import sys
 from importlib import import_module
 
@@ -23,10 +24,11 @@ COMMANDS = {
     "hook": "print a prompt hook that marks what appears in a project",
     "completion": "print a script that completes regrow's words in a shell",
     "watch": "mark what appears, as it appears",
+    "service": "have regrow watch always",
     "rebuild": "bring back what was left out, after a restore",
     "export": "write an exclude file for a backup program that reads no marks",
     "explain": "tell why a path would be marked or stays in the backup",
-    "doctor": "check this machine: markers, backup programs, creators",
+    "doctor": "check that everything is in place, and say what to do",
 }
 
 _HELP = """\
@@ -56,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         2 wrong usage or configuration, with nothing changed; 130 interrupted.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding lacks is shown escaped, never a reason to stop.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
@@ -104,10 +107,15 @@ def _dispatch(words: list[str]) -> int:
     return code
 
 
+def _stand_in_for_closed_streams() -> None:
+    """Let what we say go nowhere where the caller closed our streams."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
 def _discard_output() -> None:
     """Send what is left in the buffer nowhere, or the interpreter complains at its end."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -4,18 +4,35 @@ import argparse
 import os
 import sys
 
-from regrow import birth, child, config, markers, pipeline, project, rules, uv
-from regrow.cli.output import complain, parser, show
-from regrow.directory import Directory, join, open_parent
+from regrow import birth, child, config, markers, pipeline, project, records, rules, uv
+from regrow.cli.output import complain, parser
+from regrow.directory import Directory, join, open_directory, open_parent
 from regrow.errors import ConfigurationError, RegrowError
 from regrow.model import FAILED, MARKED, UNMARKED, Result
-from regrow.plain import TYPE_CHECKING
+from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from regrow.config import Configuration
+    from regrow.model import Rule
+
+
+class _Surroundings(NamedTuple):
+    """Where the command is run, and what is to be marked there."""
+
+    directory: str
+    configuration: "Configuration"
+    in_force: "Sequence[Rule]"
+
+
+class _Prepared(NamedTuple):
+    """An environment that was marked before uv fills it."""
+
+    path: str
+    before: bytes | None
+    """The record of what stood there earlier."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -40,42 +57,44 @@ def run(words: list[str]) -> int:
     if not command:
         made.error("give the command after --, as in: regrow run -- uv sync")
     report = _reporter(options.quiet)
-    configuration, directory = _surroundings()
-    prepared = _prepare(command, directory, configuration) if configuration else None
+    surroundings = _surroundings()
+    prepared = _prepare(command, surroundings) if surroundings else None
     try:
         status = child.run(command)
     except child.NotStartedError as error:
-        complain(str(error))
+        _tell(str(error))
         return error.code
     finally:
-        if prepared is not None:
-            _remove_if_empty(*prepared)
-    if configuration and directory:
-        _mark(directory, configuration, report)
+        if prepared:
+            _remove_if_empty(prepared)
+    if surroundings:
+        _mark(surroundings, prepared, report)
     return child.exit_as(status)
 
 
-def _surroundings() -> "tuple[Configuration | None, str]":
-    """Read the configuration and the current directory; the command runs whatever is wrong."""
+def _surroundings() -> _Surroundings | None:
+    """Learn where we are; the command runs whatever is wrong."""
     try:
-        return config.read(), os.getcwd()
-    except FileNotFoundError:
-        return None, ""  # the current directory is gone
+        directory = os.getcwd()
+    except OSError:
+        return None  # it is gone
+    try:
+        configuration = config.read()
+        in_force = rules.in_force(configuration, config.path())
     except ConfigurationError as error:
-        complain(f"{error}; nothing will be marked")
-        return None, ""
+        _tell(f"{error}; nothing will be marked")
+        return None
+    return _Surroundings(directory, configuration, in_force)
 
 
-def _prepare(
-    command: "Sequence[str]", directory: str, configuration: "Configuration"
-) -> tuple[str, str] | None:
+def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared | None:
     """Make the environment that uv is about to fill; give it if it was made."""
-    place = uv.environment_to_come(command, directory)
-    if place is None:
+    place = uv.environment_to_come(command, surroundings.directory)
+    if place is None or project.root_of(place[0], surroundings.in_force) is None:
         return None
     parent_path, name = place
     path = join(parent_path, name)
-    attributes = markers.selected(nodump=configuration.nodump)
+    attributes = markers.selected(nodump=surroundings.configuration.nodump)
     reason = pipeline.Reason("venv", ("inside/pyvenv.cfg",))
     try:
         with Store() as store, open_parent(parent_path) as parent:
@@ -92,36 +111,46 @@ def _prepare(
                     raise
     except (RegrowError, OSError):
         return None  # it is marked afterwards, or that says what is wrong
-    return place
+    return _Prepared(path, before)
 
 
-def _remove_if_empty(parent_path: str, name: str) -> None:
+def _remove_if_empty(prepared: _Prepared) -> None:
     """Take away what the command did not fill, and its record."""
-    path = join(parent_path, name)
     try:
         with Store() as store, store.locked():
-            os.rmdir(path)
-            store.remove(path)
+            os.rmdir(prepared.path)
+            store.restore(prepared.path, prepared.before)
     except (OSError, RegrowError):
         return  # it is filled
 
 
 def _mark(
-    directory: str, configuration: "Configuration", report: "Callable[[Result], None]"
+    surroundings: _Surroundings, prepared: _Prepared | None, report: "Callable[[Result], None]"
 ) -> None:
     """Put the project through the pipeline; no failure here changes how the command ended."""
+    directory, configuration, in_force = surroundings
     try:
-        in_force = rules.in_force(configuration, config.path())
-        root = project.root_of(os.path.realpath(directory), in_force)
+        root = project.root_of(directory, in_force)
         if root is None:
             return
         with Store() as store:
             for result in project.mark_all(root, in_force, configuration, store):
                 report(result)
-    except RegrowError as error:
-        complain(str(error))
+            if prepared:
+                _take_back_unless_marked(prepared.path, store)
+    except (RegrowError, OSError) as error:
+        _tell(str(error))
     except KeyboardInterrupt:
         return
+
+
+def _take_back_unless_marked(path: str, store: Store) -> None:
+    """Take the attribute off what turned out to be no environment that a rule marks."""
+    with store.locked():
+        record = store.read(path)
+        if record is not None and record.state == records.PENDING:
+            with open_directory(path) as directory:
+                pipeline.undo(directory, store)
 
 
 def _reporter(quiet: bool) -> "Callable[[Result], None]":
@@ -132,14 +161,19 @@ def _reporter(quiet: bool) -> "Callable[[Result], None]":
     def report(result: Result) -> None:
         candidate = result.decision.candidate
         if result.outcome == FAILED:
-            complain(result.problem)
+            _tell(result.problem)
         elif is_quiet:
             return
         elif result.outcome == MARKED:
-            note = f"{candidate.path} is left out of backups ({candidate.rule.command})"
-            print(f"regrow: {show(note)}", file=sys.stderr)
+            _tell(f"{candidate.path} is left out of backups ({candidate.rule.command})")
         elif result.outcome == UNMARKED:
-            note = f"{candidate.path} is backed up again: {result.decision.reason}"
-            print(f"regrow: {show(note)}", file=sys.stderr)
+            _tell(f"{candidate.path} is backed up again: {result.decision.reason}")
 
     return report
+
+
+def _tell(message: str) -> None:
+    try:
+        complain(message)
+    except OSError:
+        return  # nobody reads it; the command's exit code stays
