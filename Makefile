@@ -7,10 +7,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-all check bench docs clean setup test-tools test-all-tools
+.PHONY: run drill test test-all check bench docs clean setup test-tools test-all-tools
 
 run: setup
 	@sh scripts/demonstration.sh
+
+drill: setup test-tools
+	@sh scripts/drill.sh
 
 test: setup test-tools
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
@@ -43,7 +46,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/need.sh
 test-tools:
 	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
 		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs \
-		node:nodejs npm:npm cmake:cmake rsync:rsync
+		node:nodejs npm:npm cmake:cmake rsync:rsync zsh:zsh fish:fish
 
 test-all-tools:
 	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar cargo:cargo \

@@ -194,6 +194,16 @@ class Result(NamedTuple):
     """Why it failed, or what happened to it, in words."""
 
     @property
+    def change(self) -> str:
+        """Say for people what changed about a directory; empty: nothing did."""
+        candidate = self.decision.candidate
+        if self.outcome == MARKED:
+            return f"{candidate.path} is left out of backups ({candidate.rule.command})"
+        if self.outcome == UNMARKED:
+            return f"{candidate.path} is backed up again: {self.decision.reason}"
+        return ""
+
+    @property
     def problem(self) -> str:
         """Say for people why it failed, with the path."""
         if self.error:

@@ -8,7 +8,7 @@ from regrow import birth, child, config, markers, pipeline, project, records, ru
 from regrow.cli.output import complain, parser
 from regrow.directory import Directory, join, open_directory, open_parent
 from regrow.errors import ConfigurationError, RegrowError
-from regrow.model import FAILED, MARKED, UNMARKED, Result
+from regrow.model import FAILED, Result
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
 
@@ -159,15 +159,10 @@ def _reporter(quiet: bool) -> "Callable[[Result], None]":
     is_quiet = quiet or not sys.stderr.isatty()
 
     def report(result: Result) -> None:
-        candidate = result.decision.candidate
         if result.outcome == FAILED:
             _tell(result.problem)
-        elif is_quiet:
-            return
-        elif result.outcome == MARKED:
-            _tell(f"{candidate.path} is left out of backups ({candidate.rule.command})")
-        elif result.outcome == UNMARKED:
-            _tell(f"{candidate.path} is backed up again: {result.decision.reason}")
+        elif result.change and not is_quiet:
+            _tell(result.change)
 
     return report
 

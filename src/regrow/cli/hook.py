@@ -1,0 +1,140 @@
+"""``regrow hook``: the prompt hooks of bash, zsh and fish, and the check that they run."""
+
+import argparse
+import os
+import signal
+
+from regrow.cli.output import parser, show
+from regrow.errors import ConfigurationError, RegrowError
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regrow.model import Result
+
+SHELLS = ("bash", "fish", "zsh")
+
+_DIRECTORY = "/regrow/hooks"  # how the path of the stamps' directory ends
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Describe the command's arguments."""
+    made = parser(
+        "hook",
+        "Print a prompt hook, which marks what appeared in the current project since the last"
+        " prompt, whoever made it. At an idle prompt it runs nothing.",
+        "  regrow hook fish | source        in ~/.config/fish/config.fish\n"
+        '  eval "$(regrow hook bash)"       in ~/.bashrc\n'
+        '  eval "$(regrow hook zsh)"        in ~/.zshrc',
+    )
+    todo = made.add_mutually_exclusive_group(required=True)
+    todo.add_argument("shell", nargs="?", choices=SHELLS, help="the shell that is to read it")
+    todo.add_argument(
+        "--check",
+        metavar="STAMP",
+        help="what the hook runs: mark the project here; STAMP, a file of the hook's, gets the"
+        " time of the look",
+    )
+    return made
+
+
+def run(words: list[str]) -> int:
+    """Run the command; returns its exit code."""
+    made = arguments()
+    options = made.parse_args(words)
+    if options.shell:
+        print(_script(options.shell), end="")
+        return 0
+    if not _is_stamp(options.check):
+        made.error(f"--check {options.check}: this is no file of the hook's")
+    return _check(options.check)
+
+
+def _script(shell: str) -> str:
+    place = os.path.dirname(os.path.dirname(__file__))
+    with open(os.path.join(place, "hooks", f"hook.{shell}"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _is_stamp(path: str) -> bool:
+    """Tell whether a path is one that the hooks make up: a shell's number and a random one."""
+    directory, name = os.path.split(path)
+    process, _, number = name.partition("-")
+    return directory.endswith(_DIRECTORY) and process.isdecimal() and number.isdecimal()
+
+
+def _check(stamp: str) -> int:
+    """Mark the project of the current directory.
+
+    What there is to say goes to standard output: the hook drops standard error, which holds what
+    an interpreter says that is interrupted or half uninstalled.
+
+    Args:
+        stamp: gets the time of the look.
+
+    Returns:
+        The exit code.
+    """
+    # Ctrl-Z would leave a stopped job that the person at the prompt never started.
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        # What appears from now on is seen, or is newer: one look is enough for what was there.
+        _touch(stamp)
+        _mark(os.getcwd())
+        _forget_shells_that_ended(os.path.dirname(stamp))
+    except ConfigurationError as error:
+        print(f"regrow: {show(str(error))}")
+        return 2
+    except (RegrowError, OSError):
+        return 1  # `regrow sweep` tells what is wrong; a prompt is not the place
+    return 0
+
+
+def _touch(stamp: str) -> None:
+    directory = os.path.dirname(stamp)
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    try:
+        os.mkdir(directory, mode=0o700)
+    except FileExistsError:
+        pass
+    fd = os.open(stamp, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.utime(fd)
+    finally:
+        os.close(fd)
+
+
+def _forget_shells_that_ended(directory: str) -> None:
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        if _is_stamp(path) and not _is_running(int(name.partition("-")[0])):
+            os.unlink(path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
+
+
+def _mark(directory: str) -> None:
+    from regrow import config, project, rules  # every shell that starts prints a script first
+    from regrow.records import Store
+
+    configuration = config.read()
+    in_force = rules.in_force(configuration, config.path())
+    root = project.root_of(directory, in_force)
+    if root is None:
+        return
+    with Store() as store:
+        for result in project.mark_all(root, in_force, configuration, store):
+            _tell(result)
+
+
+def _tell(result: "Result") -> None:
+    """Tell what changed; of failures `regrow sweep` tells."""
+    if result.change:
+        print(f"regrow: {show(result.change)}")
