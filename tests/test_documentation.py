@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from regrow.cli.main import COMMANDS
 from tests.conftest import Regrow
+from tests.e2e.test_python_round_trip import make_wheel
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -63,7 +65,7 @@ def test_every_command_line_that_a_page_shows_is_right_usage(
     line: str, regrow: Regrow, code: Path, home: Path
 ) -> None:
     words = [word.replace("~", str(home), 1) for word in shlex.split(line)[1:]]
-    asks = words[0] == "sweep" and not {"--yes", "--dry-run"} & set(words)
+    asks = words[0] in ("sweep", "rebuild") and not {"--yes", "--dry-run"} & set(words)
     asks |= words in (["undo"], ["undo", "--json"])
     if words[0] == "venv":
         words += ["--creator", "uv"]
@@ -96,6 +98,29 @@ def test_the_readmes_sweep_list_and_undo_print_what_they_print(
         assert as_read(done.stdout.strip(), str(home.resolve())) == (
             as_read(output.strip(), "/home/ada")
         )
+
+
+@pytest.mark.needs("git", "uv")
+@pytest.mark.skipif(sys.platform != "linux", reason="the marks' names are Linux'")
+def test_the_readmes_rebuild_prints_what_it_prints(
+    regrow: Regrow, code: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = code / "shop/.venv"
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    subprocess.run(["uv", "venv", "-q", "--python", sys.executable, environment], check=True)
+    wheels = [make_wheel(tmp_path, name) for name in ("bolt", "nut")]
+    subprocess.run(["uv", "pip", "install", "-q", "--python", environment, *wheels], check=True)
+    assert regrow("sweep", "--yes", code).returncode == 0
+    shutil.rmtree(environment)
+    blocks = re.findall(r"```console\n(.*?)```", PAGES[0].read_text(), re.DOTALL)
+    (block,) = (block for block in blocks if "$ regrow rebuild" in block)
+    command, _, output = block.partition("\n")
+    done = regrow(*shlex.split(command.replace("~", str(home)))[2:])
+    assert (done.returncode, done.stderr) == (0, "")
+    version = ".".join(map(str, sys.version_info[:3]))
+    assert as_read(done.stdout.strip(), str(home.resolve())) == (
+        as_read(output.strip().replace("3.11.7", version), "/home/ada")
+    )
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

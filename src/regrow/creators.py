@@ -91,7 +91,8 @@ def command(name: str, path: str, request: Request) -> list[str]:
     words = {
         UV: [shutil.which(UV) or UV, "venv"],
         VIRTUALENV: [sys.executable, "-m", "virtualenv"],
-        VENV: [_python_for_venv(request.python) if name == VENV else "", "-m", "venv"],
+        # -I: no module of the current directory takes the place of one of Python's own.
+        VENV: [_python_for_venv(request.python) if name == VENV else "", "-I", "-m", "venv"],
     }[name]
     if request.python is not None and name != VENV:
         words += ["--python", request.python]

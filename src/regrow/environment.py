@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from regrow.records import Store
 
 RULE = "venv"
-_OLD_PREFIX = ".regrow-old-"
+OLD_PREFIX = ".regrow-old-"
+"""How the names of environments begin that were moved aside."""
+
+HOLLOW_NAMES = frozenset(("CACHEDIR.TAG", ".DS_Store"))
+"""What backups and file managers leave of a directory whose contents were left out."""
+
 _LONGEST_NAME = 200  # bytes: with prefix and number it stays below the limit of 255
 _READ_LIMIT = 64 * 1024  # bytes of pyvenv.cfg; real ones have about 300
 
@@ -55,7 +60,9 @@ def make(
     clear: bool,
     progress: "AbstractContextManager[object]",
     notice: "Callable[[str], None]",
+    rule: str = RULE,
     state: str = records.PENDING,
+    run: "Callable[[list[str], Directory], bytes] | None" = None,
     fill: "Callable[[Directory], None]" = lambda _: None,
 ) -> Made:
     """Make an environment.
@@ -75,7 +82,10 @@ def make(
         clear: whether an environment at the path is replaced; it is put back if that fails.
         progress: entered while the creator runs.
         notice: called with a sentence that the user should read.
+        rule: what the record says of how it was found.
         state: what the record says until all of it is done.
+        run: runs the creator's words for the directory, and gives what it printed; default: with
+            ``progress``, and no more.
         fill: called with the environment after the creator, to install what belongs in it.
 
     Returns:
@@ -88,10 +98,10 @@ def make(
     """
     undo = contextlib.ExitStack()
     with contextlib.ExitStack() as held, _undone_on_failure(undo, store):
-        undo.callback(_remove_empty_parents, _make_parents(parent_path))
+        undo.callback(remove_empty, make_missing(parent_path))
         parent = held.enter_context(open_parent(parent_path))
         words = creators.command(creator, join(parent.path, name), request)
-        reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe, state=state)
+        reason = pipeline.Reason(rule, ("pyvenv.cfg",), recipe, state=state)
         # Until the directory has its name, no other run may record or replace one of that name;
         # nor before what failed here is undone.
         with store.locked(), _undone_on_failure(undo, store):
@@ -103,7 +113,7 @@ def make(
             attributes = markers.selected(nodump=configuration.nodump)
             directory, at_birth = _begin(parent, name, attributes, store, reason, undo)
             held.enter_context(directory)
-        output = creators.run(creator, words, progress)
+        output = run(words, directory) if run else creators.run(creator, words, progress)
         fill(directory)
         made = _complete(parent, name, creator, output, store, configuration, reason)
         undo.pop_all()
@@ -143,7 +153,7 @@ def _begin(
             directory = birth.create(parent, name, prepare)
         except FileExistsError as error:
             raise PathError(f"{path}: another process has just made it; try again") from error
-        undo.callback(_delete, parent, name)
+        undo.callback(delete, parent, name)
         return directory, outcomes
 
     directory = _take_empty(parent, name, store)
@@ -208,11 +218,10 @@ def _refuse_contents(directory: Directory, store: "Store") -> None:
 def _is_half_made(directory: Directory, store: "Store") -> bool:
     """Tell from the record whether a killed run left this very directory without pyvenv.cfg."""
     record = store.read(directory.path)
-    return (
-        record is not None
-        and record.rule == RULE
-        and record.state in (records.PENDING, records.REBUILD)
-        and (record.inode, record.born) == records.identity(directory.fd)
+    if record is None or (record.inode, record.born) != records.identity(directory.fd):
+        return False
+    return record.state == records.REBUILD or (
+        record.state == records.PENDING and record.rule == RULE
     )
 
 
@@ -240,7 +249,8 @@ def _complete(
         chosen = pipeline.choose_markers(directory, configuration)
         python = _version(directory)
         finished = reason._replace(
-            recipe={**reason.recipe, **_recipe(directory, parent), "made_by": creator}
+            recipe={**reason.recipe, **_recipe(directory, parent), "made_by": creator},
+            state=records.PENDING,
         )
         outcomes = pipeline.mark(directory, chosen, store, finished)
         return Made(directory.path, creator, python, outcomes)
@@ -280,7 +290,7 @@ def _move_aside(parent: Directory, name: str, store: "Store") -> Directory:
     try:
         _lock(directory)
         if not (
-            is_empty(directory)
+            HOLLOW_NAMES.issuperset(os.listdir(directory.fd))
             or holds_file(directory, "pyvenv.cfg")
             or _is_half_made(directory, store)
         ):
@@ -301,7 +311,7 @@ def _move_aside(parent: Directory, name: str, store: "Store") -> Directory:
 
 
 def _old_name(name: str) -> str:
-    return f"{_OLD_PREFIX}{os.urandom(4).hex()}-{_old_ending(name)}"
+    return f"{OLD_PREFIX}{os.urandom(4).hex()}-{_old_ending(name)}"
 
 
 def _old_ending(name: str) -> str:
@@ -337,8 +347,8 @@ def _recover(parent: Directory, name: str, store: "Store", notice: "Callable[[st
         olds = [
             entry.name
             for entry in entries
-            if entry.name.startswith(_OLD_PREFIX)
-            and entry.name[len(_OLD_PREFIX) :].partition("-")[2] == _old_ending(name)
+            if entry.name.startswith(OLD_PREFIX)
+            and entry.name[len(OLD_PREFIX) :].partition("-")[2] == _old_ending(name)
         ]
     for old in olds:
         try:
@@ -375,7 +385,7 @@ def _is_ours(directory: Directory, parent: Directory) -> bool:
 def _delete_old(
     parent: Directory, old: str, store: "Store", notice: "Callable[[str], None]"
 ) -> None:
-    _delete(parent, old)
+    delete(parent, old)
     path = join(parent.path, old)
     if parent.has(old):
         notice(f"{path}: the environment that was replaced can't be deleted in full; delete it")
@@ -383,8 +393,12 @@ def _delete_old(
         store.remove(path)
 
 
-def _make_parents(path: str) -> list[str]:
-    """Make missing directories; give those made, deepest first."""
+def make_missing(path: str) -> list[str]:
+    """Make a directory and those above it that are missing; give those made, deepest first.
+
+    Raises:
+        PathError: one can't be made, and none was.
+    """
     missing = []
     head = path
     while head and not os.path.lexists(head):
@@ -397,18 +411,19 @@ def _make_parents(path: str) -> list[str]:
         except FileExistsError:
             continue  # somebody else was faster: it is not ours to remove
         except OSError as error:
-            _remove_empty_parents(made)
+            remove_empty(made)
             raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
         made.insert(0, head)
     return made
 
 
-def _remove_empty_parents(paths: list[str]) -> None:
+def remove_empty(paths: list[str]) -> None:
+    """Remove directories, deepest first, unless somebody uses them by now."""
     for path in paths:
         try:
             os.rmdir(path)
         except OSError:
-            return  # somebody else uses it by now
+            return
 
 
 def _empty(parent: Directory, name: str, set_here: "list[markers.Marker]") -> None:
@@ -419,12 +434,12 @@ def _empty(parent: Directory, name: str, set_here: "list[markers.Marker]") -> No
         return  # the creator took it away
     with directory:
         for entry in os.listdir(directory.fd):
-            _delete(directory, entry)
+            delete(directory, entry)
         for marker in set_here:
             markers.take_off(marker, directory)
 
 
-def _delete(parent: Directory, name: str) -> None:
+def delete(parent: Directory, name: str) -> None:
     """Delete a file or a tree, never through a link; what can't be deleted stays."""
     try:
         os.unlink(name, dir_fd=parent.fd)

@@ -1,6 +1,8 @@
 """``regrow rebuild``: brings back what was left out of the backup."""
 
 import argparse
+import contextlib
+import os
 import shlex
 import signal
 import sys
@@ -10,15 +12,19 @@ from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
 from regrow.directory import is_below
 from regrow.errors import ConfigurationError, RecordError
+from regrow.model import FAILED
 from regrow.plain import TYPE_CHECKING
 from regrow.rebuild import mapping, tasks
 from regrow.rebuild.processes import Processes, logs_directory
 from regrow.rebuild.tasks import Task
-from regrow.rebuild.work import DIFFERS, REBUILT, STOPPED, Ended, Workshop, carry_out
+from regrow.rebuild.work import ALREADY, DIFFERS, REBUILT, STOPPED, Ended, Workshop, carry_out
 from regrow.records import ATTACHMENTS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+
+    from rich.text import Text
 
     from regrow.config import Configuration
     from regrow.model import Record
@@ -84,14 +90,15 @@ def run(words: list[str]) -> int:
     is_asking = not options.yes and not options.dry_run
     if is_asking and (options.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
         made.error("nobody can be asked here: give --yes to rebuild, or --dry-run to see the plan")
-    if options.jobs < 1 or options.timeout <= 0:
+    if options.jobs < 1 or not options.timeout > 0:  # nan is neither
         made.error("--jobs and --timeout take positive numbers")
     configuration = config.read()
     in_force = rules.in_force(configuration, config.path())
     pairs = mapping.parse(options.map)
     store = Store.if_any()
     if store is None:
-        print("there are no records here; they are restored with your home directory")
+        message = "there are no records here; they are restored with your home directory"
+        print(message, file=sys.stderr)
         return 0
     with store:
         found, moved, errors = _recorded(store, options, pairs)
@@ -107,16 +114,15 @@ def run(words: list[str]) -> int:
         if to_do and is_asking and not confirm(f"Rebuild {_count(to_do)}?"):
             print("nothing was changed")
             return 0
-        for task in to_do:
-            _adopt(task, moved, store)
-    ended = _carry_out(to_do, configuration, options)
+        to_do, failed = _adopt(to_do, moved, store)
+    ended = [*failed, *_carry_out(to_do, configuration, options)]
     if options.json:
         _print_json([], to_name, ended)
     else:
         _print_summary(ended)
     if any(one.outcome == STOPPED for one in ended):
         return _INTERRUPTED
-    is_left = any(one.outcome not in (REBUILT, DIFFERS) for one in ended)
+    is_left = any(one.outcome not in (REBUILT, DIFFERS, ALREADY) for one in ended)
     return int(is_left or bool(errors) or any(task.problem for task in to_name))
 
 
@@ -129,18 +135,25 @@ def _recorded(
     moved: dict[str, Record] = {}
     errors: list[RecordError] = []
     names: set[str] = set()
+    readable: list[Record] = []
     for record in store.all():
         if isinstance(record, RecordError):
             errors.append(record)
-            continue
+        else:
+            readable.append(record)
+    paths = {record.path for record in readable}
+    for record in readable:
         names.add(record.rule)
         mapped = mapping.apply(record, pairs)
+        if mapped.path != record.path and mapped.path in paths:
+            continue  # what was recorded there itself is newer
         if options.only and record.rule not in options.only:
             continue
         if places and not any(is_below(mapped.path, place) for place in places):
             continue
         if mapped.path != record.path:
             moved[mapped.path] = record
+            paths.add(mapped.path)
         found.append(mapped)
     for name in set(options.only) - names:
         raise ConfigurationError(f"--only {name}: no record names this rule; `regrow list` shows")
@@ -153,20 +166,30 @@ def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Ta
     return to_do, [task for task in found if task not in to_do]
 
 
-def _adopt(task: Task, moved: "dict[str, Record]", store: Store) -> None:
-    """Record under its new path what has moved."""
-    for record in task.records:
-        before = moved.get(record.path)
-        if before is None:
-            continue
-        files = [
-            (name, content)
-            for name in ATTACHMENTS
-            if (content := store.attachment(before.path, name)) is not None
-        ]
-        with store.locked():
-            store.write(record, files).close()
-            store.remove(before.path)
+def _adopt(
+    to_do: "Sequence[Task]", moved: "dict[str, Record]", store: Store
+) -> tuple[list[Task], list[Ended]]:
+    """Record under its new path what has moved; part the tasks from those that can't be."""
+    adopted: list[Task] = []
+    failed: list[Ended] = []
+    for task in to_do:
+        try:
+            for record in task.records:
+                if record.path in moved:
+                    _move(moved[record.path].path, record, store)
+            adopted.append(task)
+        except RecordError as error:
+            complain(str(error))
+            failed.append(Ended(task, FAILED, (str(error),)))
+    return adopted, failed
+
+
+def _move(before: str, record: "Record", store: Store) -> None:
+    found = ((name, store.attachment(before, name)) for name in ATTACHMENTS)
+    files = [(name, content) for name, content in found if content is not None]
+    with store.locked():
+        store.write(record, files).close()
+        store.remove(before)
 
 
 def _carry_out(
@@ -176,25 +199,45 @@ def _carry_out(
 
     processes = Processes(options.timeout * 60)
     shop = Workshop(configuration, processes, logs_directory())
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
     ended: list[Ended] = []
     progress = _Progress(len(to_do))
-    with progress, ThreadPoolExecutor(options.jobs) as pool:
-        waiting = {pool.submit(_one, task, shop, progress) for task in to_do}
+    with _signals_interrupt(), progress, ThreadPoolExecutor(options.jobs) as pool:
+        waiting: list[Future[Ended]] = []
+
+        def gather(timeout: float | None = None) -> None:
+            done, _ = wait(waiting, timeout=timeout, return_when=FIRST_COMPLETED)
+            for future in [future for future in waiting if future in done]:
+                ended.append(future.result())
+                waiting.remove(future)
+                if not options.json:
+                    progress.tell(ended[-1])
+
         try:
+            for task in to_do:
+                waiting.append(pool.submit(_one, task, shop, progress))
             while waiting:
-                done, waiting = wait(waiting, timeout=_EVERY, return_when=FIRST_COMPLETED)
-                for future in done:
-                    ended.append(future.result())
-                    if not options.json:
-                        progress.tell(ended[-1])
-        except KeyboardInterrupt:
+                gather(_EVERY)
+        except BaseException as error:
             processes.stop()
-            done, _ = wait(waiting)
-            ended += (future.result() for future in done)
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            while waiting:
+                gather()
     return ended
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> "Iterator[None]":
+    """Let those signals that end a program interrupt the rebuild, which tidies up."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    caught = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
 
 
 def _interrupt(*_: object) -> None:
@@ -223,8 +266,13 @@ class _Progress:
             from rich.console import Console
             from rich.live import Live
 
-            console = Console(stderr=True, highlight=False)
-            live = Live(get_renderable=self._lines, console=console, transient=True)
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            live = Live(
+                get_renderable=self._lines,
+                console=console,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+            )
             live.start()
             self._live = live
         return self
@@ -233,9 +281,11 @@ class _Progress:
         if self._live is not None:
             self._live.stop()  # type: ignore[attr-defined]
 
-    def _lines(self) -> str:
+    def _lines(self) -> "Text":
+        from rich.text import Text
+
         begun = "\n".join(f"rebuilding {show(path)}" for path in sorted(self._begun))
-        return f"{self._ended} of {self._count}\n{begun}".rstrip()
+        return Text(f"{self._ended} of {self._count}\n{begun}".rstrip())
 
     def begin(self, task: Task) -> None:
         """Note that a task begins."""
@@ -268,7 +318,7 @@ def _print_plan(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
         print(show(project))
         for task in found:
             for record in task.records:
-                print(f"  {show(record.path[len(project.rstrip('/')) + 1 :])}  {show(task.why)}")
+                print(f"  {show(_relative(record.path, project))}  {show(task.why)}")
             for command in task.commands:
                 print(f"    {show(_shown(command))}")
     if to_do:
@@ -288,6 +338,10 @@ def _print_plan(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
         print()
     if not to_do:
         print("there is nothing to rebuild")
+
+
+def _relative(path: str, project: str) -> str:
+    return os.path.relpath(path, project) if is_below(path, project) else path
 
 
 def _shown(command: "Sequence[str]") -> str:

@@ -4,20 +4,31 @@ import os
 import re
 from urllib.parse import quote
 
+from regrow.directory import is_below
 from regrow.errors import ConfigurationError
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from regrow.model import Record
     from regrow.recipes import Recipe
 
     Mapping = Sequence[tuple[str, str]]
 
+# In a word of a command a path begins behind what parts paths, or -I or -L, and ends where a name
+# ends; in an address all but these is quoted.
+_IN_WORDS = (r"(?:(?<=[\s=:;,\"'])|(?<=-[IL])|(?<=file://))", r"(?=/|$|[\s:;,\"'])")
+_IN_URLS = (r"(?<=file://)", r"(?=/|$|[@#?])")
+_PATHS = re.compile(r"(-D[^=]*:(?:FILE)?PATH=)(.*)", re.DOTALL)  # CMake's lists have semicolons
+
 
 def parse(words: "Sequence[str]") -> "Mapping":
     """Read ``OLD=NEW``.
+
+    Returns:
+        Pairs of old and new; of two that both fit, the longer one, which names more, is first.
 
     Raises:
         ConfigurationError: a word is not two absolute paths.
@@ -29,8 +40,8 @@ def parse(words: "Sequence[str]") -> "Mapping":
             raise ConfigurationError(
                 f"--map {word}: give two absolute paths, as in --map /Users/ada=/home/ada"
             )
-        pairs.append((old.rstrip("/") or "/", new.rstrip("/") or "/"))
-    return pairs
+        pairs.append((_normal(old), _normal(new)))
+    return sorted(pairs, key=lambda pair: len(pair[0]), reverse=True)
 
 
 def apply(record: "Record", mapping: "Mapping") -> "Record":
@@ -42,22 +53,44 @@ def apply(record: "Record", mapping: "Mapping") -> "Record":
         if isinstance(value, str):
             recipe[key] = _text(value, mapping)
         elif isinstance(value, list):
-            recipe[key] = [_text(item, mapping) for item in value]
+            items: list[Any] = (
+                value  # anybody may have changed it; what is no text is refused later
+            )
+            recipe[key] = [_text(i, mapping) if isinstance(i, str) else i for i in items]
         else:
             recipe[key] = value
-    return record._replace(path=_text(record.path, mapping), recipe=recipe)
+    return record._replace(path=_path(record.path, mapping), recipe=recipe)
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(f"/{path.lstrip('/')}")
 
 
 def _text(text: str, mapping: "Mapping") -> str:
+    """Map a path, a line of requirements, an address, or a word of a command."""
+    if text.startswith("/"):
+        return _path(text, mapping)
+    if text.startswith("-e /"):
+        return f"-e {_path(text.removeprefix('-e '), mapping)}"
+    if text.startswith("-") and not text.startswith("-e "):
+        paths = _PATHS.fullmatch(text)
+        if paths:
+            return paths[1] + ";".join(_path(path, mapping) for path in paths[2].split(";"))
+        return _within(text, mapping, _IN_WORDS)
+    quoted = [(quote(os.fsencode(old)), quote(os.fsencode(new))) for old, new in mapping]
+    return _within(text, quoted, _IN_URLS)
+
+
+def _path(path: str, mapping: "Mapping") -> str:
     for old, new in mapping:
-        for before, after in ((old, new), (_quoted(old), _quoted(new))):
-            # A path begins after file:// or where no name goes on, and ends where a name does.
-            pattern = rf"(?:(?<=file://)|(?<![\w./~-])){re.escape(before)}(?=/|$|[\s;:,\"'@#&])"
-            changed = re.sub(pattern, lambda _, after=after: after, text)  # type: ignore[misc]
-            if changed != text:
-                return changed
-    return text
+        if is_below(path, old):
+            return new.rstrip("/") + path[len(old.rstrip("/")) :] or "/"
+    return path
 
 
-def _quoted(path: str) -> str:
-    return quote(os.fsencode(path))
+def _within(text: str, mapping: "Mapping", ends: tuple[str, str]) -> str:
+    """Map every path in a text, each by the first pair that fits."""
+    new_of = {old.rstrip("/"): new.rstrip("/") for old, new in mapping}
+    begin, end = ends
+    olds = "|".join(map(re.escape, new_of))
+    return re.sub(f"{begin}({olds}){end}", lambda found: new_of[found[1]], text)

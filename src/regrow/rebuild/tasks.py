@@ -3,21 +3,30 @@
 import os
 import re
 import shutil
+import stat
 
-from regrow import journal
-from regrow.directory import is_below, split
+from regrow import creators, journal
+from regrow.directory import ancestors, is_below, split
+from regrow.environment import HOLLOW_NAMES, OLD_PREFIX
+from regrow.errors import in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.rebuild import indexes
 from regrow.recipes import cmake, node
+from regrow.records import ATTACHMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from regrow.model import Record, Rule
+    from regrow.recipes import Recipe
 
 MISSING = "missing"
 HOLLOW = "empty"
 UNFINISHED = "unfinished"
 BROKEN = "broken"
+
+CONTENTS = "contents"
+"""The kind of recipe of a directory that comes back by what is in it."""
 
 BUILDS = ("cmake", "meson", "command")
 """The kinds of recipe that are carried out only with ``--builds``."""
@@ -33,9 +42,10 @@ HOW_TO_GET = {
 }
 
 _CONDA = ("conda", "mamba", "micromamba")
-HOLLOW_NAMES = frozenset(("CACHEDIR.TAG", ".DS_Store"))
-"""What backups and file managers leave of a directory whose contents were left out."""
-
+_SOURCE = {"cmake": 2, "meson": 3}  # where the source directory stands among the words
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_VERSION = re.compile(r"(\d[\w.+-]*)?", re.ASCII)
+_INTERPRETER = re.compile(r"/(.*/)?(python|pypy|graalpy)[\w.-]*", re.DOTALL | re.IGNORECASE)
 # Lines that regrow writes (recipes/python.py). A record is a file that anybody may have changed:
 # no other option of pip's gets through.
 _REQUIREMENT = re.compile(
@@ -85,31 +95,48 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
     by_name = {rule.name: rule for rule in in_force}
     tasks: dict[tuple[object, ...], Task] = {}
     for record in sorted(recorded, key=lambda record: record.path):
-        why = what_is_wrong(record)
-        if not why or record.recipe.get("kind") in ("none", "contents"):
+        if record.recipe.get("kind") == "none" or _is_aside(record.path):
             continue
-        task = _task(record, why, by_name)
+        try:
+            why = what_is_wrong(record)
+        except OSError as error:
+            task = _impossible(record, "", f"it can't be looked at: {in_words(error)}")
+        else:
+            if not why:
+                continue
+            task = _task(record, why, by_name)
         # What one command brings back is one task.
         key = (task.directory, task.commands) if task.kind == "node" else (record.path,)
         if key in tasks:
-            task = tasks[key]._replace(records=(*tasks[key].records, record))
+            others = tasks[key]
+            problem = others.problem or task.problem
+            task = others._replace(records=(*others.records, record), problem=problem)
         tasks[key] = task
-    return list(tasks.values())
+    # A directory in which a tool keeps environments comes back with the first of them.
+    return [
+        _with_neighbours(task)
+        for task in tasks.values()
+        if task.kind != CONTENTS
+        or any(is_below(other.path, task.path) for other in tasks.values() if other is not task)
+    ]
 
 
 def what_is_wrong(record: "Record") -> str:
-    """Tell why a directory has to be rebuilt; empty: it exists and is sound."""
-    state = journal.what_became_of(record).state
-    if state == journal.UNFINISHED:
-        return UNFINISHED
+    """Tell why a directory has to be rebuilt; empty: it exists and is sound, or is none.
+
+    Raises:
+        OSError: it is out of reach.
+    """
+    if os.path.islink(record.path):
+        return ""
     try:
         found = os.listdir(record.path)
     except FileNotFoundError:
         return MISSING
-    except OSError:
-        return ""  # a file, a link, or out of reach: not ours to touch
-    if os.path.islink(record.path):
-        return ""
+    except NotADirectoryError:
+        return ""  # a file, or below one: not ours to touch
+    if journal.what_became_of(record).state == journal.UNFINISHED:
+        return UNFINISHED
     if HOLLOW_NAMES.issuperset(found):
         return HOLLOW
     if record.recipe.get("kind") == "python":
@@ -119,25 +146,84 @@ def what_is_wrong(record: "Record") -> str:
     return ""
 
 
+def not_as_recorded(path: str) -> str:
+    """Tell why a path is not the one that was recorded any more; empty: it is."""
+    parent = split(path)[0]
+    true_parent = os.path.realpath(parent)
+    if true_parent != parent:
+        return f"a link leads to it now: {parent} is {true_parent}"
+    return ""
+
+
+def _is_aside(path: str) -> bool:
+    """Tell whether a killed run has moved an environment aside under this name."""
+    return split(path)[1].startswith(OLD_PREFIX)
+
+
+def _impossible(record: "Record", why: str, problem: str) -> Task:
+    kind = str(record.recipe.get("kind", ""))
+    return Task((record,), kind, why, split(record.path)[0], (), problem)
+
+
+def _with_neighbours(task: Task) -> Task:
+    """Refuse what would make sound directories anew: ``npm ci`` begins by emptying one."""
+    if task.kind != "node" or task.problem or task.commands != (("npm", "ci"),):
+        return task
+    modules = os.path.join(task.directory, "node_modules")
+    if modules in (record.path for record in task.records) or not os.path.isdir(modules):
+        return task
+    problem = f"npm ci would make {modules} anew, which is there; run npm install yourself"
+    return task._replace(problem=problem)
+
+
 def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     kind = str(record.recipe.get("kind", ""))
-    parent = split(record.path)[0]
     make = _MAKERS.get(kind)
     if make is None:
-        return Task((record,), kind, why, parent, (), f"regrow knows no recipe of kind {kind!r}")
+        return _impossible(record, why, f"regrow knows no recipe of kind {kind!r}")
     try:
+        _check(record)
         task = make(record, why, by_name)
-    except (KeyError, TypeError, ValueError) as error:
-        problem = f"its record can't be used: {error}"
-        return Task((record,), kind, why, parent, (), problem)
-    if task.problem:
-        return task
-    home = task.directory if kind != "python" else parent
-    if not os.path.isdir(home):
-        container = _is_in_container(record.path, by_name)
-        if not container:
-            return task._replace(problem=f"its project is not there: {home}")
-    return task
+    except KeyError as error:
+        return _impossible(record, why, f"its record can't be used: it has no {error}")
+    except (LookupError, TypeError, ValueError) as error:
+        return _impossible(record, why, f"its record can't be used: {error}")
+    parent = split(record.path)[0]
+    problem = not_as_recorded(record.path)
+    # A build directory may stand anywhere; of the others the project is beside.
+    for place in {task.directory} if kind in ("cmake", "meson") else {parent, task.directory}:
+        if not problem and not os.path.isdir(place) and not _is_in_container(record.path, by_name):
+            problem = f"its project is not there: {place}; --map OLD=NEW tells where it is now"
+    problem = problem or task.problem
+    for place in (record.path, parent, task.directory):
+        problem = problem or _not_ours(place)
+    return task._replace(problem=problem)
+
+
+def _check(record: "Record") -> None:
+    """Check what every record holds. Raises TypeError and ValueError."""
+    if os.path.normpath(record.path) != record.path or record.path.startswith("//"):
+        raise ValueError(f"{record.path} is no path that regrow writes")
+    stated: dict[str, object] = {**record.recipe}
+    for key, value in stated.items():
+        texts = value if isinstance(value, list) else [str(value)]
+        is_known = isinstance(value, str | int | list) and _KEY.fullmatch(key)
+        if not is_known or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"{key} = {value!r} is nothing that regrow writes")
+        if any("\0" in text for text in texts):
+            raise ValueError(f"{key} has a null character in it")
+
+
+def _not_ours(path: str) -> str:
+    """Tell whose a directory is, or the nearest one above it, if not the user's own."""
+    place = next(place for place in (path, *ancestors(path)) if os.path.exists(place))
+    status = os.stat(place)
+    user = os.geteuid()
+    if status.st_uid not in (user, 0):
+        return f"{place} belongs to another user: run regrow as that user"
+    if status.st_mode & stat.S_IWOTH and (status.st_mode & stat.S_ISVTX or status.st_uid != user):
+        return f"everybody may put files into {place}; what is run there could be anybody's"
+    return ""
 
 
 def _is_in_container(path: str, by_name: "Mapping[str, Rule]") -> bool:
@@ -149,17 +235,40 @@ def _is_in_container(path: str, by_name: "Mapping[str, Rule]") -> bool:
     )
 
 
+def creator_of(recipe: "Recipe") -> str:
+    """Choose what makes an environment and installs into it: uv where it is, else venv and pip.
+
+    What was not made by uv is left to pip where pip has indexes of its own.
+    """
+    is_uvs = str(recipe.get("creator", "")).startswith("uv ")
+    if not creators.is_here(creators.UV) or (not is_uvs and indexes.are_set_for_pip()):
+        return creators.VENV
+    return creators.UV
+
+
+def interpreter_of(recipe: "Recipe") -> str:
+    """Give the interpreter of an environment; empty where it is none by its name.
+
+    It is run: no other program that a record names may be.
+    """
+    interpreter = str(recipe.get("interpreter", ""))
+    return interpreter if _INTERPRETER.fullmatch(interpreter) else ""
+
+
 def _python(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     requirements = _requirements(record)
-    version = str(record.recipe.get("version", ""))
-    creator = "uv" if shutil.which("uv") else "venv"
+    version = record.recipe.get("version", "")
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ValueError(f"version = {version!r} is nothing that regrow writes")
+    creator = creator_of(record.recipe)
     make = ("uv", "venv") if creator == "uv" else ("python3", "-m", "venv")
     install = ("uv", "pip", "install") if creator == "uv" else ("pip", "install")
     commands: list[tuple[str, ...]] = [
         (*make, *(("--python", version) if version and creator == "uv" else ()), record.path)
     ]
     if requirements:
-        count = f"({len(requirements)} requirements of the record)"
+        plural = "" if len(requirements) == 1 else "s"
+        count = f"({len(requirements)} requirement{plural} of the record)"
         commands.append((*install, "--no-deps", "-r", count))
     return Task((record,), "python", why, split(record.path)[0], tuple(commands))
 
@@ -168,10 +277,13 @@ def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     command = tuple(_texts(record.recipe["command"]))
     if command not in node.COMMANDS:
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for Node.js")
-    directory = _absolute(record.recipe["directory"])
+    directory = _project(record)
     task = Task((record,), "node", why, directory, (command,), _missing_program(command[0]))
     lock = str(record.recipe["lock"])
-    if not record.recipe.get("lock_is_copied") and not os.path.isfile(lock):
+    if record.recipe.get("lock_is_copied"):
+        if lock not in ATTACHMENTS:
+            raise ValueError(f"{lock} is no lock that regrow copies")
+    elif not os.path.isfile(lock):
         return task._replace(problem=task.problem or f"its lock is not there: {lock}")
     return task
 
@@ -179,7 +291,8 @@ def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 def _requirements(record: "Record") -> list[str]:
     lines = _texts(record.recipe["requirements"])
     for line in lines:
-        if not _REQUIREMENT.fullmatch(line):
+        # What is not printable might end the line for pip.
+        if not _REQUIREMENT.fullmatch(line) or not line.isprintable():
             raise ValueError(f"{line!r} is no requirement that regrow writes")
     return lines
 
@@ -199,7 +312,7 @@ def _pixi(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     command = tuple(_texts(record.recipe["command"]))
     if command[:2] != ("pixi", "install") or not {"--all", "--frozen"}.issuperset(command[2:]):
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for pixi")
-    directory = _absolute(record.recipe["directory"])
+    directory = _project(record)
     return Task((record,), "pixi", why, directory, (command,), _missing_program("pixi"))
 
 
@@ -210,13 +323,15 @@ def _configured(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     if not cmake.is_own(kind, configure, build, record.path):
         raise ValueError(f"its commands are none that regrow writes for {kind}")
     source = _absolute(record.recipe["source"])
+    if configure[_SOURCE[kind]] != source:
+        raise ValueError(f"its commands are for another source directory than {source}")
     return Task((record,), kind, why, source, (configure, build), _missing_program(kind))
 
 
 def _command(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     from shlex import split as words_of
 
-    directory = _absolute(record.recipe["directory"])
+    directory = _project(record)
     rule = by_name.get(record.rule)
     if rule is None:
         problem = f"no rule is named {record.rule} any more; run its command yourself"
@@ -228,6 +343,10 @@ def _command(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     return Task((record,), "command", why, directory, (command,), problem)
 
 
+def _contents(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
+    return Task((record,), CONTENTS, why, split(record.path)[0], ())
+
+
 _MAKERS = {
     "python": _python,
     "node": _node,
@@ -236,6 +355,7 @@ _MAKERS = {
     "cmake": _configured,
     "meson": _configured,
     "command": _command,
+    CONTENTS: _contents,
 }
 
 
@@ -252,6 +372,14 @@ def _texts(value: object) -> list[str]:
     if any("\0" in item or "\n" in item for item in value):
         raise ValueError("a word has a line break or a null character in it")
     return value
+
+
+def _project(record: "Record") -> str:
+    """Give the project of a recipe: the directory is in it, or the command is for another one."""
+    directory = _absolute(record.recipe["directory"])
+    if not is_below(record.path, directory) or record.path == directory:
+        raise ValueError(f"it is not in its project {directory}")
+    return directory
 
 
 def _absolute(value: object) -> str:

@@ -3,34 +3,62 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
+import subprocess
 
-from regrow import birth, creators, environment, markers, pipeline, recipes, records
+from regrow import (
+    birth,
+    creators,
+    environment,
+    journal,
+    markers,
+    pipeline,
+    recipes,
+    records,
+)
 from regrow.directory import Directory, open_child, open_parent, split
+from regrow.environment import HOLLOW_NAMES
 from regrow.errors import CreatorError, CreatorFailedError, PathError, RegrowError, in_words
-from regrow.model import FAILED
+from regrow.model import FAILED, MARKED
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import Processes, StepError
-from regrow.rebuild.tasks import HOLLOW, HOLLOW_NAMES, MISSING, Task
+from regrow.rebuild.processes import Processes, StepError, ToolFailedError
+from regrow.rebuild.tasks import (
+    CONTENTS,
+    UNFINISHED,
+    Task,
+    creator_of,
+    interpreter_of,
+    not_as_recorded,
+    what_is_wrong,
+)
+from regrow.recipes.files import LOCK_LIMIT, read
 from regrow.recipes.python import canonical
 from regrow.records import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from regrow.config import Configuration
-    from regrow.model import Record
+    from regrow.model import Outcome, Record
 
 REBUILT = "rebuilt"
 DIFFERS = "differs"
+ALREADY = "already there"
 STOPPED = "interrupted"
 
 _SEEDS = frozenset(("pip", "setuptools", "wheel"))  # what creators put in by themselves
+_HASH = re.compile(r"#sha\d+=[0-9a-f]+$|(?<=#)sha\d+=[0-9a-f]+&")
 _LAST_LINES = 5
+_PATIENCE = 10.0  # seconds that an interpreter has to tell its version
+_LINE_LENGTH = 300  # characters; what isn't text has lines of any length
 _TAIL = 16 * 1024  # bytes of a log that are looked at for its last lines
 _REPLACED_WHEN_EMPTY = ("pnpm",)
 """Managers that replace an empty directory, and so would lose its mark."""
+
+_FILLING = ".regrow-filling"
+"""The file that stands in a directory meanwhile, so that it is not empty."""
 
 
 class Ended(NamedTuple):
@@ -38,7 +66,7 @@ class Ended(NamedTuple):
 
     task: Task
     outcome: str
-    """``rebuilt``, ``differs``, ``failed`` or ``interrupted``."""
+    """``rebuilt``, ``differs``, ``already there``, ``failed`` or ``interrupted``."""
     detail: tuple[str, ...] = ()
     """How it differs, or why it failed and the log's last lines."""
     log: str = ""
@@ -67,14 +95,14 @@ def carry_out(task: Task, shop: Workshop) -> Ended:
     path = os.path.join(shop.logs, f"{name}.log")
     try:
         os.makedirs(shop.logs, mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        log = os.open(path, flags, 0o600)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         return Ended(task, FAILED, (f"{path}: its log can't be written: {in_words(error)}",))
     try:
-        with Store() as store:
-            build = _python if task.kind == "python" else _other
-            return build(task, shop, store, log)._replace(log=path)
+        if not _is_locked(log):
+            return Ended(task, FAILED, (f"{task.path}: another program is filling it",))
+        os.ftruncate(log, 0)
+        return _carry_out(task, shop, log)._replace(log=path)
     except Interrupted:
         return Ended(task, STOPPED, log=path)
     except CreatorFailedError as error:
@@ -82,18 +110,55 @@ def carry_out(task: Task, shop: Workshop) -> Ended:
         return Ended(task, FAILED, (str(error), *_last_lines(path)), path)
     except (RegrowError, OSError) as error:
         words = in_words(error) if isinstance(error, OSError) else str(error)
+        if isinstance(error, OSError) and error.filename:
+            words = f"{os.fsdecode(error.filename)}: {words}"
         return Ended(task, FAILED, (words, *_last_lines(path)), path)
     finally:
         os.close(log)
+
+
+def _carry_out(task: Task, shop: Workshop, log: int) -> Ended:
+    shop.processes.check()
+    with Store() as store:
+        # Another rebuild may have been at work on it since the plan was made.
+        now = [store.read(record.path) or record for record in task.records]
+        if not any(map(what_is_wrong, now)):
+            return Ended(task, ALREADY)
+        for record in task.records:
+            problem = not_as_recorded(record.path)
+            if problem:
+                raise PathError(f"{record.path}: {problem}")
+        if task.kind == CONTENTS:
+            return _contents(task, shop, store)
+        build = _python if task.kind == "python" else _other
+        return build(task, shop, store, log)
+
+
+def _is_locked(fd: int) -> bool:
+    """Lock a file or a directory; its lock is held by the tools that inherit it, too."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
 
 
 def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
     """Make an environment anew, and install exactly what its record lists."""
     (record,) = task.records
     parent_path, name = split(record.path)
-    if task.why == HOLLOW:
-        _remove_hollow(record.path)
-    creator = creators.UV if creators.is_here(creators.UV) else creators.VENV
+    notices: list[str] = []
+
+    def create(words: list[str], made: Directory) -> bytes:
+        try:
+            shop.processes.run(words, parent_path, log, [made.fd])
+        except ToolFailedError as error:
+            raise CreatorError(str(error)) from error
+        return b""
+
+    creator = creator_of(record.recipe)
     interpreters = _interpreters(record.recipe, creator)
     for number, interpreter in enumerate(interpreters, start=1):
         request = creators.Request(
@@ -102,7 +167,7 @@ def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
             prompt=str(record.recipe.get("prompt") or "") or None,
         )
         try:
-            environment.make(
+            made = environment.make(
                 parent_path,
                 name,
                 creator,
@@ -112,8 +177,10 @@ def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
                 recipe=record.recipe,
                 clear=True,
                 progress=contextlib.nullcontext(),
-                notice=lambda text: _write(log, f"{text}\n".encode(errors="backslashreplace")),
+                notice=notices.append,
+                rule=record.rule,
                 state=records.REBUILD,
+                run=create,
                 fill=lambda made: _install(record, made, creator, shop, log),
             )
             break
@@ -121,29 +188,55 @@ def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
             if number == len(interpreters):
                 raise
             _write(log, getattr(error, "output", b"") + f"{error}\n".encode())
-    return _compared(task, record, recipes.take("python", record.path, parent_path).recipe)
+    try:
+        now = recipes.take("python", record.path, parent_path).recipe
+    except recipes.RecipeError as error:
+        return Ended(task, DIFFERS, (f"it can't be compared with its record: {error}", *notices))
+    detail = [*_compared(record, now), *_not_marked(made.outcomes)]
+    return Ended(task, DIFFERS if detail else REBUILT, (*detail, *notices))
 
 
 def _interpreters(recipe: "recipes.Recipe", creator: str) -> list[str | None]:
-    """Give what to ask a creator for: the very interpreter, its version, then one next to it."""
-    interpreter, version = str(recipe.get("interpreter", "")), str(recipe.get("version", ""))
+    """Give what to ask a creator for: the very interpreter, its version, then one next to it.
+
+    What stands in the interpreter's place by now may be another Python: it comes last then.
+    """
+    interpreter, version = interpreter_of(recipe), str(recipe.get("version", ""))
     implementation = str(recipe.get("implementation", "")).lower()
     prefix = "" if implementation in ("", "cpython") else f"{implementation}@"
     found: list[str | None] = []
-    if os.path.isfile(interpreter) and os.access(interpreter, os.X_OK):
-        found.append(interpreter)
     if version and creator == creators.UV:
         found.append(f"{prefix}{version}")
+    series = ".".join(version.split(".")[:2])
     if version:
-        found.append(f"{prefix}{'.'.join(version.split('.')[:2])}")
+        found.append(f"{prefix}{series}")
+    now = _series(interpreter)
+    if now:
+        found.insert(0 if now == series else len(found), interpreter)
     return found or [None]
+
+
+def _series(interpreter: str) -> str:
+    """Ask an interpreter for the first two numbers of its version; empty: it can't be run."""
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run(
+            [interpreter, "-I", "-c", ask],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
 
 
 def _install(record: "Record", made: Directory, creator: str, shop: Workshop, log: int) -> None:
     """Install what the record lists, and take away what the creator put in besides."""
     python = os.path.join(record.path, "bin", "python")
     parent_path = split(record.path)[0]
-    words = [python, "-m", "pip"]
+    words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
     if creator == creators.UV:
         words = [shutil.which("uv") or "uv", "pip"]
     at = ["--python", python] if creator == creators.UV else []
@@ -153,7 +246,7 @@ def _install(record: "Record", made: Directory, creator: str, shop: Workshop, lo
             # The user's own settings for indexes stand in the project, or in the home directory.
             install = [*words, "install", *at, "--no-deps", "-r", file]
             shop.processes.run(install, parent_path, log, [made.fd])
-    wanted = {canonical(line.partition("==")[0]) for line in lines}
+    wanted = {canonical(re.split(r"==| @ ", line)[0]) for line in lines}
     now = _list(recipes.take("python", record.path, parent_path).recipe["requirements"])
     names = {canonical(str(line).partition("==")[0]) for line in now}
     seeds = sorted(names & _SEEDS - wanted)
@@ -166,8 +259,8 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _compared(task: Task, record: "Record", now: "recipes.Recipe") -> Ended:
-    """Compare what stands there with what was recorded."""
+def _compared(record: "Record", now: "recipes.Recipe") -> list[str]:
+    """Compare what stands there with what was recorded; gives the differences."""
     before, after = (_installed(recipe) for recipe in (record.recipe, now))
     detail = [f"not installed: {line}" for line in sorted(before - after)]
     detail += [f"installed besides: {line}" for line in sorted(after - before)]
@@ -175,44 +268,62 @@ def _compared(task: Task, record: "Record", now: "recipes.Recipe") -> Ended:
     if wanted and wanted != found:
         detail.append(f"it has Python {found}, where Python {wanted} was")
     unowned = [str(name) for name in _list(record.recipe.get("unowned"))]
-    if unowned:
-        detail.append(f"no package brings these files in it back: {', '.join(unowned)}")
-    return Ended(task, DIFFERS if detail else REBUILT, tuple(detail))
+    lost = [name for name in unowned if not os.path.lexists(os.path.join(record.path, name))]
+    if lost:
+        detail.append(f"no package brings these files in it back: {', '.join(lost)}")
+    return detail
+
+
+def _not_marked(outcomes: "dict[str, Outcome]") -> list[str]:
+    errors = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
+    return [f"it is not excluded from backups: {'; '.join(errors)}"] if errors else []
 
 
 def _installed(recipe: "recipes.Recipe") -> set[str]:
-    """Give the requirements of a recipe, names as indexes normalise them."""
+    """Give the packages and requirements of a recipe, names as indexes normalise them.
+
+    An archive's hash is left out: it is compared when the archive is installed, and uv does not
+    note it.
+    """
     found = set()
-    for item in _list(recipe.get("requirements")):
-        line = str(item)
+    for item in (*_list(recipe.get("explicit")), *_list(recipe.get("requirements"))):
+        line = _HASH.sub("", str(item))
         name, pin, version = line.partition("==")
         found.add(f"{canonical(name)}=={version}" if pin and " " not in name else line)
     return found
 
 
+def _contents(task: Task, shop: Workshop, store: Store) -> Ended:
+    """Make a directory that others are rebuilt in, and mark it; they may have begun meanwhile."""
+    (record,) = task.records
+    os.makedirs(record.path, exist_ok=True)
+    detail = _complete(record, shop, store, ())
+    return Ended(task, DIFFERS if detail else REBUILT, tuple(detail))
+
+
 def _other(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
     """Run a recipe's commands, with the directories marked before they are filled."""
-    with contextlib.ExitStack() as stack:
-        undo = stack.enter_context(_UndoOnFailure())
-        is_kept = task.commands[0][0] not in _REPLACED_WHEN_EMPTY and task.kind != "pixi"
-        held: list[int] = []
+    files = {record.path: _files(record, store) for record in task.records}
+    with contextlib.ExitStack() as held, _UndoOnFailure() as undo:
+        directories = []
         for record in task.records:
-            undo.callback(store.restore, record.path, store.data(record.path))
-            if is_kept:
-                directory = stack.enter_context(_begin(record, task, shop, store, undo))
-                held.append(directory.fd)
-            elif task.why == MISSING:
-                undo.callback(_delete, record.path)
-        for words, placed in _steps(task, store):
-            with placed:
-                shop.processes.run(words, task.directory, log, held)
+            directories.append(_begin(record, files[record.path], shop, store, undo))
+            held.enter_context(directories[-1])
+        with contextlib.ExitStack() as meanwhile:
+            if task.commands[0][0] in _REPLACED_WHEN_EMPTY:
+                for directory in directories:
+                    meanwhile.enter_context(_not_empty(directory))
+            for words, placed in _steps(task, store):
+                with placed:
+                    locks = [directory.fd for directory in directories]
+                    shop.processes.run(words, task.directory, log, locks)
         missing = [record.path for record in task.records if not _is_filled(record.path)]
         if missing:
             raise StepError(f"the command ended without an error, and {missing[0]} is not there")
+        detail: list[str] = []
         for record in task.records:
-            _complete(record, shop, store)
-        undo.pop_all()
-    return Ended(task, REBUILT)
+            detail += _complete(record, shop, store, files[record.path])
+    return Ended(task, DIFFERS if detail else REBUILT, tuple(detail))
 
 
 class _UndoOnFailure(contextlib.ExitStack):
@@ -225,42 +336,82 @@ class _UndoOnFailure(contextlib.ExitStack):
 
 
 def _begin(
-    record: "Record", task: Task, shop: Workshop, store: Store, undo: contextlib.ExitStack
+    record: "Record",
+    files: "Iterable[tuple[str, bytes]]",
+    shop: Workshop,
+    store: Store,
+    undo: contextlib.ExitStack,
 ) -> Directory:
     """Make the directory, empty, recorded as unfinished and marked; or take the one there is."""
     parent_path, name = split(record.path)
     attributes = markers.selected(nodump=shop.configuration.nodump)
     reason = pipeline.Reason(
-        record.rule, record.evidence, record.recipe, _files(record, store), records.REBUILD
+        record.rule, record.evidence, record.recipe, tuple(files), records.REBUILD
     )
+    set_here: list[markers.Marker] = []
 
     def prepare(made: Directory) -> None:
-        pipeline.mark_before_birth(made, attributes, store, reason, record.path)
+        outcomes = pipeline.mark_before_birth(made, attributes, store, reason, record.path)
+        set_here.extend(one for one in attributes if outcomes[one.name].state == MARKED)
 
-    if task.why == HOLLOW:
-        _remove_hollow(record.path)
-    os.makedirs(parent_path, exist_ok=True)
+    undo.callback(environment.remove_empty, environment.make_missing(parent_path))
     with open_parent(parent_path) as parent, store.locked():
         if parent.path != parent_path:
-            raise PathError(f"{record.path}: a link leads to it now, from {parent_path}")
+            raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
+        before = store.data(record.path)
         if not parent.has(name):
-            directory = birth.create(parent, name, prepare)
-            undo.callback(_delete, record.path)
-        else:
-            directory = open_child(parent, name)
+            undo.callback(_restore, record, before, reason.files, store, is_new=True)
             try:
-                prepare(directory)
-            except BaseException:
-                directory.close()
-                raise
+                directory = birth.create(parent, name, prepare)
+            except FileExistsError:
+                raise PathError(f"{record.path}: another program has just made it") from None
+            undo.callback(_delete, record.path)
+            return directory
+        directory = open_child(parent, name)
+        try:
+            if not _is_locked(directory.fd):
+                raise PathError(f"{record.path}: another program is filling it")
+            undo.callback(_restore, record, before, reason.files, store, is_new=False)
+            names = frozenset(os.listdir(directory.fd))
+            if names <= HOLLOW_NAMES:
+                undo.callback(_strip, record.path, names, set_here)
+            prepare(directory)
+        except BaseException:
+            directory.close()
+            raise
+        return directory
+
+
+def _restore(
+    record: "Record",
+    data: bytes | None,
+    files: "Sequence[tuple[str, bytes]]",
+    store: Store,
+    *,
+    is_new: bool,
+) -> None:
+    """Put a record back as it was, with what stood beside it.
+
+    If a new directory can't be deleted, its record goes on saying that it is not finished.
+    """
+    with store.locked():
+        now = store.read(record.path)
+        if is_new and now and journal.what_became_of(now).state == journal.UNFINISHED:
+            return
+        if any(store.attachment(record.path, name) != content for name, content in files):
+            store.write(record, files).close()
+        store.restore(record.path, data)
+
+
+@contextlib.contextmanager
+def _not_empty(directory: Directory) -> "Iterator[None]":
+    """Let a file stand in a directory that its tool would replace if it were empty."""
+    os.close(os.open(_FILLING, os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=directory.fd))
     try:
-        fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        directory.close()
-        raise PathError(f"{record.path}: another program is filling it") from None
-    except OSError:
-        pass  # a file system without locks
-    return directory
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_FILLING, dir_fd=directory.fd)
 
 
 def _steps(
@@ -276,7 +427,7 @@ def _steps(
         if requirements:
             python = os.path.join(task.path, "bin", "python")
             with _as_file("\n".join(requirements) + "\n") as file:
-                words = [python, "-m", "pip", "install", "--no-deps", "-r", file]
+                words = [python, "-I", "-m", "pip", "install", "--no-deps", "-r", file]
                 yield words, contextlib.nullcontext()
         return
     for command in task.commands:
@@ -295,39 +446,55 @@ def _copied_lock(task: Task, store: Store) -> "Iterator[None]":
     if content is None:
         raise StepError(f"the copy of {name} that stood beside its record is gone")
     place = os.path.join(task.directory, name)
-    try:
-        with open(place, "xb") as file:
-            file.write(content)
-    except FileExistsError:
-        yield  # the project has a lock by now: that is the truth
+    # A run that was killed may have left the copy; any other lock there by now is the truth.
+    is_left = task.why == UNFINISHED and _content(place) == content
+    if os.path.lexists(place) and not is_left:
+        yield
         return
     try:
+        with open(place, "wb") as file:
+            file.write(content)
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place)
 
 
-def _complete(record: "Record", shop: Workshop, store: Store) -> None:
-    """Put all marks on what stands there now, and record it as it is."""
+def _content(path: str) -> bytes | None:
+    try:
+        return read(path, LOCK_LIMIT)
+    except (OSError, ValueError):
+        return None
+
+
+def _complete(
+    record: "Record", shop: Workshop, store: Store, files: "tuple[tuple[str, bytes], ...]"
+) -> list[str]:
+    """Put all marks on what stands there now, and record it as it is.
+
+    Returns:
+        How it differs from its record.
+    """
     parent_path, name = split(record.path)
     kind = str(record.recipe["kind"])
-    files = _files(record, store)
     recipe = record.recipe
-    if kind not in ("command", "contents"):
+    detail: list[str] = []
+    if kind not in ("command", CONTENTS):
         try:
             project = str(recipe.get("directory", parent_path))
             taken = recipes.take(kind, record.path, parent_path if kind == "node" else project)
+        except recipes.RecipeError as error:
+            # The one that has just brought it back is good enough.
+            if "explicit" in recipe:
+                detail.append(f"it can't be compared with its record: {error}")
+        else:
             recipe, files = taken.recipe, taken.files
-        except recipes.RecipeError:
-            pass  # the one that has just brought it back is good enough
+            detail += _compared(record, recipe)
     reason = pipeline.Reason(record.rule, record.evidence, recipe, files)
     with open_parent(parent_path) as parent, open_child(parent, name) as directory:
         chosen = pipeline.choose_markers(directory, shop.configuration)
         outcomes = pipeline.mark(directory, chosen, store, reason)
-    errors = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
-    if errors:
-        raise StepError(f"{record.path}: rebuilt, and not marked: {'; '.join(errors)}")
+    return detail + _not_marked(outcomes)
 
 
 def _files(record: "Record", store: Store) -> tuple[tuple[str, bytes], ...]:
@@ -337,19 +504,25 @@ def _files(record: "Record", store: Store) -> tuple[tuple[str, bytes], ...]:
 
 def _is_filled(path: str) -> bool:
     try:
-        return bool(os.listdir(path))
+        return not HOLLOW_NAMES.issuperset(os.listdir(path))
     except OSError:
         return False
 
 
-def _remove_hollow(path: str) -> None:
-    """Remove what a backup left of a directory: itself, and its tag."""
+def _strip(path: str, names: "frozenset[str]", set_here: "Sequence[markers.Marker]") -> None:
+    """Leave a directory that a tool failed in as it was: with these names, without our marks."""
     parent_path, name = split(path)
-    with open_parent(parent_path) as parent, open_child(parent, name) as directory:
-        for entry in HOLLOW_NAMES:
-            if directory.has(entry):
-                os.unlink(entry, dir_fd=directory.fd)
-        os.rmdir(name, dir_fd=parent.fd)
+    with open_parent(parent_path) as parent:
+        try:
+            directory = open_child(parent, name)
+        except PathError:
+            return  # the tool took it away
+        with directory:
+            for entry in os.listdir(directory.fd):
+                if entry not in names:
+                    environment.delete(directory, entry)
+            for marker in set_here:
+                markers.take_off(marker, directory)
 
 
 def _delete(path: str) -> None:
@@ -357,7 +530,7 @@ def _delete(path: str) -> None:
     parent_path, name = split(path)
     try:
         with open_parent(parent_path) as parent:
-            shutil.rmtree(name, ignore_errors=True, dir_fd=parent.fd)
+            environment.delete(parent, name)
     except PathError:
         return
 
@@ -386,4 +559,4 @@ def _last_lines(path: str) -> list[str]:
     except OSError:
         return []
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return lines[-_LAST_LINES:]
+    return [line[-_LINE_LENGTH:] for line in lines[-_LAST_LINES:]]
