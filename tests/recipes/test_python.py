@@ -574,6 +574,12 @@ def test_unowned_files_are_named(environment: Environment) -> None:
     assert remark.endswith(", …")
 
 
+def test_what_poetry_records_by_its_full_path_is_owned(environment: Environment) -> None:
+    environment.install("demo", files=(f"{environment.site}/demo.pth",))
+    (environment.site / "demo.pth").write_text("/home/ada/code/demo\n")
+    assert "unowned" not in environment.recipe()
+
+
 def test_unowned_name_that_is_not_utf8(environment: Environment) -> None:
     (environment.path / "bin" / os.fsdecode(b"\xff")).touch()
     assert environment.recipe()["unowned"] == [os.fsdecode(b"bin/\xff")]

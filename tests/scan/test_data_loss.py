@@ -371,7 +371,9 @@ def test_a_cache_at_home_that_holds_more_than_a_cache_stays(
     assert_stays(regrow, home.resolve() / file)
 
 
-HOME_CACHES = [rule.directory for rule in rules.shipped() if rule.home and not rule.keep and not rule.container]
+HOME_CACHES = [
+    rule.directory for rule in rules.shipped() if rule.home and not rule.keep and not rule.container
+]
 
 
 @pytest.mark.parametrize("cache", HOME_CACHES)

@@ -439,7 +439,8 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
             if data is None:
                 owned |= _without_record(place, entry)
                 continue
-            recorded = set(_RECORDED.findall(data))
+            # Poetry records the full paths of what it installs in editable mode.
+            recorded = set(_RECORDED.findall(data.replace(os.fsencode(place) + b"/", b"")))
             owned.update(os.fsdecode(quoted or top) for _, quoted, top in recorded)
             for file, _, _ in recorded:
                 outside |= _places_of(os.fsdecode(file).replace("../", ""))
