@@ -35,6 +35,8 @@ _NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
 """Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
 take no mark back."""
 
+_EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less between two entries
+
 QUIET = 60
 """Seconds without a change: longer than a package manager pauses while it fills a directory."""
 
@@ -144,6 +146,43 @@ def _is_passed_by(
 
 def _true_paths(start: "Iterable[str]") -> list[str]:
     return [os.path.realpath(os.path.expanduser(path)) for path in start]
+
+
+def spare_the_emptied(decided: "Iterable[Decision]", store: "Store") -> list[Decision]:
+    """Write no tag where regrow's tag was just removed: somebody may be removing all the rest.
+
+    A tag put back in the middle of ``rm -r`` would make it fail. A later sweep puts it back; what
+    comes after a command, as ``run`` does, need not ask.
+
+    Args:
+        decided: the decisions.
+        store: where the records are.
+
+    Returns:
+        The decisions, without the tag among the markers of such directories.
+    """
+    return [
+        decision._replace(markers=tuple(n for n in decision.markers if n != tag.CachedirTag.name))
+        if decision.decision == MARK and _is_being_emptied(decision.candidate, store)
+        else decision
+        for decision in decided
+    ]
+
+
+def _is_being_emptied(candidate: Candidate, store: "Store") -> bool:
+    try:
+        status = os.lstat(candidate.path)
+    except OSError:
+        return False  # it is gone, as the next step finds out
+    if abs(time.time() - status.st_mtime) >= _EMPTYING:
+        return False
+    record = _readable(store, records.file_name(candidate.path))
+    return (
+        record is not None
+        and (record.state, record.inode) == (records.MARKED, status.st_ino)
+        and tag.CachedirTag.name in record.set
+        and not os.path.lexists(f"{candidate.path}/{tag.NAME}")
+    )
 
 
 def _readable(store: "Store", name: str) -> Record | None:

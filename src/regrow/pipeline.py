@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 
 from regrow import markers, records
 from regrow.directory import split
@@ -15,7 +14,6 @@ from regrow.errors import (
 )
 from regrow.markers import CACHEDIR_TAG, tag
 from regrow.model import (
-    ABSENT,
     ALREADY_MARKED,
     FAILED,
     HOLDS,
@@ -50,8 +48,6 @@ EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
 
 _UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
-
-_EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less between two entries
 
 NO_RECIPE: "Recipe" = {"kind": "none"}
 
@@ -215,8 +211,6 @@ def mark(
         former = _former(data, directory.path)
         moved = _moved_here(before, this, store) if data is None else None
         former = former or moved
-        if _is_being_emptied(before, this, former, directory):
-            chosen = [marker for marker in chosen if marker.name != CACHEDIR_TAG]
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
         if data is not None and former is None:
@@ -410,21 +404,6 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
         evidence=reason.evidence or former.evidence,
         recipe=recipe,
     )
-
-
-def _is_being_emptied(
-    before: dict[str, Reading], this: "Identity", former: Record | None, directory: "Directory"
-) -> bool:
-    """Tell whether somebody has just removed regrow's tag, and may be removing all the rest.
-
-    A tag put back in the middle of ``rm -r`` would make it fail. A later sweep puts it back.
-    """
-    if former is None or CACHEDIR_TAG not in former.set or not records.is_same(former, this):
-        return False
-    tag_before = before.get(CACHEDIR_TAG)
-    if tag_before is None or tag_before.state != ABSENT or former.state != records.MARKED:
-        return False
-    return abs(time.time() - os.fstat(directory.fd).st_mtime) < _EMPTYING
 
 
 def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:

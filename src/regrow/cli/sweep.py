@@ -198,7 +198,7 @@ def _carry_out(plan: Plan, store: Store) -> list[Result]:
     with Opener() as opener:
         return [
             pipeline.carry_out(decision, store, opener)
-            for decision in track(plan.decisions, "marking")
+            for decision in track(decisions.spare_the_emptied(plan.decisions, store), "marking")
         ]
 
 
