@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from regrow import child
+from tests import sweeping
 from tests.conftest import Regrow
-from tests.sweeping import ignore, modules
 
 RUN = (*Regrow.command, "run", "--")
 TIME_LIMIT = 60  # seconds, after which something hangs
@@ -624,8 +624,8 @@ def test_what_is_no_longer_recognised_is_told_and_backed_up_again(
 
 @pytest.mark.needs("git")
 def test_a_tag_that_the_command_removed_is_put_back_at_once(regrow: Regrow, tmp_path: Path) -> None:
-    ignore(tmp_path / "shop", "node_modules")
-    path = modules(tmp_path / "shop")
+    sweeping.ignore(tmp_path / "shop", "node_modules")
+    path = sweeping.modules(tmp_path / "shop")
     regrow("run", "--", "true", cwd=tmp_path / "shop")
     assert (path / "CACHEDIR.TAG").exists()
     regrow("run", "--", "rm", "node_modules/CACHEDIR.TAG", cwd=tmp_path / "shop")
