@@ -51,7 +51,7 @@ test-tools:
 test-all-tools:
 	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar cargo:cargo \
 		composer:composer php:php-cli bundle:ruby-bundler mix:elixir dune:ocaml-dune ocamlc:ocaml \
-		rclone:rclone duplicity:duplicity gpg:gpg rdiff-backup:rdiff-backup bup:bup rg:ripgrep
+		rclone:rclone duplicity:duplicity gpg:gpg rdiff-backup:rdiff-backup bup:bup rg:ripgrep systemd-analyze:systemd
 	@sh scripts/borg2.sh
 
 clean:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from regrow import programs, rules
+from regrow import doctor, programs, rules
 from regrow.guards import GUARDS
 from regrow.journal import STATES
 from regrow.model import Rule
@@ -125,6 +125,12 @@ def states() -> str:
     return table(("state", "means"), [(f"`{state}`", meaning) for state, meaning in STATES.items()])
 
 
+def doctor_states() -> str:
+    """List what `regrow doctor` says of a finding."""
+    rows = [(f"`{state}`", meaning) for state, meaning in doctor.STATES.items()]
+    return table(("state", "means"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "backup-programs": backup_programs,
     "no-marks": without_marks,
@@ -134,6 +140,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "kept": kept,
     "guards": guard_list,
     "states": states,
+    "doctor-states": doctor_states,
 }
 
 

@@ -18,6 +18,7 @@ nodump = true
 name = "mine"
 [[export]]
 program = "restic"
+output = "~/restic-excludes"
 """
 
 
@@ -32,7 +33,7 @@ def test_every_key_of_the_design_page_is_read() -> None:
         disable=("gradle-build",),
         nodump=True,
         rules=({"name": "mine"},),
-        exports=({"program": "restic"},),
+        exports=(config.Export("restic", "~/restic-excludes"),),
     )
 
 
@@ -63,6 +64,22 @@ def test_the_file_is_found_in_the_home_directory_and_by_an_absolute_xdg_variable
         ('# first\nprograms = ["tarr"]\n', 2, "unknown program 'tarr'; known are arq,"),
         ("rule = 3\n", 1, "rule must be one or more tables"),
         ('\n"kep.x" = 1\n', 2, "unknown key 'kep.x'"),
+        ("export = 3\n", 1, "export must be one or more tables"),
+        ('[[export]]\nprogram = "restic"\n', 1, "[[export]]: output is missing"),
+        ('[[export]]\noutput = "x"\n', 1, "[[export]]: program is missing"),
+        (
+            '[[export]]\nprogram = "restic"\noutput = "x"\n'
+            '[[export]]\noutput = "y"\nprogram = "resitc"\n',
+            6,
+            "[[export]]: unknown program 'resitc'; known are borg,",
+        ),
+        ('[[export]]\nprogram = "tar"\n\noutput = 3\n', 4, "[[export]]: output must be a string"),
+        (
+            '[[export]]\nprogram = "tar"\noutput = "x"\nsauce = "~"\n',
+            4,
+            "[[export]]: unknown key 'sauce'; known are program, output, source",
+        ),
+        ('[[export]]\noutput = "x"\nprogram = "rclone"\n', 3, "[[export]]: rclone needs source"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(text: str, line: int, words: str) -> None:

@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class Export(NamedTuple):
+    """An exclude file that ``regrow watch`` keeps fresh."""
+
+    program: str
+    """A format's name: see ``export.formats``."""
+    output: str
+    source: str | None = None
+    """The directory that is backed up, as the program is given it."""
+
+
 class Configuration(NamedTuple):
     """Every setting, with the value that holds without a file."""
 
@@ -22,7 +32,7 @@ class Configuration(NamedTuple):
     disable: tuple[str, ...] = ()
     nodump: bool = False
     rules: "tuple[dict[str, Any], ...]" = ()
-    exports: "tuple[dict[str, Any], ...]" = ()
+    exports: tuple[Export, ...] = ()
 
 
 def path() -> str:
@@ -88,6 +98,10 @@ def parse(data: bytes, name: str) -> Configuration:
             raise _error(name, text, key, f"{key} must be {wanted}")
         settings[field] = tuple(value)
     _check_programs(settings.get("programs"), text, name)
+    settings["exports"] = tuple(
+        _export(export, index, text, name)
+        for index, export in enumerate(settings.get("exports", ()))
+    )
     return Configuration(**settings)
 
 
@@ -132,16 +146,47 @@ def _check_programs(configured: "tuple[str, ...] | None", text: str, name: str) 
             raise _error(name, text, "programs", f"unknown program {item!r}; known are {known}")
 
 
+def _export(table: "dict[str, Any]", index: int, text: str, name: str) -> Export:
+    """Check one ``[[export]]``."""
+    from regrow.export import compose, formats
+    from regrow.export.model import SourceNeededError
+
+    def wrong(key: str, problem: str) -> ConfigurationError:
+        begin = _lines(text, "export")[index : index + 1] or [1]
+        end = _lines(text, "export")[index + 1 : index + 2]
+        inside = [n for n in _lines(text, key) if n > begin[0] and (not end or n < end[0])]
+        return ConfigurationError(f"{name}:{(inside or begin)[0]}: [[export]]: {problem}")
+
+    for key, value in table.items():
+        if key not in Export._fields:
+            raise wrong(key, f"unknown key {key!r}; known are {', '.join(Export._fields)}")
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise wrong(key, f"{key} must be a string")
+    for key in ("program", "output"):
+        if key not in table:
+            raise wrong(key, f"{key} is missing")
+    if table["program"] not in formats.names():
+        known = ", ".join(formats.names())
+        raise wrong("program", f"unknown program {table['program']!r}; known are {known}")
+    export = Export(**table)
+    try:
+        compose.check_source(formats.by_name(export.program), export.source)
+    except SourceNeededError:
+        raise wrong("program", f"{export.program} needs source, the directory backed up") from None
+    return export
+
+
 def _error(name: str, text: str, key: str, problem: str) -> ConfigurationError:
-    return ConfigurationError(f"{name}:{_line(text, key)}: {problem}")
+    return ConfigurationError(f"{name}:{(_lines(text, key) or [1])[0]}: {problem}")
 
 
-def _line(text: str, key: str) -> int:
-    """Find the line on which a key or a table of that name is defined."""
+def _lines(text: str, key: str) -> list[int]:
+    """Find the lines on which a key or a table of that name is defined."""
+    found = []
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.strip().lstrip("[").strip()
         for written in (key, f'"{key}"', f"'{key}'"):
             rest = bare.removeprefix(written).lstrip()
             if rest != bare and rest[:1] in ("=", "]", "."):
-                return number
-    return 1
+                found.append(number)
+    return found

@@ -40,6 +40,10 @@ class ConfigurationError(RegrowError):
     """The configuration file holds something that regrow does not understand."""
 
 
+class WatchError(RegrowError):
+    """Nothing can be watched, or somebody watches already."""
+
+
 class CreatorError(RegrowError):
     """No environment was made."""
 

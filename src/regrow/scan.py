@@ -271,11 +271,13 @@ class Scan:
             try:
                 candidate, listing = self._recognise(fd, path, status, hints)
             except OSError as error:
-                self._drop(path, is_decided=True)
+                self._leave(path)
                 return Unreadable(path, in_words(error))
             if candidate is not None:
-                is_decided = candidate.decisive or not candidate.rule.generic
-                self._drop(path, is_decided=is_decided)
+                if candidate.rule.generic and not candidate.decisive:
+                    self._stay(path)  # what decides may be about to appear
+                else:
+                    self._leave(path)
                 return candidate
             self.last_seen = path
             if listing is None or not self._is_entered(parent, path, status, listing):
@@ -299,12 +301,13 @@ class Scan:
         if self._observer is not None:
             self._observer.enter(fd, path)
 
-    def _drop(self, path: str, *, is_decided: bool) -> None:
-        """Tell the observer that a directory is not entered, and whether that may change."""
-        if self._observer is not None and is_decided:
-            self._observer.leave(path)
-        elif self._observer is not None:
+    def _stay(self, path: str) -> None:
+        if self._observer is not None:
             self._observer.stay(path)
+
+    def _leave(self, path: str) -> None:
+        if self._observer is not None:
+            self._observer.leave(path)
 
     def _recognise(
         self, fd: int, path: str, status: os.stat_result, hints: "Sequence[_Hint]"
@@ -358,12 +361,12 @@ class Scan:
         if status.st_dev != parent.device or (
             path.endswith(".app") and "Contents" in listing.entries
         ):
-            self._drop(path, is_decided=True)
+            self._leave(path)
             return False
         # A container is entered though it is marked: what is in it has records of its own.
         if path in self._containers or not self._is_excluded(path, status, listing):
             return True
-        self._drop(path, is_decided=False)  # what a rule looks for may be about to appear
+        self._stay(path)  # a creator's tag may stand there, and its pyvenv.cfg not yet
         return False
 
     def _is_excluded(self, path: str, status: os.stat_result, listing: Listing) -> bool:

@@ -6,7 +6,6 @@ import sys
 
 from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
-from regrow.errors import PathError
 from regrow.export import compose, files, formats, paths, sources
 from regrow.export.gather import gather
 from regrow.export.model import ExcludeFile, Format, SourceNeededError
@@ -104,7 +103,7 @@ def run(words: list[str]) -> int:
         if not is_current:
             complain(f"{output}: it is out of date; run the same command without --check")
     else:
-        _write(output, form, file)
+        files.replace(output, form, file.data)
     return int(bool(found.problems) or not is_current)
 
 
@@ -115,15 +114,6 @@ def _print(form: Format, file: ExcludeFile) -> None:
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(file.data)
-
-
-def _write(output: str, form: Format, file: ExcludeFile) -> None:
-    if not compose.is_by_regrow(form, files.read(output) or b""):
-        raise PathError(
-            f"{output}: regrow did not write this file, and leaves it alone: name another, or"
-            " remove it"
-        )
-    files.write(output, file.data)
 
 
 def _print_json(file: ExcludeFile) -> None:

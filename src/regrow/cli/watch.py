@@ -7,30 +7,21 @@ import os
 import signal
 import sys
 
-from regrow import config, rules
+from regrow import config, decisions, rules
 from regrow.cli.output import complain, parser, print_json, show
-from regrow.directory import split
-from regrow.errors import RecordError, RegrowError, in_words
+from regrow.errors import ConfigurationError, RecordError, WatchError, in_words
+from regrow.export.fresh import Fresh
 from regrow.model import ALREADY_MARKED, FAILED, MARKED, UNMARKED, VANISHED, Result
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store, directory_path
-from regrow.watch import watcher
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.records import Store
+from regrow.watch import lock, watcher
 from regrow.watch.loop import Watch, is_of_interest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
-LOCK = "watch.lock"
-"""Beside the records: held by the one that watches, with its process number inside."""
-
-LIMIT = (
-    "the kernel watches no more directories for you; until then they are swept every ten minutes."
-    " Raise the limit: sysctl fs.inotify.max_user_watches=1048576 (and in /etc/sysctl.d)"
-)
-
-
-class AnotherWatchesError(RegrowError):
-    """There is a watch of this user already."""
+    from regrow.config import Configuration
+    from regrow.model import Rule
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -49,44 +40,57 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns its exit code: 0 where SIGTERM has ended it."""
     options = arguments().parse_args(words)
     report = _report_as_json if options.json else _report
+    settings = _settings(options.directory)
     with Store() as store, only_one(), _Signals() as signals:
-        while not signals.is_ended:
-            signals.is_reloading = False
-            configuration = config.read()
-            in_force = rules.in_force(configuration, config.path())
-            start = _start(options.directory or configuration.start)
-            watch = Watch(start, configuration, in_force, store, report, _tell_limit)
-            store.remove_leftovers()
-            changes = watcher(start, is_of_interest(in_force), signals.wake)
-            with contextlib.closing(changes):
-                watch.run(changes, signals.is_due)
-    return 0
+        store.remove_leftovers()
+        try:
+            while True:
+                watch = Watch(
+                    *settings,
+                    store,
+                    report,
+                    complain,
+                    Fresh(settings.configuration, store.path, complain),
+                )
+                changes = watcher(settings.start, is_of_interest(settings.in_force), signals.wake)
+                with contextlib.closing(changes):
+                    watch.run(changes, signals.is_reloading, signals.held)
+                try:
+                    settings = _settings(options.directory)
+                except ConfigurationError as error:
+                    complain(f"{error}; what was read before holds on")
+        except KeyboardInterrupt:
+            if signals.is_terminated:
+                return 0
+            raise
 
 
-def _start(places: "Iterable[str]") -> list[str]:
-    found = []
-    for place in places:
-        path = os.path.realpath(os.path.expanduser(place))
-        if os.path.isdir(path):
-            found.append(path)
-        else:
-            complain(f"{place}: it is no directory, and is not watched")
-    return found
+class _Settings(NamedTuple):
+    start: list[str]
+    configuration: "Configuration"
+    in_force: "tuple[Rule, ...]"
 
 
-def _tell_limit(count: int) -> None:
-    complain(f"{count:,} directories are not watched: {LIMIT}")
+def _settings(places: "Sequence[str]") -> _Settings:
+    """Read the configuration and check all of it. Raises ConfigurationError."""
+    configuration = config.read()
+    in_force = rules.in_force(configuration, config.path())
+    decisions.decide([], configuration, [])  # it reads the patterns
+    start = [os.path.realpath(os.path.expanduser(place)) for place in places or configuration.start]
+    return _Settings(start, configuration, in_force)
 
 
 class _Signals:
-    """Ends and reloads at the next wait, never in the middle of a mark. A context manager."""
+    """Ends a watch between two marks, and lets it read its settings again. A context manager."""
 
     def __init__(self) -> None:
-        self.is_ended = False
-        self.is_reloading = False
+        self.is_terminated = False
+        self._is_ending = False
+        self._is_held = False
+        self._is_reloading = False
         self.wake, self._write = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(self._write, False)
@@ -101,17 +105,33 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(-1)
 
-    def is_due(self) -> bool:
-        """Tell whether the present watch has to end; what has woken it is read."""
+    def is_reloading(self) -> bool:
+        """Tell, once, whether the settings are to be read again; what has woken it is read."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.wake, 4096)
-        return self.is_ended or self.is_reloading
+        asked, self._is_reloading = self._is_reloading, False
+        return asked
 
-    def _end(self, *_: object) -> None:
-        self.is_ended = True
+    @contextlib.contextmanager
+    def held(self) -> "Iterator[None]":
+        """Let nothing end in the middle of this ``with`` block."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self._is_ending:
+            raise KeyboardInterrupt
+
+    def _end(self, number: int, _: object) -> None:
+        is_first = not self._is_ending
+        self._is_ending = True
+        self.is_terminated = self.is_terminated or number == signal.SIGTERM
+        if is_first and not self._is_held:
+            raise KeyboardInterrupt
 
     def _reload(self, *_: object) -> None:
-        self.is_reloading = True
+        self._is_reloading = True
 
 
 @contextlib.contextmanager
@@ -119,10 +139,10 @@ def only_one() -> "Iterator[None]":
     """Hold the lock of the one that watches for this user.
 
     Raises:
-        AnotherWatchesError: another process holds it.
+        WatchError: another process holds it.
         RecordError: the lock can't be made.
     """
-    path = lock_path()
+    path = lock.path()
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -132,7 +152,7 @@ def only_one() -> "Iterator[None]":
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             number = os.read(fd, 32).decode(errors="replace").strip()
-            raise AnotherWatchesError(
+            raise WatchError(
                 f"another regrow watches already (process {number}); `regrow service status` tells"
                 " more"
             ) from None
@@ -141,11 +161,6 @@ def only_one() -> "Iterator[None]":
         yield
     finally:
         os.close(fd)
-
-
-def lock_path() -> str:
-    """Say where the lock is: beside the records."""
-    return os.path.join(split(directory_path())[0], LOCK)
 
 
 def _report(result: Result) -> None:

@@ -5,6 +5,11 @@ import stat
 
 from regrow.directory import split
 from regrow.errors import PathError, in_words
+from regrow.export import compose
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regrow.export.model import Format
 
 
 def read(path: str) -> bytes | None:
@@ -27,6 +32,20 @@ def read(path: str) -> bytes | None:
 def is_current(path: str, data: bytes) -> bool:
     """Tell whether a file holds these bytes. Raises ``PathError``; see ``read``."""
     return read(path) == data
+
+
+def replace(path: str, form: "Format", data: bytes) -> None:
+    """Write an exclude file anew, unless it is somebody else's; see ``write``.
+
+    Raises:
+        PathError: regrow did not write the file that is there, or it can't be replaced.
+    """
+    if not compose.is_by_regrow(form, read(path) or b""):
+        raise PathError(
+            f"{path}: regrow did not write this file, and leaves it alone: name another, or"
+            " remove it"
+        )
+    write(path, data)
 
 
 def write(path: str, data: bytes) -> None:

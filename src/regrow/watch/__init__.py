@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     class Watcher(Protocol):
         """Tells of changes in the directories that a scan has entered; see ``scan.Observer``."""
 
+        unwatched: int
+        """How many directories the kernel refused to watch, since somebody set it to 0."""
+
         @property
         def watched(self) -> Container[str]:
             """The paths of the directories that are watched."""
 
-        @property
-        def unwatched(self) -> int:
-            """How many directories the kernel refused to watch."""
-
         def enter(self, fd: int, path: str) -> None:
             """Watch a directory that is about to be listed."""
+
+        def stay(self, path: str) -> None:
+            """Watch nothing below a directory any longer."""
 
         def leave(self, path: str) -> None:
             """Watch a directory, and those below it, no longer."""
@@ -36,9 +38,9 @@ class Changes(NamedTuple):
     """What has changed since the last time."""
 
     directories: frozenset[str] = frozenset()
-    """Watched directories in which something appeared, or something that rules look for changed."""
+    """Directories in which something changed that rules look for."""
     appeared: frozenset[str] = frozenset()
-    """Directories that appeared in them."""
+    """Directories that appeared, or may have."""
     is_overflown: bool = False
     """Whether changes were lost: everything has to be looked at."""
 
@@ -50,13 +52,16 @@ def watcher(
 
     Args:
         start: the start directories, true paths.
-        is_of_interest: tells of a file's name whether a rule looks for it.
+        is_of_interest: tells of a name whether a rule looks for it.
         wake: a descriptor that ends a wait when it becomes readable.
+
+    Raises:
+        WatchError: the system gives none.
     """
     if sys.platform == "linux":
         from regrow.watch.inotify import Inotify
 
-        return Inotify(is_of_interest, wake)
+        return Inotify(start, is_of_interest, wake)
     from regrow.watch.recursive import Recursive
 
     return Recursive(start, is_of_interest)

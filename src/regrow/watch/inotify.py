@@ -8,11 +8,12 @@ from functools import reduce
 from inotify_simple import INotify, flags
 
 from regrow.directory import join, split
+from regrow.errors import WatchError, in_words
 from regrow.plain import TYPE_CHECKING
 from regrow.watch import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, KeysView
+    from collections.abc import Callable, KeysView, Sequence
 
 _GATHERED = 0.05  # seconds: what a tool does in one go comes in one piece
 _MASK = reduce(
@@ -22,29 +23,49 @@ _MASK = reduce(
         flags.DELETE_SELF, flags.MOVE_SELF, flags.ONLYDIR, flags.EXCL_UNLINK,
     ),
 )  # fmt: skip
-_APPEARED = flags.CREATE | flags.MOVED_TO
 _GONE = flags.MOVED_FROM | flags.DELETE
+_SELF_GONE = flags.IGNORED | flags.UNMOUNT | flags.DELETE_SELF | flags.MOVE_SELF
 
 
 class Inotify:
-    """Watches directories; a watch is set before the directory is listed, so nothing is missed."""
+    """Watches directories; a watch is set before the directory is listed, so nothing is missed.
 
-    def __init__(self, is_of_interest: "Callable[[str], bool]", wake: int) -> None:
+    What is watched below a start directory has a watched parent, which tells when it is moved.
+    """
+
+    def __init__(
+        self, start: "Sequence[str]", is_of_interest: "Callable[[str], bool]", wake: int
+    ) -> None:
         """Begin with no watch.
 
         Args:
-            is_of_interest: tells of a file's name whether a rule looks for it.
+            start: the start directories, true paths.
+            is_of_interest: tells of a name whether a rule looks for it.
             wake: a descriptor that ends a wait when it becomes readable.
+
+        Raises:
+            WatchError: the kernel gives this user no more instances.
         """
-        self._inotify = INotify()
+        self._start = frozenset(start)
+        self._is_of_interest = is_of_interest
+        self._wake = wake
+        self.unwatched = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._inotify = INotify()
+        except OSError as error:
+            raise WatchError(
+                f"the kernel lets you watch nothing: {in_words(error)}; raise the limit:"
+                " sysctl fs.inotify.max_user_instances=512 (and in /etc/sysctl.d)"
+            ) from error
         self._poll = select.poll()
         self._poll.register(self._inotify.fileno(), select.POLLIN)
-        self._poll.register(wake, select.POLLIN)
-        self._is_of_interest = is_of_interest
+        self._poll.register(self._wake, select.POLLIN)
         self._numbers: dict[str, int] = {}
         self._paths: dict[int, str] = {}
         self._children: dict[str, set[str]] = {}
-        self.unwatched = 0
 
     @property
     def watched(self) -> "KeysView[str]":
@@ -53,10 +74,14 @@ class Inotify:
 
     def enter(self, fd: int, path: str) -> None:
         """See ``Watcher.enter``. Watches what the descriptor is, whatever its path leads to now."""
+        parent = split(path)[0]
+        if parent not in self._numbers and path not in self._start:
+            self.unwatched += 1
+            return
         try:
             number = self._inotify.add_watch(f"/proc/self/fd/{fd}", _MASK)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in (errno.ENOSPC, errno.ENOMEM):
                 self.unwatched += 1
             return  # out of reach, or gone: the scan tells
         earlier = self._paths.get(number)
@@ -68,31 +93,36 @@ class Inotify:
             self.leave(path)  # another one stood there
         self._numbers[path] = number
         self._paths[number] = path
-        self._children.setdefault(split(path)[0], set()).add(path)
+        self._children.setdefault(parent, set()).add(path)
+
+    def stay(self, path: str) -> None:
+        """See ``Watcher.stay``."""
+        for child in tuple(self._children.get(path, ())):
+            self.leave(child)
 
     def leave(self, path: str) -> None:
         """See ``Watcher.leave``."""
         pending = [path]
         while pending:
             one = pending.pop()
-            pending += self._children.get(one, ())
+            pending += self._children.pop(one, ())
             number = self._numbers.get(one)
-            if number is not None:
-                self._forget(one)
-                try:
-                    self._inotify.rm_watch(number)
-                except OSError:
-                    continue  # it is gone, and its watch with it
-            self._children.pop(one, None)
+            if number is None:
+                continue
+            self._forget(one)
+            try:
+                self._inotify.rm_watch(number)
+            except OSError:
+                continue  # it is gone, and its watch with it
 
     def _forget(self, path: str) -> None:
-        number = self._numbers.pop(path)
-        self._paths.pop(number, None)
-        siblings = self._children.get(split(path)[0])
+        del self._paths[self._numbers.pop(path)]
+        parent = split(path)[0]
+        siblings = self._children.get(parent)
         if siblings is not None:
             siblings.discard(path)
             if not siblings:
-                del self._children[split(path)[0]]
+                del self._children[parent]
 
     def wait(self, timeout: float | None) -> Changes:
         """See ``Watcher.wait``."""
@@ -104,20 +134,25 @@ class Inotify:
         appeared: set[str] = set()
         for event in self._inotify.read(0):
             if event.mask & flags.Q_OVERFLOW:
+                # Who knows what was moved where: nothing of what was watched is of use.
+                self.close()
+                self._begin()
                 return Changes(is_overflown=True)
             path = self._paths.get(event.wd)
             if path is None:
                 continue  # an event from before we left it
-            if event.mask & (flags.IGNORED | flags.UNMOUNT | flags.DELETE_SELF | flags.MOVE_SELF):
+            if event.mask & _SELF_GONE:
                 self.leave(path)
-            elif event.mask & flags.ISDIR:
+                if event.mask & flags.MOVE_SELF or path in self._start:
+                    appeared.add(path)  # another one may stand there already
+                continue
+            if event.mask & flags.ISDIR:
                 child = join(path, event.name)
                 if event.mask & _GONE:
                     self.leave(child)
-                if event.mask & _APPEARED:
-                    appeared.add(child)
-                    directories.add(path)
-            elif self._is_of_interest(event.name):
+                elif event.mask & flags.MOVED_TO or child not in self._numbers:
+                    appeared.add(child)  # else a scan has found it before we were told
+            if self._is_of_interest(event.name):
                 directories.add(path)
         return Changes(frozenset(directories), frozenset(appeared))
 

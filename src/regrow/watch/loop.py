@@ -1,36 +1,72 @@
 """What a watch does: looks at what has changed, and at everything once a day."""
 
+import contextlib
+import os
 import time
 
-from regrow import decisions, pipeline
-from regrow.directory import Opener, ancestors, join, open_directory
-from regrow.errors import RegrowError
+from regrow import decisions, git, pipeline
+from regrow.directory import Opener, ancestors, is_below, join, open_directory, split
+from regrow.errors import PathError, RecordError, RegrowError
+from regrow.markers import CACHEDIR_TAG
 from regrow.model import (
+    ALREADY_MARKED,
     FAILED,
     KEEP,
     MARKED,
     MARKED_ALREADY,
+    TAKE_BACK,
     Candidate,
     Decision,
-    Outcome,
     Result,
     Unreadable,
 )
-from regrow.plain import TYPE_CHECKING
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.records import names_rule
 from regrow.scan import Scan, at_home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from regrow.config import Configuration
+    from regrow.export.fresh import Fresh
     from regrow.model import Rule
     from regrow.records import Store
     from regrow.watch import Changes, Watcher
 
-DAY = 24 * 60 * 60.0  # seconds
-_UNWATCHED = 10 * 60.0  # seconds between two sweeps, where the kernel does not watch everything
-_QUIET = 3.0  # seconds without a change after which a directory counts as filled
-_LOOK = 1.0  # seconds between two looks at those that are being filled
+# All in seconds.
+DAY = 24 * 60 * 60.0
+_SOON = 10 * 60.0  # until another try, and between sweeps where the kernel doesn't watch everything
+_QUIET = 3.0  # without a change, after which a directory counts as filled
+_LOOK = 1.0  # between two looks at those that are being filled
+_ABSENT = 60.0  # between two looks for a start directory that is not there
+_BREATH = 10.0  # between two sweeps because changes were lost: they may be lost for hours
+
+LIMIT = (
+    "{:,} directories are not watched: the kernel watches no more for you; until it does, they are"
+    " swept every ten minutes. Raise the limit: sysctl fs.inotify.max_user_watches=1048576 (and in"
+    " /etc/sysctl.d)"
+)
+OVERFLOW = (
+    "more changed at once than the kernel keeps for its readers: everything is swept again. If that"
+    " happens often: sysctl fs.inotify.max_queued_events=131072 (and in /etc/sysctl.d)"
+)
+
+
+class _Seen(NamedTuple):
+    """A candidate, and when it was changed last."""
+
+    candidate: Candidate
+    changed: float | None
+    """In seconds since 1970, by whatever clock: only compared for equality."""
+    since: float
+    """Since when it has been quiet, as ``time.monotonic`` counts."""
+    due: float
+    """When to look again, likewise."""
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Tell whether it has been quiet for so long."""
+        return time.monotonic() - self.since >= seconds
 
 
 class Watch:
@@ -43,7 +79,8 @@ class Watch:
         in_force: "Sequence[Rule]",
         store: "Store",
         report: "Callable[[Result], None]",
-        tell_limit: "Callable[[int], None]",
+        tell: "Callable[[str], None]",
+        fresh: "Fresh",
     ) -> None:
         """Prepare it; ``run`` begins.
 
@@ -53,176 +90,315 @@ class Watch:
             in_force: the rules.
             store: where the records go.
             report: told of each directory whose marks were changed, or could not be.
-            tell_limit: told how many directories the kernel refuses to watch, when that changes.
+            tell: told in a sentence, once, what else is not as it should be.
+            fresh: keeps the exclude files that the configuration names.
         """
         self._start = start
         self._configuration = configuration
         self._in_force = in_force
         self._store = store
         self._report = report
-        self._tell_limit = tell_limit
+        self._tell = tell
+        self._fresh = fresh
+        self._problems: dict[str, str] = {}
+        self._waiting: dict[str, _Seen] = {}
+        self._absent: list[str] = []
         self._unwatched = 0
-        self._filling: dict[str, tuple[Candidate, float]] = {}
-        self._next_sweep = 0.0
+        self._next_sweep = self._last_sweep = float("-inf")
 
-    def run(self, watcher: "Watcher", is_ended: "Callable[[], bool]") -> None:
+    def run(
+        self,
+        watcher: "Watcher",
+        is_ended: "Callable[[], bool]",
+        uninterrupted: "Callable[[], AbstractContextManager[None]]" = contextlib.nullcontext,
+    ) -> None:
         """Watch until it is ended.
 
         Args:
             watcher: tells of changes; it has begun, so that none is missed.
             is_ended: asked after each wait.
+            uninterrupted: surrounds the writing of each record and its marks, in which no signal
+                may raise.
         """
+        self._watcher = watcher
+        self._uninterrupted = uninterrupted
         while not is_ended():
-            if time.monotonic() >= self._next_sweep:
-                self.sweep(watcher)
-            self._look_at_filling()
+            if time.monotonic() >= self._next_sweep or self._has_come_back():
+                self._sweep()
+            self._look_at_waiting()
+            self._fresh.look()
             changes = watcher.wait(self._until_next())
+            self._fresh.note(changes)
             if changes.is_overflown:
-                self._next_sweep = 0.0
-            elif changes.directories:
-                self._look(watcher, changes)
+                self._tell(OVERFLOW)
+                self._sweep_within(max(0.0, self._last_sweep + _BREATH - time.monotonic()))
+            elif changes.directories or changes.appeared:
+                self._look(changes)
 
     def _until_next(self) -> float:
         """Give the seconds until something is to be done without a change."""
-        due = min([self._next_sweep, *(when for _, when in self._filling.values())])
-        return max(0.0, due - time.monotonic())
+        now = time.monotonic()
+        waiting = (one.due for one in self._waiting.values())
+        due = min([self._next_sweep, self._fresh.due, *waiting]) - now
+        return max(0.0, min(due, _ABSENT) if self._absent else due)
 
-    def sweep(self, watcher: "Watcher") -> None:
+    def _sweep_within(self, seconds: float) -> None:
+        self._next_sweep = min(self._next_sweep, time.monotonic() + seconds)
+
+    def _has_come_back(self) -> bool:
+        return any(os.path.isdir(path) for path in self._absent)
+
+    def _sweep(self) -> None:
         """Look at everything: at the start, once a day, and after changes were lost."""
-        scan = Scan(self._start, self._in_force, self._configuration.skip, None, watcher)
-        found = _candidates(scan)
-        found += at_home(self._in_force)
+        self._next_sweep = time.monotonic() + DAY
+        self._watcher.unwatched = 0
+        noting = _Noting(self._watcher)
+        scan = Scan(self._start, self._in_force, self._configuration.skip, None, noting)
+        findings = list(scan)
+        self._tell_of_unreadable(findings)
+        found = [*_candidates(findings), *at_home(self._in_force)]
         self._handle(found)
         with Opener() as opener:
             for decision in decisions.no_longer_recognised(
                 found, self._configuration, self._start, self._in_force, self._store
             ):
-                self._report(pipeline.carry_out(decision, self._store, opener))
-        if watcher.unwatched > self._unwatched:
-            self._unwatched = watcher.unwatched
-            self._tell_limit(watcher.unwatched)
-        self._next_sweep = time.monotonic() + (_UNWATCHED if watcher.unwatched else DAY)
+                self._carry_out(decision, opener)
+        if any(_has_changed_lately(path) for path in self._doubtful(noting, found)):
+            self._sweep_within(_later())
+        self._look_at_watcher()
+        self._fresh.expire()
+        self._problems = {path: p for path, p in self._problems.items() if os.path.lexists(path)}
+        self._last_sweep = time.monotonic()
 
-    def _look(self, watcher: "Watcher", changes: "Changes") -> None:
-        """Look at the directories that have changed, and at all that is new in them."""
-        changed, appeared = changes.directories, changes.appeared
-        route = {one for path in changed for one in ancestors(path)} | changed | appeared
-        noting = _Noting(watcher)
-        by_path: set[str] = set()
+    def _look(self, changes: "Changes") -> None:
+        """Look at the directories that have changed, and at all below them."""
+        changed = changes.directories | changes.appeared
+        route = changed.union(*map(ancestors, changed))
+        noting = _Noting(self._watcher, changed)
 
-        def visits(parent: str, name: str, has_hints: bool) -> bool:
-            path = join(parent, name)
-            if path in route:
-                return True
-            if parent in by_path:  # on the way of a rule with a path
-                return has_hints
-            if parent not in changed and parent not in noting.fresh:
-                return False
-            if path not in watcher.watched:
-                return True
-            if has_hints:
-                by_path.add(path)
-            return has_hints
+        def visits(parent: str, name: str, _: bool) -> bool:
+            return parent in noting.anew or join(parent, name) in route
 
         start = [path for path in self._start if path in route]
-        self._handle(
-            _candidates(Scan(start, self._in_force, self._configuration.skip, visits, noting))
-        )
+        scan = Scan(start, self._in_force, self._configuration.skip, visits, noting)
+        found = _candidates(scan)
+        self._handle(found)
+        containers = [one.path for one in at_home(self._in_force) if one.rule.container]
+        if self._doubtful(noting, found) or any(
+            is_below(path, container) for container in containers for path in changed
+        ):
+            self._sweep_within(_later())  # it takes back what stays so
+        self._look_at_watcher()
+
+    def _look_at_watcher(self) -> None:
+        """Look at what is not watched, and say so."""
+        self._absent = [path for path in self._start if not os.path.isdir(path)]
+        unwatched = self._watcher.unwatched
+        if unwatched:
+            self._sweep_within(_SOON)
+        if unwatched and not self._unwatched:
+            self._tell(LIMIT.format(unwatched))
+        self._unwatched = unwatched
+
+    def _doubtful(self, noting: "_Noting", found: "Sequence[Candidate]") -> list[str]:
+        """Find what regrow marked by a rule, and no rule recognised this time."""
+        candidates = {candidate.path for candidate in found}
+        return [path for path in noting.unentered - candidates if self._is_marked_by_rule(path)]
+
+    def _is_marked_by_rule(self, path: str) -> bool:
+        try:
+            data = self._store.data(path)
+        except RecordError:
+            return False  # `regrow list` tells of it
+        return data is not None and not names_rule(data, pipeline.EXPLICIT)
 
     def _handle(self, found: "Sequence[Candidate]") -> None:
         """Decide and act; what is still being filled is marked now and completed later."""
+        if not found:
+            return
         decided = decisions.decide(found, self._configuration, self._start, (), self._store)
         with Opener() as opener:
             for decision in decided:
-                path = decision.candidate.path
-                lacks_recipe = (decision.decision, decision.guard) == (KEEP, "no-recipe")
-                if (lacks_recipe or decision.decision != KEEP) and _is_busy(decision.candidate):
-                    self._begin(decision)
-                elif lacks_recipe and path in self._filling:
-                    # Once it has been quiet for longer, it is decided to take the mark back.
-                    self._postpone(decision.candidate, decisions.QUIET + _LOOK)
-                else:
-                    self._filling.pop(path, None)
-                    if decision.decision != KEEP:
-                        self._report(pipeline.carry_out(decision, self._store, opener))
+                self._act(decision, opener)
 
-    def _begin(self, decision: Decision) -> None:
-        """Mark what is being filled: attributes alone, so that no tool meets a file of ours."""
+    def _act(self, decision: Decision, opener: Opener) -> None:
         candidate = decision.candidate
-        if candidate.path not in self._filling and decision.decision != MARKED_ALREADY:
-            try:
-                outcomes = self._mark_pending(decision)
-            except RegrowError as error:
-                self._report(Result(decision, FAILED, error=str(error)))
+        lacks_recipe = (decision.decision, decision.guard) == (KEEP, "no-recipe")
+        is_for_marking = lacks_recipe or decision.decision not in (KEEP, TAKE_BACK)
+        if is_for_marking and not candidate.rule.container:
+            self._watcher.leave(candidate.path)
+        seen = self._see(candidate)
+        if is_for_marking and not seen.is_quiet(_QUIET):
+            if decision.decision != MARKED_ALREADY:
+                self._mark_pending(decision)
+            self._wait(seen, _LOOK)
+        elif lacks_recipe and not seen.is_quiet(decisions.QUIET):
+            self._wait(seen, _later())  # then it is decided to take the mark back
+        else:
+            was_begun = self._waiting.pop(candidate.path, None) is not None
+            if was_begun and not os.path.lexists(candidate.path):
+                self._withdraw(candidate)
                 return
-            self._report(Result(decision, pipeline.summed_up(outcomes, MARKED), outcomes))
-        self._postpone(candidate, _LOOK)
+            result = self._carry_out(decision, opener, was_begun=was_begun)
+            if result.outcome == FAILED:
+                self._wait(seen, _SOON)
+            elif _is_git_at_work(candidate.path):
+                self._wait(seen, _later())
 
-    def _mark_pending(self, decision: Decision) -> dict[str, Outcome]:
+    def _carry_out(self, decision: Decision, opener: Opener, *, was_begun: bool = False) -> Result:
+        with self._uninterrupted():
+            result = pipeline.carry_out(decision, self._store, opener)
+            if not (was_begun and _adds_tag_only(result)):  # it was told when it was begun
+                self._take_note(result)
+        return result
+
+    def _withdraw(self, candidate: Candidate) -> None:
+        """Remove the record of what vanished before any recipe could be taken."""
+        with self._uninterrupted(), self._store.locked():
+            try:
+                record = self._store.read(candidate.path)
+                is_void = record is not None and record.recipe == pipeline.NO_RECIPE
+                if record is not None and is_void and record.inode == candidate.inode:
+                    self._store.remove(candidate.path)
+            except RecordError:
+                return  # `regrow list` tells of it
+
+    def _mark_pending(self, decision: Decision) -> None:
+        """Mark what is being filled: attributes alone, so that no tool meets a file of ours."""
         candidate = decision.candidate
         recipe = decision.taken.recipe if decision.taken else pipeline.NO_RECIPE
         reason = pipeline.Reason(candidate.rule.name, candidate.evidence, recipe)
-        with open_directory(candidate.path) as directory:
-            chosen = pipeline.choose_markers(directory, self._configuration, wants_tag=False)
-            return pipeline.mark_before_birth(
-                directory, chosen, self._store, reason, candidate.path
-            )
+        with self._uninterrupted():
+            try:
+                with open_directory(candidate.path) as directory:
+                    chosen = pipeline.choose_markers(
+                        directory, self._configuration, wants_tag=False
+                    )
+                    outcomes = pipeline.mark_before_birth(
+                        directory, chosen, self._store, reason, candidate.path
+                    )
+            except PathError:
+                return  # it vanished; if not, the next look tells
+            except RegrowError as error:
+                self._take_note(Result(decision, FAILED, error=str(error)))
+                return
+            state = pipeline.summed_up(outcomes, MARKED)
+            self._take_note(Result(decision, state, outcomes))
 
-    def _postpone(self, candidate: Candidate, seconds: float) -> None:
-        self._filling[candidate.path] = (candidate, time.monotonic() + seconds)
+    def _take_note(self, result: Result) -> None:
+        path = result.decision.candidate.path
+        if result.outcome != FAILED:
+            self._problems.pop(path, None)
+            self._report(result)
+        elif self._is_new(path, result.problem):
+            self._report(result)
 
-    def _look_at_filling(self) -> None:
+    def _tell_of_unreadable(self, findings: "Iterable[Candidate | Unreadable]") -> None:
+        for finding in findings:
+            if isinstance(finding, Unreadable) and self._is_new(finding.path, finding.error):
+                self._tell(f"{finding.path}: {finding.error}")
+
+    def _is_new(self, path: str, problem: str) -> bool:
+        """Tell whether a path had another problem until now, or none; it has this one now."""
+        before = self._problems.get(path)
+        self._problems[path] = problem
+        return before != problem
+
+    def _see(self, candidate: Candidate) -> _Seen:
+        """Look when a directory was changed last."""
+        now = time.monotonic()
+        changed = decisions.last_change(candidate)
+        known = self._waiting.get(candidate.path)
+        if known and (known.candidate.inode, known.changed) == (candidate.inode, changed):
+            return known
+        # A time to come says nothing: it is quiet from now on, until it changes again.
+        age = max(0.0, time.time() - changed) if changed is not None else float("inf")
+        return _Seen(candidate, changed, now - age, now)
+
+    def _wait(self, seen: _Seen, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        self._waiting[seen.candidate.path] = seen._replace(due=due)
+
+    def _look_at_waiting(self) -> None:
         """Look again at what was being filled, and has been quiet since."""
         now = time.monotonic()
-        due = [candidate for candidate, when in self._filling.values() if when <= now]
-        quiet = [candidate for candidate in due if not _is_busy(candidate)]
-        for candidate in due:
-            self._postpone(candidate, _LOOK)
+        quiet = []
+        for known in [one for one in self._waiting.values() if one.due <= now]:
+            seen = self._see(known.candidate)
+            if seen.is_quiet(_QUIET):
+                quiet.append(known.candidate)
+            self._wait(seen, _LOOK)
         self._handle(quiet)
 
 
 class _Noting:
-    """Passes on to a watcher what a scan enters, and notes what was not watched before."""
+    """Passes on to a watcher what a scan enters, and takes notes."""
 
-    def __init__(self, watcher: "Watcher") -> None:
+    def __init__(self, watcher: "Watcher", changed: "Iterable[str]" = ()) -> None:
         self._watcher = watcher
-        self.fresh: set[str] = set()
+        self.anew = set(changed)
+        """What has changed, all below it, and what was not watched before."""
+        self.unentered: set[str] = set()
+        """What carries an exclusion, and candidates that are not yet decided about for good."""
 
     def enter(self, fd: int, path: str) -> None:
-        if path not in self._watcher.watched:
-            self.fresh.add(path)
+        if split(path)[0] in self.anew or path not in self._watcher.watched:
+            self.anew.add(path)
         self._watcher.enter(fd, path)
+
+    def stay(self, path: str) -> None:
+        self.unentered.add(path)
+        self._watcher.stay(path)
 
     def leave(self, path: str) -> None:
         self._watcher.leave(path)
 
 
-def _candidates(scan: Scan) -> list[Candidate]:
-    return [finding for finding in scan if not isinstance(finding, Unreadable)]
+def _candidates(findings: "Iterable[Candidate | Unreadable]") -> list[Candidate]:
+    return [finding for finding in findings if not isinstance(finding, Unreadable)]
 
 
-def _is_busy(candidate: Candidate) -> bool:
-    """Tell whether a tool is filling a directory whose recipe is taken from its contents."""
-    if candidate.rule.recipe in ("command", "contents"):
-        return False
-    changed = decisions.last_change(candidate)
-    return changed is not None and abs(time.time() - changed) < _QUIET
+def _adds_tag_only(result: Result) -> bool:
+    states = {name: outcome.state for name, outcome in result.outcomes.items()}
+    return states.pop(CACHEDIR_TAG, "") == MARKED and set(states.values()) == {ALREADY_MARKED}
+
+
+def _later() -> float:
+    """Give the seconds after which what is quiet now is taken for settled."""
+    return decisions.QUIET + _LOOK
+
+
+def _is_git_at_work(path: str) -> bool:
+    """Tell whether git has done something in a repository, such as cloning it, just now.
+
+    What it tracks may not be known to it yet, and which names it ignores may be about to change.
+    """
+    repository = git.repository_of(path)
+    return repository is not None and _has_changed_lately(join(repository, ".git"))
+
+
+def _has_changed_lately(path: str) -> bool:
+    try:
+        return abs(time.time() - os.lstat(path).st_mtime) < decisions.QUIET
+    except OSError:
+        return False  # it is gone
 
 
 def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
-    """Give a function that tells of a file's name whether something depends on it.
+    """Give a function that tells of a name whether something depends on it.
 
     Args:
-        in_force: the rules; locks, ignore files and the projects' own word count besides.
+        in_force: the rules; locks, what git goes by and the projects' own word count besides.
     """
     from fnmatch import fnmatchcase
 
     from regrow.guards import PROJECT_FILE
     from regrow.recipes import node, python
 
-    names = {".gitignore", PROJECT_FILE, *node.LOCKS, *python.LOCKS}
+    names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *python.LOCKS}
     for rule in in_force:
-        for name in (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all):
+        evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
+        for name in (*evidence, *rule.inside_none):
             names.update(name.rstrip("/").split("/"))
     globs = [name for name in names if "*" in name]
     return lambda name: name in names or any(fnmatchcase(name, glob) for glob in globs)

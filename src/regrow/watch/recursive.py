@@ -10,7 +10,9 @@ from regrow.plain import TYPE_CHECKING
 from regrow.watch import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
+
+    from watchfiles.main import FileChange
 
 _GATHERED = 50  # milliseconds: what a tool does in one go comes in one piece
 _TIMEOUT = 1000  # milliseconds until it returns where nothing happens
@@ -30,51 +32,69 @@ class Recursive:
 
         Args:
             start: the start directories, true paths.
-            is_of_interest: tells of a file's name whether a rule looks for it.
+            is_of_interest: tells of a name whether a rule looks for it.
             force_polling: see ``watchfiles.watch``; tests need it where FSEvents is not.
         """
-        self._start = [path for path in start if os.path.isdir(path)]
+        self._start = start
         self._is_of_interest = is_of_interest
+        self._force_polling = force_polling
         self.watched: set[str] = set()
         self.unwatched = 0
+        self._begin()
+
+    def _begin(self) -> None:
         from watchfiles import watch
 
-        self._changes = watch(
-            *self._start,
+        self._covered = [path for path in self._start if os.path.isdir(path)]
+        self._changes: Generator[set[FileChange], None, None] = watch(
+            *self._covered,
             watch_filter=None,
             debounce=_GATHERED,
             step=_GATHERED,
             rust_timeout=_TIMEOUT,
             yield_on_timeout=True,
-            force_polling=force_polling,
+            force_polling=self._force_polling,
+            ignore_permission_denied=True,
         )
         next(self._changes)  # it begins with the first question, and must before the scan does
 
     def enter(self, fd: int, path: str) -> None:  # noqa: ARG002
         """See ``Watcher.enter``."""
+        if path in self._start and path not in self._covered:
+            self.close()
+            self._begin()  # it was not there until now
         self.watched.add(path)
+
+    def stay(self, path: str) -> None:
+        """See ``Watcher.stay``."""
+        below = path.rstrip("/") + "/"
+        self.watched = {one for one in self.watched if not one.startswith(below)}
 
     def leave(self, path: str) -> None:
         """See ``Watcher.leave``."""
         if path in self.watched:
-            below = path.rstrip("/") + "/"
-            self.watched -= {one for one in self.watched if one == path or one.startswith(below)}
+            self.stay(path)
+            self.watched.discard(path)
 
     def wait(self, timeout: float | None) -> Changes:  # noqa: ARG002
         """See ``Watcher.wait``. Where nothing happens it returns once a second, whatever asked."""
+        from watchfiles import Change
+
         directories: set[str] = set()
         appeared: set[str] = set()
-        for _, path in next(self._changes):
+        for change, path in next(self._changes):
             parent, name = split(path)
-            if parent not in self.watched:
-                continue
-            if os.path.isdir(path) and not os.path.islink(path):
-                appeared.add(path)
-                directories.add(parent)
-            elif self._is_of_interest(name):
-                directories.add(parent)
-            elif path in self.watched:
+            if path in self._start and change != Change.modified:
                 self.leave(path)
+                appeared.add(path)
+            elif parent not in self.watched:
+                continue
+            elif change != Change.modified:
+                self.leave(path)  # another one may stand there already
+            if self._is_of_interest(name):
+                directories.add(parent)
+            if path not in self.watched and os.path.isdir(path) and not os.path.islink(path):
+                appeared.add(path)
         return Changes(frozenset(directories), frozenset(appeared))
 
     def close(self) -> None:

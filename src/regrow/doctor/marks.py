@@ -1,0 +1,100 @@
+"""What became of the marks, and what probably did it."""
+
+import time
+
+from regrow import journal
+from regrow.doctor import NOT_APPLICABLE, OK, RECORDS, TO_DO, WRONG, Finding
+from regrow.errors import NewerRecordError, RecordError, RegrowError
+from regrow.plain import TYPE_CHECKING
+from regrow.records import Store, now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from regrow.journal import Entry
+
+_BUDGET = 0.4  # seconds; thousands of long records take more, and `regrow list` reads them all
+_STALE = 3600  # seconds; no tool fills a directory for longer
+_EXAMPLES = 2  # paths that a finding names
+
+_REMADE = (
+    "a tool has made another directory there since (`uv venv --clear`, `npm ci`, a new Python)"
+)
+_ANEW = (
+    "`regrow sweep` marks them again; `regrow service install`, a prompt hook (`regrow hook`) or"
+    " a plugin beside the tool does it at once"
+)
+_TELL = {
+    journal.LOST: (
+        "a mark is off: most often a restore or a copy that left attributes behind, or somebody"
+        " took it off by hand",
+        "`regrow sweep` sets it again",
+    ),
+    journal.REPLACED: (_REMADE, _ANEW),
+    journal.UNFINISHED: ("a rebuild was begun and not ended", "`regrow rebuild` does it again"),
+    journal.UNKNOWN: ("they can't be opened", "see `regrow list` for the reason of each"),
+}
+"""By state: what it is and what probably did it, and the way out."""
+
+
+def check() -> list[Finding]:
+    """Look at the records, as far as the time goes."""
+    try:
+        with Store() as store:
+            findings = [Finding(RECORDS, "directory", OK, store.path)]
+            return findings + list(_entries(store))
+    except RegrowError as error:
+        remedy = "make it writable; nothing is marked without a record"
+        return [Finding(RECORDS, "directory", WRONG, str(error), remedy)]
+
+
+def _entries(store: Store) -> "Iterator[Finding]":
+    end = time.monotonic() + _BUDGET
+    found: dict[str, list[Entry]] = {}
+    seen = 0
+    for entry in journal.entries(store):
+        seen += 1
+        if isinstance(entry, NewerRecordError):
+            remedy = "upgrade this regrow, or use that one"
+            yield Finding(RECORDS, "newer", TO_DO, str(entry), remedy)
+        elif isinstance(entry, RecordError):
+            remedy = "take the file out of a backup, or remove it and run `regrow sweep`"
+            yield Finding(RECORDS, "damaged", WRONG, str(entry), remedy)
+        else:
+            found.setdefault(entry.state, []).append(entry)
+        if time.monotonic() > end:
+            break
+    total = len(store.names())
+    text = f"{len(found.get(journal.THERE, ()))} directories stand with their marks"
+    if seen < total:
+        text += f" ({seen:,} of {total:,} records were looked at; `regrow list` looks at all)"
+    yield Finding(RECORDS, "marked", OK, text)
+    for state, (what, remedy) in _TELL.items():
+        if state in found:
+            yield Finding(RECORDS, state, TO_DO, _text(found[state], what), remedy)
+    yield from _interrupted(found.get(journal.INTERRUPTED, []))
+    if journal.GONE in found:
+        text = f"{len(found[journal.GONE])} are gone; what brings them back is kept"
+        yield Finding(RECORDS, journal.GONE, OK, text)
+    if journal.ELSEWHERE in found:
+        text = _text(found[journal.ELSEWHERE], "another machine wrote these records")
+        yield Finding(RECORDS, journal.ELSEWHERE, NOT_APPLICABLE, text)
+
+
+def _interrupted(entries: "Sequence[Entry]") -> "Iterator[Finding]":
+    """Tell what is being filled at this moment from what was left half done."""
+    stale = [entry for entry in entries if now() - entry.record.time > _STALE]
+    fresh = [entry for entry in entries if now() - entry.record.time <= _STALE]
+    if fresh:
+        text = _text(fresh, "marked within the last hour, and completed when they are filled")
+        yield Finding(RECORDS, "pending", OK, text)
+    if stale:
+        text = _text(stale, "a regrow was stopped while it marked them")
+        yield Finding(RECORDS, journal.INTERRUPTED, TO_DO, text, "`regrow sweep` completes them")
+
+
+def _text(entries: "Sequence[Entry]", what: str) -> str:
+    """Write how many, which, and what: ``2: /home/ada/a/.venv, …: a mark is off``."""
+    paths = sorted(entry.record.path for entry in entries)
+    more = ", …" if len(paths) > _EXAMPLES else ""
+    return f"{len(paths)}: {', '.join(paths[:_EXAMPLES])}{more}: {what}"

@@ -1,0 +1,79 @@
+"""Tells whether regrow stands where a service may count on it."""
+
+import os
+import sys
+import tempfile
+
+from regrow import config, decisions, rules
+from regrow.directory import is_below
+from regrow.model import KEEP, Candidate
+from regrow.plain import TYPE_CHECKING
+from regrow.scan import Scan, at_home, towards
+
+if TYPE_CHECKING:
+    from regrow.config import Configuration
+
+REMEDY = (
+    "install it for good (`uv tool install regrow`, or `pipx install regrow`), and let that one"
+    " install the service"
+)
+
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm", "/private/tmp", "/private/var/folders")  # noqa: S108
+_CACHES = (".cache", "Caches")
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def objection(configuration: "Configuration") -> str | None:
+    """Say why no service should run what this process runs; None: nothing speaks against it.
+
+    Args:
+        configuration: the user's settings, which decide what a sweep marks.
+
+    Returns:
+        A sentence for people that names the place.
+    """
+    package = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
+    environment = os.path.realpath(sys.prefix)
+    for place in (package, environment):
+        kind = _kind(place)
+        if kind:
+            return f"{place}: this regrow stands in {kind}, and will be gone one day"
+    if environment == os.path.realpath(sys.base_prefix):
+        return None
+    above = _marked(environment, configuration)
+    if above is None:
+        return None
+    return (
+        f"{above}: this regrow stands in an environment that regrow itself leaves out of backups:"
+        " its project may replace it at any time, and a restore would not bring it back"
+    )
+
+
+def _kind(place: str) -> str | None:
+    home = os.path.realpath(os.path.expanduser("~"))
+    temporary = {os.path.realpath(path) for path in (tempfile.gettempdir(), *_TEMPORARY)}
+    # A home may itself stand there; what is in it is as good as the home.
+    if any(is_below(place, path) and not is_below(home, path) for path in temporary):
+        return "a temporary directory"
+    caches = [os.environ.get(name, "") for name in ("UV_CACHE_DIR", "XDG_CACHE_HOME")]
+    if any(path and is_below(place, os.path.realpath(path)) for path in caches):
+        return "a cache"
+    names = place.removeprefix(f"{home}/").split("/")
+    if any(name in names for name in _CACHES):
+        return "a cache"
+    if "build" in names and not any(name in names for name in _INSTALLED):
+        return "a build directory"
+    return None
+
+
+def _marked(environment: str, configuration: "Configuration") -> str | None:
+    """Find what a sweep would mark of the environment and the directories above it."""
+    in_force = rules.in_force(configuration, config.path())
+    start = configuration.start
+    scan = Scan(start, in_force, configuration.skip, towards(environment))
+    found = [finding for finding in scan if isinstance(finding, Candidate)]
+    found = [one for one in (*found, *at_home(in_force)) if is_below(environment, one.path)]
+    for decision in decisions.decide(found, configuration, start):
+        if decision.decision != KEEP:
+            return decision.candidate.path
+    return None

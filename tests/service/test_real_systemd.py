@@ -1,0 +1,122 @@
+"""``regrow service`` under a real systemd: see ``real_systemd.py``."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.conftest import everything_in, make_tool, wait_for
+from tests.service.real_systemd import Systemd, booted
+from tests.service.test_service import is_marked
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux'"),
+    pytest.mark.needs_root,
+    pytest.mark.needs("systemctl", "unshare", "nsenter"),
+]
+
+UNIT = "regrow-watch.service"
+
+
+@pytest.fixture
+def odd_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose name holds whatever a unit file would read."""
+    odd = home / "a\"da $HOME %h \\x41 'q' ü"
+    (odd / ".config/regrow").mkdir(parents=True)
+    (odd / ".config/regrow/config.toml").write_text('start = ["~/code"]\n')
+    (odd / "code/shop").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(odd))
+    monkeypatch.setenv("XDG_DATA_HOME", str(odd / ".local/share"))
+    return odd
+
+
+@pytest.fixture
+def systemd(odd_home: Path) -> Iterator[Systemd]:
+    with booted() as manager:
+        yield manager
+
+
+def test_installed_used_upgraded_and_uninstalled_under_a_real_systemd(
+    odd_home: Path, systemd: Systemd
+) -> None:
+    python = make_tool(odd_home / ".local/share/uv/tools/regrow")
+    regrows = (".local", "code", ".cache")
+    before = everything_in(odd_home, regrows)
+
+    def service(action: str, *more: str) -> "subprocess.CompletedProcess[str]":
+        return systemd.run(python, "-P", "-m", "regrow", "service", action, *more)
+
+    def main_process() -> str:
+        return systemd.show(UNIT, "MainPID")
+
+    done = service("install")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert systemd.show(UNIT, "ActiveState") == "active"
+    assert systemd.show(UNIT, "UnitFileState") == "enabled"
+    assert systemd.show(UNIT, "NeedDaemonReload") == "no"
+    first = main_process()
+    environment = odd_home / "code/shop/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    assert wait_for(lambda: is_marked(environment))
+
+    def status() -> dict[str, object]:
+        told: dict[str, object] = json.loads(service("status", "--json").stdout)
+        return told
+
+    assert (status()["running"], status()["current"]) == (True, True)
+    assert status()["pid"] == status()["watching"] == int(first)
+    assert str(status()["since"])[:3] in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    priority = systemd.run("ps", "-o", "ni=", "-p", first).stdout.strip()
+    io = systemd.run("ionice", "-p", first).stdout.strip()
+    assert (priority, io) == ("19", "idle")
+
+    assert service("install").stdout.startswith("restarted  ")
+    assert main_process() not in (first, "0")
+
+    # What has failed is started again, after a pause; it does not count as running meanwhile.
+    systemd.run("kill", "-9", main_process())
+    assert wait_for(lambda: systemd.show(UNIT, "SubState") == "auto-restart")
+    done = service("status")
+    assert done.returncode == 1
+    assert "activating (auto-restart), signal" in done.stdout
+    assert (status()["pid"], status()["since"]) == (None, None)
+
+    unit = odd_home / f".config/systemd/user/{UNIT}"
+    unit.write_text(unit.read_text().replace("Nice=19", "Nice=10"))
+    assert service("install").stdout.startswith("upgraded  ")
+    assert systemd.show(UNIT, "Nice") == "19"
+    assert systemd.show(UNIT, "ActiveState") == "active"
+
+    done = service("uninstall")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert systemd.show(UNIT, "LoadState") == "not-found"
+    assert everything_in(odd_home, regrows) == before
+
+
+def test_a_configuration_that_became_wrong_ends_it_until_it_is_mended(
+    odd_home: Path, systemd: Systemd
+) -> None:
+    python = make_tool(odd_home / ".local/share/uv/tools/regrow")
+    assert systemd.run(python, "-P", "-m", "regrow", "service", "install").returncode == 0
+    (odd_home / ".config/regrow/config.toml").write_text("strat = []\n")
+    systemd.run("systemctl", "--user", "restart", UNIT)
+    assert wait_for(lambda: systemd.show(UNIT, "ActiveState") == "failed")
+    assert systemd.show(UNIT, "ExecMainStatus") == "2"
+    # doctor would stop at the configuration; status tells
+    done = systemd.run(python, "-P", "-m", "regrow", "service", "status")
+    assert done.returncode == 1
+    assert "failed (failed), exit-code" in done.stdout
+
+
+def test_without_the_variables_of_a_login_the_way_out_is_named(
+    odd_home: Path, systemd: Systemd
+) -> None:
+    python = make_tool(odd_home / ".local/share/uv/tools/regrow")
+    words = ["-P", "-m", "regrow", "service", "install"]
+    done = systemd.run("env", "--unset=XDG_RUNTIME_DIR", python, *words)
+    assert done.returncode == 1
+    assert f"export XDG_RUNTIME_DIR=/run/user/{os.getuid()}" in done.stderr
