@@ -1,11 +1,15 @@
 """What the tests of rebuild share: records as a sweep leaves them, and doubles of the tools."""
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,6 +216,43 @@ def cmake(source: Path, path: Path) -> "Recipe":
 def command(directory: Path, *words: str) -> "Recipe":
     """Give the recipe of a directory that a rule's command brings back."""
     return {"kind": "command", "command": list(words), "directory": str(directory)}
+
+
+# Packages for the real installers.
+
+THIS_PYTHON: "Recipe" = {
+    "version": ".".join(map(str, sys.version_info[:3])),
+    "interpreter": sys.executable,
+}
+
+
+def use_index(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a directory of wheels the only index, as the user's own settings would."""
+    for program in ("UV", "PIP"):
+        monkeypatch.setenv(f"{program}_NO_INDEX", "1")
+        monkeypatch.setenv(f"{program}_FIND_LINKS", str(directory))
+
+
+def write_wheel(directory: Path, name: str, version: str) -> Path:
+    """Write the wheel of a package that can be imported; gives its file."""
+    about = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": "",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    file = directory / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        lines = []
+        for path, content in files.items():
+            archive.writestr(path, content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest())
+            lines.append(f"{path},sha256={digest.rstrip(b'=').decode()},{len(content)}\n")
+        archive.writestr(f"{about}/RECORD", "".join([*lines, f"{about}/RECORD,,\n"]))
+    return file
+
+
+# Rebuilds.
 
 
 def rebuild(regrow: Regrow, *words: str | Path) -> tuple[int, list[dict[str, Any]]]:

@@ -119,6 +119,8 @@ def no_longer_recognised(
         record = None if name in found else _readable(store, name)
         if record is None or not any(is_below(record.path, place) for place in places):
             continue
+        if record.state == records.REBUILD:
+            continue  # a rebuild was interrupted: the record has the recipe of the whole
         candidate = _marked_by_rule(record)
         if candidate is None or _is_being_filled(candidate):
             continue

@@ -556,7 +556,7 @@ def test_a_record_that_cannot_be_read_is_named_and_left_and_the_rest_is_taken_ba
     done = regrow("undo", "--yes")
     assert done.returncode == 1
     assert done.stderr.startswith(f"regrow: {file}: ")
-    assert done.stderr.endswith("; what it tells of is left as it is\n")
+    assert done.stderr.endswith("; it is left as it is\n")
     assert "taken back 2\n" in done.stdout
     assert [attribute(path) for path in (first, second, third)] == [None, b"false", None]
     assert file.read_bytes() == left
@@ -716,3 +716,18 @@ def test_a_tag_with_regrows_line_is_regrows_whoever_carried_it(
     assert line["set"] == ["xdg-robots", "cachedir-tag"]
     undo(regrow)
     assert not has_regrows_tag(tmp_path / "copy/.venv")
+
+
+def test_a_rebuild_that_was_interrupted_keeps_its_record(
+    regrow: Regrow, tmp_path: Path, records_directory: Path
+) -> None:
+    path = modules(tmp_path / "shop")
+    modules(tmp_path / "other")
+    sweep(regrow, tmp_path)
+    file = records_directory / records.file_name(str(path))
+    file.write_bytes(file.read_bytes().replace(b'state = "marked" ', b'state = "rebuild"'))
+    done = regrow("undo", "--yes")
+    assert done.returncode == 1
+    assert f"{path}: its rebuild was interrupted" in done.stderr
+    assert "taken back 1" in done.stdout
+    assert [line["path"] for line in regrow.json("list")] == [str(path)]

@@ -29,6 +29,7 @@ _AGAIN = (
     "a later sweep marks them again; a keep pattern in the configuration, or in a project's"
     " .regrow.toml, keeps them in the backup"
 )
+_UNFINISHED = "its rebuild was interrupted, and its record has the recipe: `regrow rebuild` first"
 
 
 class Undone(NamedTuple):
@@ -84,7 +85,9 @@ def run(words: list[str]) -> int:
         for entry in journal.entries(store, true_paths(options.path)):
             if isinstance(entry, RecordError):
                 errors.append(entry)
-            elif entry.state in (THERE, INTERRUPTED, UNFINISHED, LOST, UNKNOWN):
+            elif entry.state == UNFINISHED:
+                errors.append(RecordError(f"{entry.record.path}: {_UNFINISHED}"))
+            elif entry.state in (THERE, INTERRUPTED, LOST, UNKNOWN):
                 marked.append(entry)
         marked.sort(key=lambda entry: entry.record.path)
         if options.dry_run:
@@ -98,7 +101,7 @@ def run(words: list[str]) -> int:
                 undone = [_undo(entry, store, opener) for entry in track(marked, "taking back")]
     _report(options, undone)
     for error in errors:
-        complain(f"{error}; what it tells of is left as it is")
+        complain(f"{error}; it is left as it is")
     return int(bool(errors) or any(one.outcome == FAILED for one in undone))
 
 

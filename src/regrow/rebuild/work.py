@@ -120,16 +120,16 @@ def carry_out(task: Task, shop: Workshop) -> Ended:
 def _carry_out(task: Task, shop: Workshop, log: int) -> Ended:
     shop.processes.check()
     with Store() as store:
-        # Another rebuild may have been at work on it since the plan was made.
-        now = [store.read(record.path) or record for record in task.records]
-        if not any(map(what_is_wrong, now)):
-            return Ended(task, ALREADY)
         for record in task.records:
             problem = not_as_recorded(record.path)
             if problem:
                 raise PathError(f"{record.path}: {problem}")
         if task.kind == CONTENTS:
             return _contents(task, shop, store)
+        # Another rebuild may have been at work on it since the plan was made.
+        now = [store.read(record.path) or record for record in task.records]
+        if not any(map(what_is_wrong, now)):
+            return Ended(task, ALREADY)
         build = _python if task.kind == "python" else _other
         return build(task, shop, store, log)
 
