@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import creation, marking, recipes, running, sweeping
+from benchmarks import creation, marking, recipes, running, sweeping, watching
 from benchmarks.measure import Result, quiet_environment
 
 
@@ -38,6 +38,7 @@ def main() -> int:
             recipes.python_environment,
             sweeping.marking,
             running.in_a_project,
+            watching.live,
         ):
             print(f"measuring: {measure.__doc__}", file=sys.stderr)
             results += measure(Path(place), environment, options.runs)

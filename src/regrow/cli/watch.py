@@ -106,7 +106,13 @@ class _Signals:
         signal.set_wakeup_fd(-1)
 
     def is_reloading(self) -> bool:
-        """Tell, once, whether the settings are to be read again; what has woken it is read."""
+        """Tell, once, whether the settings are to be read again; what has woken it is read.
+
+        Raises:
+            KeyboardInterrupt: it is to end, and whoever was interrupted has kept that to itself.
+        """
+        if self._is_ending:
+            raise KeyboardInterrupt
         with contextlib.suppress(BlockingIOError):
             os.read(self.wake, 4096)
         asked, self._is_reloading = self._is_reloading, False

@@ -218,7 +218,7 @@ class Watch:
             return
         decided = decisions.decide(found, self._configuration, self._start, (), self._store)
         with Opener() as opener:
-            for decision in decided:
+            for decision in decisions.spare_the_emptied(decided, self._store):
                 self._act(decision, opener)
 
     def _act(self, decision: Decision, opener: Opener) -> None:
@@ -271,6 +271,9 @@ class Watch:
         with self._uninterrupted():
             try:
                 with open_directory(candidate.path) as directory:
+                    found = (directory.status.st_dev, directory.status.st_ino)
+                    if found != (candidate.device, candidate.inode):
+                        return  # another one stands there: the watcher tells of it
                     chosen = pipeline.choose_markers(
                         directory, self._configuration, wants_tag=False
                     )
@@ -390,7 +393,8 @@ def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
     Args:
         in_force: the rules; locks, what git goes by and the projects' own word count besides.
     """
-    from fnmatch import fnmatchcase
+    import re
+    from fnmatch import translate
 
     from regrow.guards import PROJECT_FILE
     from regrow.recipes import node, python
@@ -400,5 +404,5 @@ def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
         evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
         for name in (*evidence, *rule.inside_none):
             names.update(name.rstrip("/").split("/"))
-    globs = [name for name in names if "*" in name]
-    return lambda name: name in names or any(fnmatchcase(name, glob) for glob in globs)
+    matches = re.compile("|".join(translate(name) for name in names if "*" in name)).match
+    return lambda name: name in names or matches(name) is not None
