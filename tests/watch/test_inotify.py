@@ -205,13 +205,11 @@ def test_the_real_call_refused(code: Path, tmp_path: Path) -> None:
     """strace answers in the kernel's place: the calls and errors are the real ones."""
     for number in range(20):
         (code / f"project-{number:02}").mkdir()
-    with Process(str(code)) as watch:
-        eventually(lambda: (code.parent / ".local/share/regrow/watch.lock").exists())
-        watch.end()
+    # -D: the watch stays the child of this process, so that it ends with the test.
     program = f"""
 import os, sys
 inject = "inject=inotify_add_watch:error=ENOSPC:when=10+"
-words = ["strace", "-f", "-qq", "-o", {str(tmp_path / "trace")!r}, "-e",
+words = ["strace", "-D", "-qq", "-o", {str(tmp_path / "trace")!r}, "-e",
     "trace=inotify_add_watch", "-e", inject, sys.executable, "-c", {HURRY!r}, *sys.argv[1:]]
 os.execvp("strace", words)
 """
