@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.records import directory_path
+from regrow.records import MARKED, directory_path
 from regrow.watch import lock
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -21,7 +21,7 @@ from tests.hostile.helpers import (
     has_attribute,
 )
 from tests.mounts import mounted_image
-from tests.sweeping import HOSTILE_NAMES, configure, environment, modules
+from tests.sweeping import HOSTILE_NAMES, age, configure, environment, modules
 from tests.watch.watching import (
     HURRY,
     PATIENCE,
@@ -131,6 +131,25 @@ def test_it_ends_between_two_marks(code: Path) -> None:
     assert_every_mark_has_its_record(code, Path(directory_path()))
     known = records_by_path()
     assert set(known) == marked_below(code), "none was interrupted"
+
+
+def test_what_is_begun_is_completed_before_it_ends(code: Path) -> None:
+    double = """
+import os, signal
+from regrow.records import Written
+true_complete = Written.complete
+def complete(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    true_complete(self)
+Written.complete = complete
+"""
+    path = modules(code / "shop")
+    age(code)
+    with Process(code, program=doubled(double)) as watch:
+        assert watch.process.wait(PATIENCE) == 0
+
+    assert has_attribute(path)
+    assert records_by_path()[str(path)].state == MARKED
 
 
 # The configuration.

@@ -113,6 +113,36 @@ def test_a_move_that_is_told_after_the_new_place_was_scanned(code: Path, watcher
     assert not unwatched or str(code / "new") in changes.appeared
 
 
+def test_a_move_that_is_told_after_the_new_place_was_found_to_be_a_candidate(
+    code: Path, watcher: Inotify
+) -> None:
+    (code / "old/below").mkdir(parents=True)
+    enter(watcher, code, code / "old", code / "old/below")
+    (code / "old").rename(code / "new")
+    enter(watcher, code, code / "new")
+    watcher.leave(str(code / "new"))
+
+    watcher.wait(1)
+
+    assert set(watcher.watched) == {str(code)}
+
+
+def test_after_an_overflow_nothing_of_what_was_watched_counts(
+    code: Path, home: Path, watcher: Inotify
+) -> None:
+    (code / "tree/below").mkdir(parents=True)
+    enter(watcher, code, code / "tree", code / "tree/below")
+    overflow(code)
+    (code / "tree").rename(home / "outside")  # nobody tells of it any more
+
+    assert watcher.wait(1) == Changes(is_overflown=True)
+
+    assert not watcher.watched
+    enter(watcher, code)
+    (code / "new").mkdir()
+    assert watcher.wait(1).appeared == {str(code / "new")}
+
+
 def test_a_directory_replaced_by_a_rename_is_looked_at(code: Path, watcher: Inotify) -> None:
     (code / "one").mkdir()
     (code / "two").mkdir()
@@ -182,6 +212,7 @@ def test_what_the_kernel_does_not_watch_is_swept(
 
         limit[0] = 1000
         eventually(lambda: len(watch.watched) == 22, lambda: watch.watched)
+        eventually(lambda: not watch.watcher.unwatched)
         environment(code / "group/project-00/.venv")
         agrees_with_a_sweep(code, count=21)
 
@@ -226,12 +257,12 @@ os.execvp("strace", words)
 def overflow(place: Path) -> None:
     """Change more in a directory than the kernel keeps for somebody who does not read."""
     size = int(QUEUE.read_text())
-    program = (
-        "import os, sys\n"
-        "os.chdir(sys.argv[1])\n"
-        "for number in range(int(sys.argv[2])):\n"
-        "    os.close(os.open('x', os.O_CREAT | os.O_WRONLY)); os.unlink('x')\n"
-    )
+    program = """
+import os, sys
+os.chdir(sys.argv[1])
+for number in range(int(sys.argv[2]) + 2):
+    os.close(os.open("ab"[number % 2], os.O_CREAT | os.O_WRONLY))
+"""
     subprocess.run([sys.executable, "-c", program, place, str(size)], check=True)
 
 

@@ -178,6 +178,7 @@ def test_a_common_name_is_marked_once_git_ignores_it(code: Path, watch: InThread
 
     becomes_marked(path)
     agrees_with_a_sweep(code, count=1)
+    assert str(path) not in watch.watched
 
 
 def test_a_common_name_is_taken_back_once_git_ignores_it_no_more(
@@ -230,6 +231,18 @@ def test_a_projects_own_word_counts_at_once(code: Path, watch: InThread) -> None
     agrees_with_a_sweep(code, count=0)
 
 
+def test_a_projects_own_word_counts_while_a_directory_is_being_filled(
+    code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
+) -> None:
+    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    path = modules(code / "shop")
+    becomes_marked(path)
+
+    (code / "shop/.regrow.toml").write_text('keep = ["node_modules"]\n')
+
+    becomes_unmarked(path)
+
+
 def test_a_lock_at_the_root_of_a_workspace_describes_its_members(
     code: Path, watch: InThread
 ) -> None:
@@ -258,19 +271,16 @@ def test_rules_with_a_path(code: Path, watch: InThread) -> None:
     agrees_with_a_sweep(code, count=3)
 
 
-def test_a_container_is_swept_after_something_appeared_in_it(
-    code: Path, home: Path, watch: InThread
-) -> None:
-    container = home / ".local/share/virtualenvs"
-    container.mkdir(parents=True)
-    with InThread([home]) as at_home:
-        eventually(lambda: str(container) in at_home.watched)
-        path = environment(container / "shop-x1")
-
-        becomes_marked(path)
+def test_a_container_is_swept_after_something_appeared_in_it(code: Path, home: Path) -> None:
+    with InThread([home]) as watch:
+        becomes_watched(watch, home / ".local/share")
+        container = home / ".local/share/virtualenvs"
+        becomes_marked(environment(container / "shop-x1"))
         becomes_marked(container)
-        other = environment(container / "shop-x2")
-        becomes_marked(other)
+
+        (container / "notes.txt").write_text("what no tool brings back")
+        becomes_marked(environment(container / "shop-x2"))
+        becomes_unmarked(container)
 
 
 # While a tool fills a directory.
@@ -480,6 +490,17 @@ def test_times_to_come_hold_nothing_up(code: Path, watch: InThread) -> None:
     agrees_with_a_sweep(code, count=1)
 
 
+def test_times_to_come_do_not_pass_for_old_ones(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    path = environment(code / "shop/.venv")
+    age(path, -86_400)
+    with InThread([code]):
+        becomes_marked(path)
+    assert records_by_path()[str(path)].state == records.PENDING
+
+
 # What is watched.
 
 
@@ -572,21 +593,28 @@ def test_watches_follow_what_is_moved_out(code: Path, home: Path, watch: InThrea
     assert not is_marked(path)
 
 
-def test_a_directory_filled_before_its_parent_was_listed(
-    code: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before the watch", "after the watch"])
+def test_a_directory_filled_before_it_is_listed(
+    code: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """Each time a watch is set, its directory is filled just before it is listed."""
+    """Each directory is filled just before, or just after, the moment when its watch is set."""
+    for number in range(3):
+        (code / f"empty-{number}").mkdir()
     made: list[Path] = []
     true_enter = Inotify.enter
 
     def enter(self: Inotify, fd: int, path: str) -> None:
-        true_enter(self, fd, path)
-        if len(made) < 5 and not path.endswith("node_modules"):
+        if moment == "after the watch":
+            true_enter(self, fd, path)
+        if len(made) < 6 and "new-" not in path:
             made.append(modules(Path(path) / f"new-{len(made)}"))
+        if moment == "before the watch":
+            true_enter(self, fd, path)
 
     monkeypatch.setattr(Inotify, "enter", enter)
     with InThread([code]):
-        agrees_with_a_sweep(code, count=5)
+        eventually(lambda: len(made) >= 4)
+        agrees_with_a_sweep(code, count=len(made))
     assert set(map(str, made)) == marked_below(code)
 
 
