@@ -291,13 +291,13 @@ def test_nothing_is_lost_while_it_stands_still(code: Path) -> None:
         with stopped(watch):
             for number in range(50):
                 modules(code / f"group/project-{number}")
-            time.sleep(1)
+            time.sleep(0.5)
         agrees_with_a_sweep(code, count=51)
         assert watch.end() == 0
 
 
 def test_killed_at_any_moment_every_mark_has_its_record(code: Path) -> None:
-    for turn in range(5):
+    for turn in range(3):
         before = len(marked_below(code))
         with Process(str(code)) as watch:
             for number in range(30):
@@ -308,4 +308,4 @@ def test_killed_at_any_moment_every_mark_has_its_record(code: Path) -> None:
         assert_every_mark_has_its_record(code, Path(directory_path()))
 
     with Process(str(code)):
-        agrees_with_a_sweep(code, count=300)
+        agrees_with_a_sweep(code, count=180)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds until something that must happen counts as not happening: machines may be busy."""
 
-HURRIED = {"_QUIET": 0.2, "_LOOK": 0.05, "_SOON": 0.5, "_ABSENT": 0.1, "_BREATH": 0.2}
-QUIET = 1.0
+HURRIED = {"_QUIET": 0.15, "_LOOK": 0.05, "_SOON": 0.3, "_ABSENT": 0.1, "_BREATH": 0.2}
+QUIET = 0.7
 
 HURRY = f"""
 import sys

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from regrow.export.fresh import Fresh
     from regrow.model import Rule
     from regrow.records import Store
-    from regrow.watch import Changes, Watcher
+    from regrow.watch import Watcher
 
 # All in seconds.
 DAY = 24 * 60 * 60.0
@@ -133,7 +133,7 @@ class Watch:
                 self._tell(OVERFLOW)
                 self._sweep_within(max(0.0, self._last_sweep + _BREATH - time.monotonic()))
             elif changes.directories or changes.appeared:
-                self._look(changes)
+                self._look(changes.directories | changes.appeared)
 
     def _until_next(self) -> float:
         """Give the seconds until something is to be done without a change."""
@@ -170,25 +170,35 @@ class Watch:
         self._problems = {path: p for path, p in self._problems.items() if os.path.lexists(path)}
         self._last_sweep = time.monotonic()
 
-    def _look(self, changes: "Changes") -> None:
-        """Look at the directories that have changed, and at all below them."""
-        changed = changes.directories | changes.appeared
-        route = changed.union(*map(ancestors, changed))
+    def _look(self, changed: "Iterable[str]" = (), again: "Iterable[str]" = ()) -> list[Candidate]:
+        """Look at directories that have changed and all below them, and at single others again.
+
+        Args:
+            changed: the paths of the directories that have changed.
+            again: the paths of earlier candidates.
+
+        Returns:
+            The candidates found.
+        """
+        changed, again = set(changed), set(again)
+        route = {*changed, *again}.union(*map(ancestors, changed | again))
         noting = _Noting(self._watcher, changed)
 
         def visits(parent: str, name: str, _: bool) -> bool:
             return parent in noting.anew or join(parent, name) in route
 
         start = [path for path in self._start if path in route]
-        scan = Scan(start, self._in_force, self._configuration.skip, visits, noting)
-        found = _candidates(scan)
+        found = _candidates(Scan(start, self._in_force, self._configuration.skip, visits, noting))
+        at_homes = at_home(self._in_force)
+        found += [candidate for candidate in at_homes if candidate.path in again]
         self._handle(found)
-        containers = [one.path for one in at_home(self._in_force) if one.rule.container]
+        containers = [candidate.path for candidate in at_homes if candidate.rule.container]
         if self._doubtful(noting, found) or any(
             is_below(path, container) for container in containers for path in changed
         ):
             self._sweep_within(_later())  # it takes back what stays so
         self._look_at_watcher()
+        return found
 
     def _look_at_watcher(self) -> None:
         """Look at what is not watched, and say so."""
@@ -236,9 +246,6 @@ class Watch:
             self._wait(seen, _later())  # then it is decided to take the mark back
         else:
             was_begun = self._waiting.pop(candidate.path, None) is not None
-            if was_begun and not os.path.lexists(candidate.path):
-                self._withdraw(candidate)
-                return
             result = self._carry_out(decision, opener, was_begun=was_begun)
             if result.outcome == FAILED:
                 self._wait(seen, _SOON)
@@ -325,13 +332,19 @@ class Watch:
     def _look_at_waiting(self) -> None:
         """Look again at what was being filled, and has been quiet since."""
         now = time.monotonic()
-        quiet = []
+        quiet = {}
         for known in [one for one in self._waiting.values() if one.due <= now]:
             seen = self._see(known.candidate)
-            if seen.is_quiet(_QUIET):
-                quiet.append(known.candidate)
             self._wait(seen, _LOOK)
-        self._handle(quiet)
+            if seen.is_quiet(_QUIET):
+                quiet[known.candidate.path] = known.candidate
+        if not quiet:
+            return
+        found = {candidate.path for candidate in self._look(again=quiet)}
+        for path in quiet.keys() - found:
+            del self._waiting[path]
+            if not os.path.lexists(path):
+                self._withdraw(quiet[path])
 
 
 class _Noting:
