@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run drill test test-all check bench docs clean setup test-tools test-all-tools
+.PHONY: run drill test test-all check bench docs clean setup bench-tools test-tools test-all-tools
 
 run: setup
 	@sh scripts/demonstration.sh
@@ -27,7 +27,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python scripts/generate_docs.py --check
 
-bench: setup
+bench: setup bench-tools
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: setup
@@ -43,10 +43,13 @@ $(STAMP): pyproject.toml constraints.txt scripts/need.sh
 	$(BIN)/python -m pip install -q -c constraints.txt --editable . --group dev
 	@touch $@
 
+bench-tools:
+	@sh scripts/need.sh git:git gcc:gcc $$(command -v fd >/dev/null || echo fdfind:fd-find)
+
 test-tools:
 	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
 		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs \
-		node:nodejs npm:npm cmake:cmake rsync:rsync zsh:zsh fish:fish
+		node:nodejs npm:npm cmake:cmake rsync:rsync zsh:zsh fish:fish fdfind:fd-find
 
 test-all-tools:
 	@sh scripts/need.sh bsdtar:libarchive-tools dar:dar cargo:cargo \

@@ -1,53 +1,59 @@
-"""Runs the benchmarks and prints a table, or JSON with ``--json``."""
+"""Measures what regrow costs beside what people would use without it; prints a table, or JSON."""
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import creation, marking, recipes, running, sweeping, watching
-from benchmarks.measure import Result, quiet_environment
+from benchmarks import creation, marking, recipes, report, running, starting, sweeping, watching
+from benchmarks.measure import Bench, quiet_environment
+
+GROUPS = {
+    "sweep": (sweeping.scanning, sweeping.marking),
+    "git": (sweeping.repositories,),
+    "large": (sweeping.large,),
+    "startup": (starting.commands,),
+    "mark": (marking.many,),
+    "venv": (creation.environments,),
+    "recipes": (recipes.python_environment,),
+    "run": (running.in_a_project,),
+    "watch": (watching.live,),
+}
 
 
-def machine() -> dict[str, str | int | None]:
-    """Describe the machine, as far as it bears on the figures."""
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "processors": os.cpu_count(),
-        "python": platform.python_version(),
-    }
+def measure(bench: Bench, groups: Iterable[str]) -> list[report.Result]:
+    """Run groups of benchmarks, and tell on standard error how far they are."""
+    results: list[report.Result] = []
+    for group in groups:
+        for function in GROUPS[group]:
+            print(f"measuring: {function.__doc__}", file=sys.stderr)
+            results += function(bench)
+    return results
 
 
 def main() -> int:
-    """Run every benchmark; returns 1 if a bound is exceeded."""
+    """Run the benchmarks; returns 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
+    parser.add_argument(
+        "group", nargs="*", help=f"what to measure (default: all): {', '.join(GROUPS)}"
+    )
     parser.add_argument("--runs", type=int, default=15, help="counted runs of each (default: 15)")
+    parser.add_argument("--size", type=float, default=1.0, help="times 11,400 directories")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--directory", type=Path, help="where to work (default: a temporary one)")
     options = parser.parse_args()
+    for group in options.group:
+        if group not in GROUPS:
+            parser.error(f"there is no group {group!r}; there are {', '.join(GROUPS)}")
     with tempfile.TemporaryDirectory(prefix="regrow-bench-", dir=options.directory) as place:
+        print("installing regrow", file=sys.stderr)
         environment = quiet_environment(Path(place))
-        results: list[Result] = []
-        for measure in (
-            marking.start_up,
-            marking.many,
-            creation.environments,
-            recipes.python_environment,
-            sweeping.marking,
-            running.in_a_project,
-            watching.live,
-        ):
-            print(f"measuring: {measure.__doc__}", file=sys.stderr)
-            results += measure(Path(place), environment, options.runs)
-    if options.json:
-        print(json.dumps({"machine": machine(), "results": [r.as_json() for r in results]}))
-    else:
-        print(", ".join(f"{key} {value}" for key, value in machine().items()))
-        for result in results:
-            print(result.as_line())
+        bench = Bench(Path(place), environment, options.runs, options.size)
+        results = measure(bench, options.group or GROUPS)
+        described = report.machine(Path(place))
+    write = report.as_json if options.json else report.as_table
+    print(write(described, results))
     return int(any(result.exceeds for result in results))
 
 

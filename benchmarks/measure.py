@@ -1,11 +1,11 @@
-"""Times whole processes side by side: interleaved, after warm-ups, medians."""
+"""Times whole processes side by side: interleaved, after warm-ups, compared round by round."""
 
 import os
 import statistics
 import subprocess
-import time
+import sys
 import venv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,33 +13,69 @@ SOURCE = Path(__file__).resolve().parent.parent
 WARM_UPS = 2
 
 Environment = dict[str, str]
-Run = tuple[Callable[[], object], Sequence[str]]
-"""What is done before each run, untimed, and the command."""
 
 
-class Result(NamedTuple):
-    """One figure and the bound it has to keep."""
+class Bench(NamedTuple):
+    """Where and how it is measured."""
 
-    what: str
-    value: float
-    unit: str
-    bound: float
-    detail: str
+    place: Path
+    """A directory for whatever is built; programs are in ``tools/bin``."""
+    environment: Environment
+    """The processes' environment."""
+    runs: int
+    """Counted runs of each command."""
+    size: float
+    """Times the standard size of the trees."""
+
+    def tool(self, name: str) -> str:
+        """Give the path of an installed program."""
+        return str(self.place / "tools/bin" / name)
+
+    def run(self, *words: str) -> None:
+        """Run a command untimed, and drop its output."""
+        subprocess.run(words, env=self.environment, stdout=subprocess.DEVNULL, check=True)
+
+
+def _nothing() -> None:
+    pass
+
+
+class Run(NamedTuple):
+    """A command that is timed."""
+
+    words: Sequence[str]
+    prepare: Callable[[], object] = _nothing
+    """What is done before each run, untimed."""
+    processor: int | None = None
+    """The only one that it may use."""
+    codes: Collection[int] = (0,)
+    """The exit codes by which it did what it was to do."""
+
+
+class Timing(NamedTuple):
+    """What the counted runs of one command took."""
+
+    seconds: Sequence[float]
+    memory: float
+    """MB that its largest process had at most, in any of the runs."""
 
     @property
-    def exceeds(self) -> bool:
-        """Whether the bound is exceeded."""
-        return self.value > self.bound
+    def median(self) -> float:
+        """The median, in milliseconds."""
+        return statistics.median(self.seconds) * 1000
 
-    def as_line(self) -> str:
-        """Write it for people."""
-        verdict = "TOO SLOW" if self.exceeds else "ok"
-        figure = f"{self.value:.2f} {self.unit}"
-        return f"{self.what:52} {figure:>14}  at most {self.bound:g}: {verdict}  ({self.detail})"
+    def times(self, other: "Timing") -> float:
+        """Compare with a command that ran in the same rounds: the median of the rounds' ratios.
 
-    def as_json(self) -> dict[str, str | float]:
-        """Write it for programs."""
-        return self._asdict()
+        Whatever slows a machine down for a while slows down both runs of a round.
+        """
+        pairs = zip(self.seconds, other.seconds, strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    def more_than(self, other: "Timing") -> float:
+        """Compare likewise: the median of the rounds' differences, in milliseconds."""
+        pairs = zip(self.seconds, other.seconds, strict=True)
+        return statistics.median(ours - theirs for ours, theirs in pairs) * 1000
 
 
 def quiet_environment(place: Path) -> Environment:
@@ -59,29 +95,45 @@ def quiet_environment(place: Path) -> Environment:
     }
 
 
-def seconds(command: Sequence[str], environment: Environment) -> float:
+def timed(run: Run, environment: Environment) -> tuple[float, float]:
+    """Run a command once.
+
+    Returns:
+        Its seconds from start to end, and the MB that its largest process had at most.
+    """
+    run.prepare()
+    processor = "" if run.processor is None else str(run.processor)
+    launch = [sys.executable, "-I", "-S", str(SOURCE / "benchmarks/launch.py"), processor]
+    done = subprocess.run([*launch, *run.words], env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode not in run.codes:
+        done.check_returncode()
+    seconds, memory = map(float, done.stdout.split())
+    return seconds, memory
+
+
+def seconds(words: Sequence[str], environment: Environment) -> float:
     """Time one process from start to end."""
-    before = time.perf_counter()
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-    return time.perf_counter() - before
+    return timed(Run(words), environment)[0]
 
 
-def medians(runs: Sequence[Run], environment: Environment, count: int) -> list[float]:
+def rounds(runs: Mapping[str, Run], bench: Bench, count: int = 0) -> dict[str, Timing]:
     """Time commands in turn, so that a machine that slows down slows them all.
 
     Args:
-        runs: preparations and commands.
-        environment: the processes' environment.
-        count: counted runs of each, after the warm-ups.
+        runs: the commands by name, in their order; one without words is left out.
+        bench: where and how it is measured.
+        count: counted runs of each, after the warm-ups, instead of the usual number.
 
     Returns:
-        The median of each, in seconds.
+        What each of them took.
     """
-    times: list[list[float]] = [[] for _ in runs]
-    for number in range(WARM_UPS + count):
-        for index, (prepare, command) in enumerate(runs):
-            prepare()
-            taken = seconds(command, environment)
-            if number >= WARM_UPS:
-                times[index].append(taken)
-    return [statistics.median(each) for each in times]
+    measured: dict[str, list[tuple[float, float]]] = {
+        name: [] for name, run in runs.items() if run.words
+    }
+    for _ in range(WARM_UPS + (count or bench.runs)):
+        for name, figures in measured.items():
+            figures.append(timed(runs[name], bench.environment))
+    return {
+        name: Timing([taken for taken, _ in figures[WARM_UPS:]], max(mb for _, mb in figures))
+        for name, figures in measured.items()
+    }

@@ -5,7 +5,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from benchmarks.measure import WARM_UPS, Environment, Result, seconds
+from benchmarks.measure import WARM_UPS, Bench, seconds
+from benchmarks.report import Result
 
 DISTRIBUTIONS = 200
 _BOUND = 60.0  # milliseconds
@@ -22,15 +23,15 @@ assert taken.recipe["agrees_with"] == ["requirements.txt"], taken.recipe
 """
 
 
-def python_environment(place: Path, environment: Environment, runs: int) -> list[Result]:
+def python_environment(bench: Bench) -> list[Result]:
     """Taking the recipe of an environment with 200 distributions, beside pip freeze."""
-    tools = place / "tools/bin"
-    project = place / "recipes"
+    environment = bench.environment
+    project = bench.place / "recipes"
     target = project / ".venv"
     wheels = [_make_wheel(project / "wheels", f"tiny_{n:03}") for n in range(DISTRIBUTIONS)]
     lines = "".join(f"tiny-{n:03}==1.0\n" for n in range(DISTRIBUTIONS))
     (project / "requirements.txt").write_text(lines)
-    uv = [str(tools / "uv")]
+    uv = [bench.tool("uv")]
     offline = ["--offline", "--no-index", "--find-links", str(wheels[0].parent)]
     install = ["pip", "install", "-q", "--python", str(target / "bin/python"), *offline]
     for words in (
@@ -39,14 +40,14 @@ def python_environment(place: Path, environment: Environment, runs: int) -> list
     ):
         subprocess.run([*uv, *words], env=environment, check=True)
 
-    take = [str(tools / "python"), "-I", "-c", _TAKE, str(target), str(project)]
-    pip = [str(tools / "python"), "-m", "pip", "--python", str(target / "bin/python"), "freeze"]
+    take = [bench.tool("python"), "-I", "-c", _TAKE, str(target), str(project)]
+    pip = [bench.tool("python"), "-m", "pip", "--python", str(target / "bin/python"), "freeze"]
     uv_freeze = [*uv, "pip", "freeze", "-q", "--python", str(target / "bin/python")]
     ours: list[float] = []
     whole: list[float] = []
     theirs: list[float] = []
     uvs: list[float] = []
-    for number in range(WARM_UPS + runs):
+    for number in range(WARM_UPS + bench.runs):
         words = [*take, str(DISTRIBUTIONS)]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
         figures = (

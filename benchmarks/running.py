@@ -1,10 +1,10 @@
 """``regrow run``: what it adds to a command in a small project."""
 
 import contextlib
-import subprocess
 from pathlib import Path
 
-from benchmarks.measure import Environment, Result, medians
+from benchmarks.measure import Bench, Run, rounds
+from benchmarks.report import Result
 
 _DIRECTORIES = 50
 _BOUND = 60.0  # milliseconds beside the command alone
@@ -17,23 +17,21 @@ requires-python = ">=3.8"
 """
 
 
-def in_a_project(place: Path, environment: Environment, runs: int) -> list[Result]:
+def in_a_project(bench: Bench) -> list[Result]:
     """Commands by regrow run, beside the commands alone."""
-    tools = place / "tools/bin"
-    regrow = [str(tools / "regrow"), "run", "--"]
-    sync = [str(tools / "uv"), "sync", "-q", "--offline"]
-    project = place / "running"
+    regrow = [bench.tool("regrow"), "run", "--"]
+    sync = [bench.tool("uv"), "sync", "-q", "--offline"]
+    project = bench.place / "running"
     build(project)
-    subprocess.run(["git", "init", "-q", project], env=environment, check=True)
+    bench.run("git", "init", "-q", str(project))
     results = []
     with contextlib.chdir(project):
-        subprocess.run([*regrow, *sync], env=environment, check=True)
+        bench.run(*regrow, *sync)
         for name, command in (("true", ["/bin/true"]), ("uv sync", sync)):
-            alone, ours = medians(
-                [(lambda: None, command), (lambda: None, [*regrow, *command])], environment, runs
-            )
-            shown = f"{ours * 1000:.0f} ms beside {alone * 1000:.0f} ms"
-            more = (ours - alone) * 1000
+            timings = rounds({"alone": Run(command), "ours": Run([*regrow, *command])}, bench)
+            ours, alone = timings["ours"], timings["alone"]
+            shown = f"{ours.median:.0f} ms beside {alone.median:.0f} ms"
+            more = ours.more_than(alone)
             results.append(Result(f"run -- {name}, more than alone", more, "ms", _BOUND, shown))
     return results
 

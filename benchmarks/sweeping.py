@@ -1,73 +1,154 @@
-"""``regrow sweep``: with marking and recording, beside a dry run of the same tree."""
+"""``regrow sweep`` beside what finds directories by their names, and beside its own dry run."""
 
-import subprocess
+import os
+import shutil
+import sys
+import time
+from functools import cache
 from pathlib import Path
 
-from benchmarks.measure import Environment, Result, medians
+from benchmarks import searching
+from benchmarks.measure import Bench, Run, rounds
+from benchmarks.report import Comparison, Result, compare
+from benchmarks.tree import Tree, build, make_repositories
 
-PROJECTS = 250
-_ORDINARY = 40  # directories in each project that are looked at in vain
-_PACKAGES = 30  # in each node_modules
-_MARKING_BOUND = 2.0  # times the dry sweep
+_LARGE = 5  # times the standard size
+_LINEAR_BOUND = 1.2  # times the standard tree's seconds for a directory
+_SETTLED = 3  # seconds; what changed less than two before a sweep is looked at again by the next
 
 
-def marking(place: Path, environment: Environment, runs: int) -> list[Result]:
-    """A sweep that marks 250 directories, beside a dry one and one that finds them marked."""
-    tree = place / "sweeping"
-    build(tree)
-    regrow = str(place / "tools/bin/regrow")
-    sweep = [regrow, "sweep", "--yes", str(tree)]
-
-    def fresh() -> None:
-        subprocess.run(
-            [regrow, "undo", "--yes", "-0"], env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-
-    dry, first, again = medians(
-        [
-            (fresh, [regrow, "sweep", "--dry-run", str(tree)]),
-            (lambda: None, sweep),
-            (lambda: None, sweep),
-        ],
-        environment,
-        runs,
+def scanning(bench: Bench) -> list[Result]:
+    """Dry sweeps, the first and where nothing changed, beside find, fd and C that only reads."""
+    tree = _standard(bench.place, bench.size).path
+    find = Run(searching.find(tree))
+    runs = {
+        "find": find,
+        "fd": Run(searching.fd(tree)),
+        "reading": Run(searching.reading(tree, bench.place)),
+        "first": _first(bench, tree),
+        "unchanged": Run(_dry(bench, tree)),
+    }
+    if hasattr(os, "sched_setaffinity"):
+        one = max(os.sched_getaffinity(0))
+        runs["find alone"] = find._replace(processor=one)
+        runs["first alone"] = runs["first"]._replace(processor=one)
+    return compare(
+        rounds(runs, bench),
+        Comparison("first sweep, dry / find", "first", "find", 0.7, 0.55),
+        Comparison("  one processor for either", "first alone", "find alone", 1.0),
+        Comparison("  / fd", "first", "fd"),
+        Comparison("  / C that only reads", "first", "reading"),
+        Comparison("nothing changed / fd", "unchanged", "fd", 0.5, 0.42),
+        Comparison("  / find", "unchanged", "find"),
+        Comparison("  / C that only reads", "unchanged", "reading"),
     )
-    fresh()
-    shown = f"{first * 1000:.0f} ms beside {dry * 1000:.0f} ms"
-    shown_again = f"{again * 1000:.0f} ms beside {dry * 1000:.0f} ms"
+
+
+def marking(bench: Bench) -> list[Result]:
+    """Sweeps that mark and record, beside a first dry one; then where all is marked."""
+    tree, count = _standard(bench.place, bench.size)[:2]
+
+    def take_back() -> None:
+        bench.run(bench.tool("regrow"), "undo", "--yes", "-0")
+        _forget_snapshot(bench)
+
+    first = _first(bench, tree)
+    sweep = [bench.tool("regrow"), "sweep", "--yes", str(tree)]
+    marked = rounds(
+        {
+            "dry": first._replace(prepare=take_back),
+            "marking": first._replace(words=sweep),
+            "again": Run(sweep),
+        },
+        bench,
+    )
+    time.sleep(_SETTLED)
+    settled = rounds({"fd": Run(searching.fd(tree)), "again": Run(sweep)}, bench)
+    take_back()
     return [
-        Result(f"sweep marking {PROJECTS} / dry", first / dry, "x", _MARKING_BOUND, shown),
-        Result(f"sweep, {PROJECTS} marked / dry", again / dry, "x", _MARKING_BOUND, shown_again),
+        *compare(
+            marked,
+            Comparison(f"sweep marking {count} / dry", "marking", "dry", 2.0),
+            Comparison("the next sweep / dry", "again", "dry", 2.0),
+        ),
+        *compare(settled, Comparison(f"{count} marked, nothing changed / fd", "again", "fd")),
     ]
 
 
-def build(tree: Path) -> None:
-    """Build projects, a third each of Node's, Cargo's and Python's."""
-    for number in range(PROJECTS):
-        project = tree / f"group-{number % 10}" / f"project-{number}"
-        for index in range(_ORDINARY):
-            (project / f"src/part-{index % 5}/{index}").mkdir(parents=True)
-            (project / f"src/part-{index % 5}/{index}/source.txt").touch()
-        (_node, _cargo, _python)[number % 3](project)
+def repositories(bench: Bench) -> list[Result]:
+    """Sweeps of projects that are git repositories, beside the same projects without git."""
+    plain = _standard(bench.place, bench.size)
+    tree = build(bench.place / "repositories", bench.size)
+    make_repositories(tree)
+    timings = rounds(
+        {
+            "plain": _first(bench, plain.path),
+            "first": _first(bench, tree.path),
+            "unchanged": Run(_dry(bench, tree.path)),
+            "fd": Run(searching.fd(tree.path)),
+        },
+        bench,
+    )
+    count = tree.rebuildable
+    return compare(
+        timings,
+        Comparison(f"{count} git repositories, first / without git", "first", "plain", 3.0),
+        Comparison("  nothing changed / without git", "unchanged", "plain"),
+        Comparison("  nothing changed / fd", "unchanged", "fd"),
+    )
 
 
-def _node(project: Path) -> None:
-    (project / "package.json").write_text("{}")
-    (project / "package-lock.json").write_text("{}")
-    for index in range(_PACKAGES):
-        (project / f"node_modules/package-{index}").mkdir(parents=True)
+def large(bench: Bench) -> list[Result]:
+    """Dry sweeps of a tree five times as large; a third of the runs."""
+    standard = _standard(bench.place, bench.size)
+    tree = build(bench.place / "large", bench.size * _LARGE)
+    timings = rounds(
+        {
+            "standard": _first(bench, standard.path),
+            "find": Run(searching.find(tree.path)),
+            "fd": Run(searching.fd(tree.path)),
+            "first": _first(bench, tree.path),
+            "unchanged": Run(_dry(bench, tree.path)),
+        },
+        bench,
+        max(1, bench.runs // 3),
+    )
+    first, small = timings["first"], timings["standard"]
+    what = f"{tree.entered:,} directories, time for each / standard"
+    each = first.times(small) * standard.entered / tree.entered
+    detail = (
+        f"{first.median * 1000 / tree.entered:.1f} µs beside"
+        f" {small.median * 1000 / standard.entered:.1f} µs; {small.memory:.0f} MB there"
+    )
+    return [
+        Result(what, each, "x", _LINEAR_BOUND, detail, memory=first.memory),
+        *compare(
+            timings,
+            Comparison("  first / find", "first", "find", 0.7, 0.55),
+            Comparison("  nothing changed / fd", "unchanged", "fd", 0.5, 0.42),
+        ),
+    ]
 
 
-def _cargo(project: Path) -> None:
-    (project / "Cargo.toml").touch()
-    (project / "target/debug/deps").mkdir(parents=True)
+@cache
+def _standard(place: Path, size: float) -> Tree:
+    return build(place / "standard", size)
 
 
-def _python(project: Path) -> None:
-    packages = project / ".venv/lib/python3.11/site-packages"
-    for index in range(_PACKAGES):
-        metadata = packages / f"package_{index}-1.0.dist-info"
-        metadata.mkdir(parents=True)
-        (metadata / "METADATA").write_text(f"Name: package-{index}\nVersion: 1.0\n")
-        (metadata / "RECORD").touch()
-    (project / ".venv/pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.11.7\n")
+def _dry(bench: Bench, tree: Path) -> list[str]:
+    return [bench.tool("regrow"), "sweep", "--dry-run", str(tree)]
+
+
+def _first(bench: Bench, tree: Path) -> Run:
+    return Run(_dry(bench, tree), lambda: _forget_snapshot(bench))
+
+
+def _forget_snapshot(bench: Bench) -> None:
+    """Empty regrow's cache, but for the compiled rules."""
+    caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    place = Path(bench.environment["HOME"], caches, "regrow")
+    for path in place.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != "rules":
+            path.unlink()

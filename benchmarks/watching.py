@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.measure import Environment, Result
+from benchmarks.measure import Bench, Environment
+from benchmarks.report import Result
 
 DIRECTORIES = 20_000
 _EACH = 20  # marks timed for each counted run
@@ -23,18 +24,18 @@ _IDLE_BOUND = 0.1  # seconds of processor time in a minute
 _MEMORY_BOUND = 80.0  # MB
 
 
-def live(place: Path, environment: Environment, runs: int) -> list[Result]:
+def live(bench: Bench) -> list[Result]:
     """Marking what appears; an idle minute; memory with 20,000 watched directories."""
     if sys.platform != "linux":
         return []  # its figures come from /proc
-    tree = place / "watching"
+    tree = bench.place / "watching"
     for number in range(DIRECTORIES):
         (tree / f"{number // 1000}/{number // 100}/{number}").mkdir(parents=True)
-    with _watching(place / "tools/bin/regrow", tree, environment) as watch:
+    with _watching(bench.tool("regrow"), tree, bench.environment) as watch:
         _wait_for(lambda: _watches(watch) > DIRECTORIES)
         memory, share = _memory(watch)
         watches = _watches(watch)
-        times = _latencies(tree, runs * _EACH)
+        times = _latencies(tree, bench.runs * _EACH)
         time.sleep(5)  # what was marked is completed
         before = _processor_time(watch)
         time.sleep(_IDLE)
@@ -61,7 +62,7 @@ def live(place: Path, environment: Environment, runs: int) -> list[Result]:
 
 @contextlib.contextmanager
 def _watching(
-    regrow: Path, tree: Path, environment: Environment
+    regrow: str, tree: Path, environment: Environment
 ) -> "Iterator[subprocess.Popen[bytes]]":
     with subprocess.Popen(
         [regrow, "watch", tree], env=environment, stdout=subprocess.DEVNULL
