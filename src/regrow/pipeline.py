@@ -213,10 +213,11 @@ def mark(
         former = former or moved
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
+        files = _files(reason, moved, store)
         if data is not None and former is None:
             # Its record is damaged: regrow was here, and what holds was most likely its doing.
             record = record._replace(set=(*record.set, *record.found), found=())
-        with store.write(record, reason.files) as written:
+        with store.write(record, files) as written:
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
@@ -235,7 +236,7 @@ def mark(
 def mark_before_birth(
     directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason, path: str
 ) -> dict[str, Outcome]:
-    """Record and mark a directory that is still to get its name and its contents.
+    """Record and mark a directory that is still to get its name, its contents, or some of these.
 
     The record stays pending until ``mark`` is called on what became of it; so a mark that fails
     here is reported there.
@@ -255,10 +256,16 @@ def mark_before_birth(
     """
     with store.locked():
         before = _read(chosen, directory)
-        former = _former(store.data(path), path)
         this = records.identity(directory.fd)
-        store.write(_pending(directory, path, this, chosen, before, reason, former)).close()
-        return _put_on(chosen, directory, before)
+        data = store.data(path)
+        moved = _moved_here(before, this, store) if data is None else None
+        former = moved or _former(data, path)
+        record = _pending(directory, path, this, chosen, before, reason, former)
+        store.write(record, _files(reason, moved, store)).close()
+        outcomes = _put_on(chosen, directory, before)
+        if moved is not None:
+            store.remove(moved.path)
+        return outcomes
 
 
 def carry_record(store: "Store", path: str, other: str) -> None:
@@ -414,6 +421,14 @@ def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") ->
     if record is None or os.path.lexists(record.path):
         return None  # a copy, or a link in the old place: that record goes on being true
     return record
+
+
+def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tuple[str, bytes]]":
+    """Give what is to stand beside a record: with a former recipe goes what stood beside that."""
+    if moved is None or reason.recipe != NO_RECIPE:
+        return reason.files
+    stood = {name: store.attachment(moved.path, name) for name in records.ATTACHMENTS}
+    return [(name, data) for name, data in stood.items() if data is not None]
 
 
 def _former(data: bytes | None, path: str) -> Record | None:

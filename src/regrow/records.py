@@ -246,7 +246,8 @@ class Store:
     def by_identity(self, directory: Identity) -> Record | None:
         """Find the record of a directory wherever it stood; it has to have a birth time.
 
-        The records are gone through once; those written since are about other directories.
+        The records are gone through once, until ``forget_identities``; those written since are
+        about other directories.
         """
         if directory.born is None:
             return None
@@ -257,6 +258,10 @@ class Store:
             return self.by_name(name) if name else None
         except RecordError:
             return None
+
+    def forget_identities(self) -> None:
+        """Let ``by_identity`` go through the records again: they are others after some time."""
+        self._identities = None
 
     def _all_identities(self) -> "Iterator[tuple[Identity, str]]":
         import re

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from tests.sweeping import HOSTILE_NAMES, age, configure, environment, modules
 from tests.watch.watching import (
     HURRY,
     PATIENCE,
+    QUIET,
     Process,
     agrees_with_a_sweep,
     eventually,
@@ -271,15 +271,10 @@ def test_a_reader_that_goes_ends_it_and_nothing_is_lost(code: Path) -> None:
 # What can't be read or written.
 
 
-@pytest.mark.needs_root
-def test_an_unreadable_directory_is_told_once_and_the_rest_goes_on(
-    open_place: Path, as_ordinary_user: Callable[[Callable[[], object]], object]
-) -> None:
-    home, code = open_place / "home", open_place / "home/code"
-    code.mkdir(parents=True)
-    (code / "closed").mkdir()
+def ordinary_users(code: Path) -> Process:
+    """Watch a directory below a home as the ordinary user whose all of it is."""
+    home = code.parent
     subprocess.run(["chown", "-R", "65534:65534", home], check=True)
-    (code / "closed").chmod(0)
     words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     program = f"""
 import os, sys
@@ -289,7 +284,15 @@ os.execvp("setpriv", {[*words, sys.executable, "-c", HURRY]!r} + sys.argv[1:])
         subprocess.run([*words, sys.executable, "-c", ""], check=True, capture_output=True)
     except subprocess.CalledProcessError:
         pytest.skip("the interpreter is out of the ordinary user's reach")
-    with Process(code, program=program, env={**os.environ, "HOME": str(home)}) as watch:
+    return Process(code, program=program, env={**os.environ, "HOME": str(home)})
+
+
+@pytest.mark.needs_root
+def test_an_unreadable_directory_is_told_once_and_the_rest_goes_on(open_place: Path) -> None:
+    code = open_place / "home/code"
+    (code / "closed").mkdir(parents=True)
+    (code / "closed").chmod(0)
+    with ordinary_users(code) as watch:
         eventually(lambda: watch.says(f"{code / 'closed'}: no permission"))
         path = environment(code / "shop/.venv")
         subprocess.run(["chown", "-R", "65534:65534", code / "shop"], check=True)
@@ -298,6 +301,25 @@ os.execvp("setpriv", {[*words, sys.executable, "-c", HURRY]!r} + sys.argv[1:])
         becomes_marked(path)
         watch.end()
         assert watch.err.count(b"no permission") == 1
+
+
+@pytest.mark.needs_root
+def test_what_is_closed_while_it_is_filled_keeps_its_record(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = open_place / "home/code"
+    path = code / "shop/node_modules"
+    path.mkdir(parents=True)
+    (code / "shop/package.json").write_text("{}")
+    monkeypatch.setenv("HOME", str(code.parent))
+    with ordinary_users(code) as watch:
+        becomes_marked(path)
+        (code / "shop").chmod(0)
+        time.sleep(4 * QUIET)  # nobody can tell whether it is gone
+
+        assert has_attribute(path)
+        assert records_by_path().keys() == {str(path)}
+        watch.end()
 
 
 def test_a_data_directory_that_cannot_be_written_is_told(

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.hostile.helpers import LINUX_ONLY, has_attribute, has_regrows_tag
 from tests.sweeping import (
     HOSTILE_NAMES,
     UVS_TAG,
+    Inside,
     age,
     configure,
     distribution,
@@ -526,6 +528,123 @@ def test_times_to_come_do_not_pass_for_old_ones(
     with InThread([code]):
         becomes_marked(path)
     assert records_by_path()[str(path)].state == records.PENDING
+
+
+# What moves.
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_what_moves_while_it_is_filled_is_regrows_still(
+    code: Path, monkeypatch: pytest.MonkeyPatch, *, has_lock: bool
+) -> None:
+    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    with InThread([code]) as watch:
+        becomes_watched(watch, code)
+        path = modules(code / "shop")
+        if not has_lock:
+            (code / "shop/package-lock.json").unlink()
+        becomes_marked(path)
+        (code / "shop").rename(code / "moved")
+        after = code / "moved/node_modules"
+        eventually(lambda: records_by_path().keys() == {str(after)}, records_by_path)
+    record = records_by_path()[str(after)]
+    assert (record.state, record.set, record.found) == (records.PENDING, ("xdg-robots",), ())
+
+    assert Inside()("undo", "--yes").returncode == 0
+    assert not is_marked(after)
+
+
+def test_the_recipe_of_what_moves_while_it_is_made_anew_moves_along(
+    code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
+) -> None:
+    path = modules_without_lock(code / "shop")
+    becomes_recorded(path)
+    recipe = records_by_path()[str(path)].recipe
+    monkeypatch.setattr(decisions, "QUIET", 3600)
+    shutil.rmtree(path)
+    path.mkdir()
+    becomes_marked(path)
+
+    (code / "shop").rename(code / "moved")
+    after = str(code / "moved/node_modules")
+    eventually(lambda: records_by_path().keys() == {after}, records_by_path)
+
+    assert records_by_path()[after].recipe == recipe
+    with Store() as store:
+        assert store.attachment(after, "package-lock.json")
+
+
+def test_what_moves_is_regrows_however_long_the_watch_has_run(code: Path, watch: InThread) -> None:
+    """When the second moves, the records are not what they were when the first did."""
+    for name in ("first", "second"):
+        becomes_recorded(environment(code / name / ".venv"))
+        after = code / f"{name}-moved/.venv"
+
+        after.parent.with_name(name).rename(after.parent)
+
+        becomes_recorded(after)
+        assert records_by_path()[str(after)].found == ()
+        assert not [path for path in records_by_path() if path.endswith(f"/{name}/.venv")]
+
+
+def test_what_moves_before_it_has_a_recipe_and_is_told_late_is_regrows_still(
+    code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
+) -> None:
+    path = code / "shop/node_modules"
+    path.mkdir(parents=True)
+    (code / "shop/package.json").write_text("{}")
+    monkeypatch.setattr(decisions, "QUIET", 3600)
+    becomes_marked(path)
+    true_wait = Inotify.wait
+    is_late = threading.Event()
+
+    def wait(self: Inotify, timeout: float | None) -> Changes:
+        return true_wait(self, timeout) if is_late.is_set() else nothing_is_told()
+
+    monkeypatch.setattr(Inotify, "wait", wait)
+    os.write(watch._waking, b"x")
+    time.sleep(4 * loop._LOOK + 2 * loop._QUIET)  # it is seen to be gone
+    (code / "shop").rename(code / "moved")
+    time.sleep(4 * loop._LOOK + 2 * loop._QUIET)
+    is_late.set()
+
+    after = str(code / "moved/node_modules")
+    eventually(lambda: records_by_path().keys() == {after}, records_by_path)
+    assert records_by_path()[after].set == ("xdg-robots",)
+
+
+# What is inside.
+
+
+def test_what_was_begun_inside_what_is_recognised_later_is_taken_back(
+    code: Path, watch: InThread
+) -> None:
+    """As ``npm install`` does in an empty directory: it writes ``package.json`` last."""
+    inner = code / "shop/node_modules/left/node_modules"
+    inner.mkdir(parents=True)
+    (inner.parent / "package.json").write_text("{}")
+    becomes_marked(inner)
+    (code / "shop/package-lock.json").write_text("{}")
+    (code / "shop/package.json").write_text("{}")
+
+    becomes_recorded(code / "shop/node_modules")
+    becomes_unmarked(inner)
+    agrees_with_a_sweep(code, count=1)
+    assert records_by_path().keys() == {str(code / "shop/node_modules")}
+
+
+def test_a_container_that_is_in_use_at_the_start_keeps_its_mark(code: Path, home: Path) -> None:
+    container = home / ".local/share/virtualenvs"
+    path = environment(container / "shop-x1")
+    age(path)
+    with InThread([home]) as watch:
+        becomes_recorded(container)
+        eventually(lambda: not watch.loop._waiting)
+
+        outcomes = [result.outcome for result in watch.results if result.outcome == UNMARKED]
+        assert not outcomes
+        assert is_marked(container)
+        agrees_with_a_sweep(home, count=2)
 
 
 # What is watched.

@@ -15,13 +15,14 @@ from regrow.model import (
     MARKED,
     MARKED_ALREADY,
     TAKE_BACK,
+    VANISHED,
     Candidate,
     Decision,
     Result,
     Unreadable,
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import names_rule
+from regrow.records import PENDING, identity, names_rule
 from regrow.scan import Scan, at_home
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ class Watch:
         """Decide and act; what is still being filled is marked now and completed later."""
         if not found:
             return
+        self._store.forget_identities()
         decided = decisions.decide(found, self._configuration, self._start, (), self._store)
         with Opener() as opener:
             for decision in decisions.spare_the_emptied(decided, self._store):
@@ -238,17 +240,23 @@ class Watch:
         if is_for_marking and not candidate.rule.container:
             self._watcher.leave(candidate.path)
         seen = self._see(candidate)
-        if is_for_marking and not seen.is_quiet(_QUIET):
-            if decision.decision != MARKED_ALREADY:
+        if is_for_marking and candidate.rule.container and not seen.is_quiet(_QUIET):
+            self._wait(seen, _later())
+        elif is_for_marking and not seen.is_quiet(_QUIET):
+            if decision.decision != MARKED_ALREADY or self._has_moved_here(candidate):
                 self._mark_pending(decision)
             self._wait(seen, _LOOK)
         elif lacks_recipe and not seen.is_quiet(decisions.QUIET):
+            if self._has_moved_here(candidate):
+                self._mark_pending(decision)
             self._wait(seen, _later())  # then it is decided to take the mark back
         else:
             was_begun = self._waiting.pop(candidate.path, None) is not None
             result = self._carry_out(decision, opener, was_begun=was_begun)
             if result.outcome == FAILED:
                 self._wait(seen, _SOON)
+            elif result.outcome == VANISHED and was_begun:
+                self._wait(seen, _LOOK)  # its record is still to be withdrawn
             elif _is_git_at_work(candidate.path):
                 self._wait(seen, _later())
 
@@ -270,11 +278,22 @@ class Watch:
             except RecordError:
                 return  # `regrow list` tells of it
 
+    def _has_moved_here(self, candidate: Candidate) -> bool:
+        """Tell whether it was another path's directory when regrow recorded it."""
+        try:
+            if self._store.data(candidate.path) is not None:
+                return False
+            with open_directory(candidate.path) as directory:
+                return self._store.by_identity(identity(directory.fd)) is not None
+        except (PathError, RecordError):
+            return False  # the next look tells
+
     def _mark_pending(self, decision: Decision) -> None:
         """Mark what is being filled: attributes alone, so that no tool meets a file of ours."""
         candidate = decision.candidate
-        recipe = decision.taken.recipe if decision.taken else pipeline.NO_RECIPE
-        reason = pipeline.Reason(candidate.rule.name, candidate.evidence, recipe)
+        reason = pipeline.Reason(candidate.rule.name, candidate.evidence)
+        if decision.taken:
+            reason = reason._replace(recipe=decision.taken.recipe, files=decision.taken.files)
         with self._uninterrupted():
             try:
                 with open_directory(candidate.path) as directory:
@@ -315,17 +334,21 @@ class Watch:
         return before != problem
 
     def _see(self, candidate: Candidate) -> _Seen:
-        """Look when a directory was changed last."""
+        """Look when a directory was changed last; to be gone is a change, too."""
         now = time.monotonic()
-        changed = decisions.last_change(candidate)
+        changed = None if _is_gone(candidate) else decisions.last_change(candidate)
         known = self._waiting.get(candidate.path)
         if known and (known.candidate.inode, known.changed) == (candidate.inode, changed):
             return known
         # A time to come says nothing: it is quiet from now on, until it changes again.
-        age = max(0.0, time.time() - changed) if changed is not None else float("inf")
+        age = max(0.0, time.time() - changed) if changed is not None else 0.0
         return _Seen(candidate, changed, now - age, now)
 
     def _wait(self, seen: _Seen, seconds: float) -> None:
+        """Look again later: by a sweep at a container, for all that it holds decides about it."""
+        if seen.candidate.rule.container:
+            self._sweep_within(seconds)
+            return
         due = time.monotonic() + seconds
         self._waiting[seen.candidate.path] = seen._replace(due=due)
 
@@ -334,17 +357,43 @@ class Watch:
         now = time.monotonic()
         quiet = {}
         for known in [one for one in self._waiting.values() if one.due <= now]:
-            seen = self._see(known.candidate)
-            self._wait(seen, _LOOK)
-            if seen.is_quiet(_QUIET):
-                quiet[known.candidate.path] = known.candidate
+            candidate = known.candidate
+            seen = self._see(candidate)
+            if not seen.is_quiet(_QUIET):
+                self._wait(seen, _LOOK)
+            elif not _is_gone(candidate):
+                self._wait(seen, _LOOK)
+                quiet[candidate.path] = candidate
+            elif not seen.is_quiet(decisions.QUIET):
+                self._wait(seen, _later())  # if it was moved, its record is of use at the new place
+            else:
+                del self._waiting[candidate.path]
+                self._withdraw(candidate)
         if not quiet:
             return
         found = {candidate.path for candidate in self._look(again=quiet)}
         for path in quiet.keys() - found:
-            del self._waiting[path]
-            if not os.path.lexists(path):
-                self._withdraw(quiet[path])
+            if not _is_gone(quiet[path]):  # else the next look withdraws it
+                del self._waiting[path]
+                self._give_up(quiet[path], found)
+
+    def _give_up(self, candidate: Candidate, found: "Iterable[str]") -> None:
+        """End what was begun with a directory that a scan does not find any more.
+
+        Inside another candidate no later scan would: that one speaks for both.
+        """
+        outer = next((path for path in found if is_below(candidate.path, path)), "")
+        if outer and self._is_pending(candidate.path):
+            reason = f"it is inside {outer}, which is decided about as a whole"
+            with Opener() as opener:
+                self._carry_out(Decision(candidate, TAKE_BACK, decisions.NO_RULE, reason), opener)
+
+    def _is_pending(self, path: str) -> bool:
+        try:
+            record = self._store.read(path)
+        except RecordError:
+            return False  # `regrow list` tells of it
+        return record is not None and record.state == PENDING
 
 
 class _Noting:
@@ -377,6 +426,17 @@ def _candidates(findings: "Iterable[Candidate | Unreadable]") -> list[Candidate]
 def _adds_tag_only(result: Result) -> bool:
     states = {name: outcome.state for name, outcome in result.outcomes.items()}
     return states.pop(CACHEDIR_TAG, "") == MARKED and set(states.values()) == {ALREADY_MARKED}
+
+
+def _is_gone(candidate: Candidate) -> bool:
+    """Tell whether a directory is no longer where it was; False, where nobody can tell."""
+    try:
+        status = os.lstat(candidate.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) != (candidate.device, candidate.inode)
 
 
 def _later() -> float:
