@@ -17,6 +17,7 @@ from regrow.config import Configuration
 from regrow.doctor import HEADINGS, STATES, Finding, installed, itself, marks, tools, watching
 from regrow.doctor.tools import TOOLS, Tool
 from tests.conftest import Regrow
+from tests.mounts import mounted_image
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
 
@@ -154,6 +155,23 @@ def test_when_the_time_is_up_it_says_how_many_records_it_looked_at(
     monkeypatch.setattr(marks, "_BUDGET", -1.0)
     (found,) = (one for one in marks.check() if one.name == "marked")
     assert "(1 of 3 records were looked at; `regrow list` looks at all)" in found.text
+
+
+@pytest.mark.needs_root
+def test_records_that_can_be_read_and_not_written_are_wrong(
+    regrow: Regrow, tmp_path: Path, home: Path
+) -> None:
+    with mounted_image(tmp_path, "ext4") as root:
+        (home / ".local").mkdir()
+        (home / ".local/share").symlink_to(root)
+        (home / "out").mkdir()
+        regrow("mark", home / "out")
+        subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+        found = findings(regrow, tmp_path)
+    assert found["directory"]["state"] == "wrong"
+    assert f"{home}/.local/share/regrow/records: " in found["directory"]["text"]
+    assert found["directory"]["remedy"] == "make it writable; nothing is marked without a record"
+    assert found["marked"]["text"] == "1 directories stand with their marks"
 
 
 # This regrow

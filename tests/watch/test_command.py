@@ -243,6 +243,16 @@ def test_lines_of_json(code: Path) -> None:
         ]
 
 
+def test_what_stays_as_it_was_is_no_line(code: Path, home: Path) -> None:
+    configure(home, 'keep = ["thesis/node_modules"]\n')
+    with Process("--json", code) as watch:
+        modules(code / "thesis")
+        path = modules(code / "shop")
+        agrees_with_a_sweep(code, count=1)
+        watch.end()
+        assert told(watch) == [(str(path), "marked")]
+
+
 def test_hostile_names_are_shown_escaped(code: Path) -> None:
     with Process(code) as people:
         for name in HOSTILE_NAMES:
@@ -373,6 +383,53 @@ def test_records_that_turn_read_only_are_told_and_nothing_is_lost(
             becomes_marked(path)
             agrees_with_a_sweep(code, count=2)
             watch.end()
+
+
+# The kernel's own limits, in a user name space: each has its own.
+
+
+def limited(name: str, limit: int) -> str:
+    """Give the program of a hurried watch that the kernel allows only so many of something."""
+    words = ["sh", "-c", f'echo {limit} > /proc/sys/user/{name} && exec "$@"', "sh"]
+    program = [sys.executable, "-c", HURRY]
+    return f"""
+import os, sys
+words = ["unshare", "--user", "--map-root-user", *{words!r}, *{program!r}, *sys.argv[1:]]
+os.execvp("unshare", words)
+"""
+
+
+@pytest.fixture
+def name_spaces() -> None:
+    try:
+        write = "echo 10 > /proc/sys/user/max_inotify_watches"
+        words = ["unshare", "--user", "--map-root-user", "sh", "-c", write]
+        subprocess.run(words, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no user name space can be made here")
+
+
+@pytest.mark.usefixtures("name_spaces")
+def test_what_the_real_kernel_does_not_watch_is_swept(code: Path) -> None:
+    for number in range(20):
+        (code / f"group/project-{number:02}").mkdir(parents=True)
+    with Process(code, program=limited("max_inotify_watches", 10)) as watch:
+        eventually(lambda: watch.says("regrow: 12 directories are not watched"))
+
+        for number in range(20):
+            modules(code / f"group/project-{number:02}")
+
+        agrees_with_a_sweep(code, count=20)
+        assert watch.end() == 0
+        assert watch.err.count(b"are not watched") == 1, "it is told once"
+
+
+@pytest.mark.usefixtures("name_spaces")
+def test_where_the_real_kernel_gives_no_instance_it_ends_with_the_remedy(code: Path) -> None:
+    with Process(code, program=limited("max_inotify_instances", 0)) as watch:
+        assert watch.process.wait(PATIENCE) == 1
+        assert watch.says("sysctl fs.inotify.max_user_instances=512")
+        assert not watch.says("ulimit")
 
 
 # Idle.

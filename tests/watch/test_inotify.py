@@ -284,14 +284,15 @@ def test_a_queue_that_overflows_is_told_and_everything_is_swept(code: Path) -> N
         agrees_with_a_sweep(code, count=2)
 
 
-def test_nothing_is_lost_while_it_stands_still(code: Path) -> None:
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(60, marks=pytest.mark.slow)])
+def test_nothing_is_lost_while_it_stands_still(code: Path, seconds: float) -> None:
     with Process(str(code)) as watch:
         probe = modules(code / "probe")
         eventually(lambda: has_attribute(probe))
         with stopped(watch):
             for number in range(50):
                 modules(code / f"group/project-{number}")
-            time.sleep(0.5)
+            time.sleep(seconds)
         agrees_with_a_sweep(code, count=51)
         assert watch.end() == 0
 

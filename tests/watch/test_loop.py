@@ -616,6 +616,23 @@ def test_what_moves_before_it_has_a_recipe_and_is_told_late_is_regrows_still(
 # What is inside.
 
 
+def test_what_is_in_a_directory_whose_mark_was_taken_back_is_watched(
+    code: Path, watch: InThread
+) -> None:
+    path = code / "shop/target"
+    (path / "doc/deep").mkdir(parents=True)
+    (code / "shop/Cargo.toml").touch()
+    becomes_recorded(path)
+    age(path)
+    assert str(path / "doc/deep") not in watch.watched
+
+    (code / "shop/Cargo.toml").unlink()
+    becomes_unmarked(path)
+
+    becomes_watched(watch, path / "doc/deep")
+    becomes_recorded(environment(path / "doc/deep/.venv"))
+
+
 def test_what_was_begun_inside_what_is_recognised_later_is_taken_back(
     code: Path, watch: InThread
 ) -> None:

@@ -11,7 +11,7 @@ from regrow import config, decisions, rules
 from regrow.cli.output import complain, parser, print_json, show
 from regrow.errors import ConfigurationError, RecordError, WatchError, in_words
 from regrow.export.fresh import Fresh
-from regrow.model import ALREADY_MARKED, FAILED, MARKED, UNMARKED, VANISHED, Result
+from regrow.model import FAILED, MARKED, UNMARKED, Result
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
 from regrow.watch import lock, watcher
@@ -180,7 +180,7 @@ def _report(result: Result) -> None:
 
 
 def _report_as_json(result: Result) -> None:
-    if result.outcome in (ALREADY_MARKED, VANISHED):
+    if result.outcome not in (MARKED, UNMARKED, FAILED):
         return
     decision = result.decision
     print_json(

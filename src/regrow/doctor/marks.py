@@ -1,5 +1,6 @@
 """What became of the marks, and what probably did it."""
 
+import os
 import time
 
 from regrow import journal
@@ -17,6 +18,7 @@ _BUDGET = 0.4  # seconds; thousands of long records take more, and `regrow list`
 _STALE = 3600  # seconds; no tool fills a directory for longer
 _EXAMPLES = 2  # paths that a finding names
 
+_WRITABLE = "make it writable; nothing is marked without a record"
 _REMADE = (
     "a tool has made another directory there since (`uv venv --clear`, `npm ci`, a new Python)"
 )
@@ -41,11 +43,15 @@ def check() -> list[Finding]:
     """Look at the records, as far as the time goes."""
     try:
         with Store() as store:
-            findings = [Finding(RECORDS, "directory", OK, store.path)]
-            return findings + list(_entries(store))
+            return [_directory(store.path), *_entries(store)]
     except RegrowError as error:
-        remedy = "make it writable; nothing is marked without a record"
-        return [Finding(RECORDS, "directory", WRONG, str(error), remedy)]
+        return [Finding(RECORDS, "directory", WRONG, str(error), _WRITABLE)]
+
+
+def _directory(path: str) -> Finding:
+    if os.access(path, os.W_OK):
+        return Finding(RECORDS, "directory", OK, path)
+    return Finding(RECORDS, "directory", WRONG, f"{path}: no record can be written", _WRITABLE)
 
 
 def _entries(store: Store) -> "Iterator[Finding]":

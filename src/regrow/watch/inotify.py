@@ -56,9 +56,12 @@ class Inotify:
         try:
             self._inotify = INotify()
         except OSError as error:
+            if error.errno != errno.EMFILE:
+                raise WatchError(f"the kernel lets you watch nothing: {in_words(error)}") from error
             raise WatchError(
-                f"the kernel lets you watch nothing: {in_words(error)}; raise the limit:"
-                " sysctl fs.inotify.max_user_instances=512 (and in /etc/sysctl.d)"
+                "the kernel lets you watch nothing: your programs have as many inotify instances"
+                " as it allows (EMFILE); end one of them, or raise the limit: sysctl"
+                " fs.inotify.max_user_instances=512 (and in /etc/sysctl.d)"
             ) from error
         self._poll = select.poll()
         self._poll.register(self._inotify.fileno(), select.POLLIN)

@@ -15,6 +15,7 @@ from regrow.model import (
     MARKED,
     MARKED_ALREADY,
     TAKE_BACK,
+    UNMARKED,
     VANISHED,
     Candidate,
     Decision,
@@ -159,17 +160,24 @@ class Watch:
         self._tell_of_unreadable(findings)
         found = [*_candidates(findings), *at_home(self._in_force)]
         self._handle(found)
-        with Opener() as opener:
-            for decision in decisions.no_longer_recognised(
-                found, self._configuration, self._start, self._in_force, self._store
-            ):
-                self._carry_out(decision, opener)
+        taken_back = self._take_back_the_unrecognised(found)
         if any(_has_changed_lately(path) for path in self._doubtful(noting, found)):
             self._sweep_within(_later())
         self._look_at_watcher()
         self._fresh.expire()
         self._problems = {path: p for path, p in self._problems.items() if os.path.lexists(path)}
         self._last_sweep = time.monotonic()
+        if taken_back:
+            self._look(taken_back)  # as long as they were marked, nobody looked inside
+
+    def _take_back_the_unrecognised(self, found: "Sequence[Candidate]") -> list[str]:
+        """Take the marks off what no rule recognises any more; gives the paths."""
+        unrecognised = decisions.no_longer_recognised(
+            found, self._configuration, self._start, self._in_force, self._store
+        )
+        with Opener() as opener:
+            results = [self._carry_out(decision, opener) for decision in unrecognised]
+        return [one.decision.candidate.path for one in results if one.outcome == UNMARKED]
 
     def _look(self, changed: "Iterable[str]" = (), again: "Iterable[str]" = ()) -> list[Candidate]:
         """Look at directories that have changed and all below them, and at single others again.
