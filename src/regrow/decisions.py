@@ -151,7 +151,7 @@ def _true_paths(start: "Iterable[str]") -> list[str]:
 
 
 def spare_the_emptied(decided: "Iterable[Decision]", store: "Store") -> list[Decision]:
-    """Write no tag where regrow's tag was just removed: somebody may be removing all the rest.
+    """Write no tag where a tag was just removed: somebody may be removing all the rest.
 
     A tag put back in the middle of ``rm -r`` would make it fail. A later sweep puts it back; what
     comes after a command, as ``run`` does, need not ask.
@@ -182,7 +182,7 @@ def _is_being_emptied(candidate: Candidate, store: "Store") -> bool:
     return (
         record is not None
         and (record.state, record.inode) == (records.MARKED, status.st_ino)
-        and tag.CachedirTag.name in record.set
+        and tag.CachedirTag.name in (*record.set, *record.found)
         and not os.path.lexists(f"{candidate.path}/{tag.NAME}")
     )
 

@@ -21,7 +21,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Listing:
     """A directory's entries, read once. What kind each is of is asked where it matters."""
 
-    __slots__ = ("directories", "entries", "fd")
+    __slots__ = ("consulted", "directories", "entries", "fd", "is_doubtful")
 
     def __init__(self, fd: int) -> None:
         """Read the entries.
@@ -38,6 +38,10 @@ class Listing:
         self.directories = [
             name for name, entry in self.entries.items() if entry.is_dir(follow_symlinks=False)
         ]
+        self.consulted: tuple[str, ...] = ()
+        """The directories below, as paths from this one, in which evidence was looked for."""
+        self.is_doubtful = False
+        """Whether evidence was looked for in places that no listing tells of."""
 
     def is_file(self, name: str) -> bool:
         """Tell whether a regular file of that name is there; a link is none."""
@@ -80,7 +84,8 @@ class Listing:
         try:
             here = self.fd
             *steps, name = f"{head}/{rest}".split("/")
-            for step in steps:
+            for depth, step in enumerate(steps, start=1):
+                self.consulted += ("/".join(steps[:depth]),)
                 here = os.open(step, flags, dir_fd=here)
                 fds.append(here)
             mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
@@ -202,6 +207,7 @@ def is_source_outside(variable: str, directory: Listing) -> bool:
     An in-source build has its CMakeCache.txt among the sources; so has a copy of one, whose cache
     names the original. Anything unclear counts as inside.
     """
+    directory.is_doubtful = True
     value = cmake_variable(variable, directory)
     configured = cmake_variable(_CMAKE_CACHE_PLACE, directory)
     if not _is_sane(value) or not (configured is None or _is_sane(configured)):

@@ -3,15 +3,16 @@
 Every directory is opened relative to its parent's descriptor and listed once; what stands beside
 and inside a directory comes from these listings. Links are not followed, other file systems are
 not entered, and neither is what matched or is excluded already.
+
+Most directories have no directory in them and a name that no rule knows: they cost one open, one
+fstat and one listing, and nothing else.
 """
 
 import errno
 import os
-import re
 import sys
-from fnmatch import fnmatchcase, translate
 
-from regrow import evidence, markers, rules
+from regrow import markers, rules
 from regrow.directory import (
     Directory,
     is_below,
@@ -24,11 +25,19 @@ from regrow.errors import MarkerError, PathError, in_words
 from regrow.evidence import Listing
 from regrow.markers import tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.plain import TYPE_CHECKING
+from regrow.recognise import Hint, Index, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Protocol
+
+    from regrow.recognise import Packed
+
+    Tree = dict[str, "Tree"]
+    Finding = Candidate | Unreadable
+    # A directory, what it is, its children with what is known about them, and its trees.
+    Part = tuple[str, int, int, dict[str, list[Packed]], Tree | None]
 
     class Observer(Protocol):
         """Watches the directories that a scan enters, from before each is listed."""
@@ -42,6 +51,27 @@ if TYPE_CHECKING:
         def leave(self, path: str) -> None:
             """Drop a directory that is not entered, and what is below it."""
 
+    class Recorder(Protocol):
+        """Takes down what the findings depend on, so that the next scan can begin there."""
+
+        def looked_at(self, path: str, status: os.stat_result) -> None:
+            """Note a directory, as it was before it was listed."""
+
+        def depends_on(self, path: str, names: "Iterable[str]") -> None:
+            """Note that what a directory is depends on what is inside some of its entries."""
+
+        def doubtful(self, path: str) -> None:
+            """Note a directory that has to be looked at again in any case."""
+
+        def hinted(self, path: str) -> None:
+            """Note that a listing further up says something about a directory."""
+
+        def entered(self, path: str) -> None:
+            """Note that a directory's children are visited."""
+
+        def passed_by(self, path: str) -> None:
+            """Note a directory that ``visits`` left out."""
+
 
 NEVER_ENTERED = frozenset(
     (".git", ".hg", ".svn", ".jj", ".Trash", ".Trashes", "site-packages", "dist-packages")
@@ -53,9 +83,7 @@ HIDDEN_AT_HOME = (".virtualenvs", ".venvs", ".local/share/virtualenvs")
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FRAMES = 64  # descriptors; deeper down, the upper ones are closed and found again by ".."
-
-if TYPE_CHECKING:
-    Tree = dict[str, "Tree"]
+_BETWEEN = 16  # directories from one pause to the next: a question to a pipe costs a tenth of one
 
 
 def at_home(in_force: "Iterable[Rule]") -> list[Candidate]:
@@ -90,72 +118,22 @@ def towards(path: str) -> "Callable[[str, str, bool], bool]":
     return lambda parent, name, _: is_below(path, join(parent, name))
 
 
-class _Hint(NamedTuple):
-    """What the listing of a project directory says about a directory in it."""
-
-    rule: Rule
-    rest: tuple[str, ...]
-    """The components that are still to come; empty: this is the directory itself."""
-    project: str
-    found: tuple[str, ...]
-
-
-class _Frame:
+class Frame:
     """A directory whose children are being visited."""
 
     __slots__ = ("children", "device", "fd", "hints", "inode", "path", "trees")
 
-    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
+    def __init__(self, fd: int, path: str, device: int, inode: int) -> None:
+        """Begin with no child."""
         self.fd = fd
         self.path = path
-        self.device, self.inode = status.st_dev, status.st_ino
+        self.device, self.inode = device, inode
         self.children: list[str] = []
-        self.hints: dict[str, Sequence[_Hint]] = {}
+        """The names of those that are still to be visited, the next one last."""
+        self.hints: dict[str, Sequence[Hint]] = {}
+        """By name: what listings say about a child."""
         self.trees: dict[str, Tree] | None = None
-
-
-class Index:
-    """The rules, arranged by what a listing can be asked for."""
-
-    def __init__(self, in_force: "Iterable[Rule]") -> None:
-        """Arrange the rules; those for home caches are no business of a scan."""
-        self.by_name: dict[str, list[Rule]] = {}
-        self.by_glob: list[Rule] = []
-        self.by_path: dict[str, list[Rule]] = {}
-        self.anywhere: list[Rule] = []
-        for rule in in_force:
-            if rule.home:
-                continue
-            if rule.directory == "*":
-                self.anywhere.append(rule)
-            elif rule.has_path:
-                self.by_path.setdefault(rule.directory.partition("/")[0], []).append(rule)
-            elif "*" in rule.directory:
-                self.by_glob.append(rule)
-            else:
-                self.by_name.setdefault(rule.directory, []).append(rule)
-        globs = "|".join(translate(rule.directory) for rule in self.by_glob)
-        self._is_glob = re.compile(globs).match if globs else None
-        self.triggers = frozenset(
-            name.rstrip("/").partition("/")[0]
-            for rule in self.anywhere
-            for name in (*rule.inside, *rule.inside_all)
-        )
-
-    def is_known(self, name: str) -> bool:
-        """Tell whether there is a rule for a directory's name, or for a path that begins so."""
-        return (
-            name in self.by_name
-            or name in self.by_path
-            or (self._is_glob is not None and self._is_glob(name) is not None)
-        )
-
-    def for_name(self, name: str) -> "list[Rule]":
-        """Give the rules for a directory's name, those with a path aside."""
-        return [
-            *self.by_name.get(name, ()),
-            *(rule for rule in self.by_glob if fnmatchcase(name, rule.directory)),
-        ]
+        """By name: which hidden entries of the home directory are entered below a child."""
 
 
 class Scan:
@@ -168,6 +146,8 @@ class Scan:
         skip: "Iterable[str]" = (),
         visits: "Callable[[str, str, bool], bool] | None" = None,
         observer: "Observer | None" = None,
+        recorder: "Recorder | None" = None,
+        pause: "Callable[[list[Frame]], None] | None" = None,
     ) -> None:
         """Prepare a walk.
 
@@ -178,9 +158,13 @@ class Scan:
             visits: tells from a directory's path, the name of one in it, and whether the listing
                 says anything about that one, if it is visited; None: all are.
             observer: is told of each directory before it is listed.
+            recorder: takes notes for the next scan.
+            pause: called now and then with what is still to be done, of which it may take away.
         """
         self._visits = visits
         self._observer = observer
+        self._recorder = recorder
+        self._pause = pause
         self.directories = 0
         """How many directories were read so far."""
         self.last_seen = ""
@@ -196,9 +180,9 @@ class Scan:
         self._containers = {
             path for path, rule in rules.at_home(in_force).items() if rule.container
         }
-        self._roots: set[tuple[int, int]] = set()
+        self._roots: dict[tuple[int, int], str] = {}
 
-    def __iter__(self) -> "Iterator[Candidate | Unreadable]":
+    def __iter__(self) -> "Iterator[Finding]":
         roots: list[Directory] = []
         try:
             for path in self._start:
@@ -211,52 +195,95 @@ class Scan:
                 if identity in self._roots:
                     root.close()
                     continue
-                self._roots.add(identity)
+                self._roots[identity] = root.path
                 roots.append(root)
             while roots:
                 root = roots.pop(0)
                 with root:
-                    yield from self._walk(root)
+                    yield from self._from_root(root)
         finally:
             for root in roots:
                 root.close()
 
-    def _walk(self, root: Directory) -> "Iterator[Candidate | Unreadable]":
-        top = _Frame(os.dup(root.fd), root.path, root.status)
-        stack = [top]
+    def _from_root(self, root: Directory) -> "Iterator[Finding]":
+        top = Frame(os.dup(root.fd), root.path, root.status.st_dev, root.status.st_ino)
         try:
-            try:
-                self._observe(top.fd, top.path)
-                self._expect(top, Listing(top.fd), (), None)
-                self.directories += 1
-            except OSError as error:
-                yield Unreadable(top.path, in_words(error))
-                return
+            self._looked_at(root.path, root.status)
+            self._observe(top.fd, top.path)
+            self._expect(top, self._list(top.fd), (), None)
+        except OSError as error:
+            os.close(top.fd)
+            self._doubtful(root.path)
+            yield Unreadable(top.path, in_words(error))
+            return
+        yield from self._walk(top)
+
+    def take_over(self, part: "Part") -> "Iterator[Finding]":
+        """Visit what another process was to visit; see ``split_off``."""
+        path, device, inode, hints, trees = part
+        fd = -1
+        try:
+            fd = self._open_below(path)
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) != (device, inode):
+                raise FileNotFoundError(errno.ENOENT, "another one stands there")
+        except OSError:
+            if fd >= 0:
+                os.close(fd)
+            yield self._lost(path)
+            return
+        top = Frame(fd, path, device, inode)
+        top.children = list(hints)
+        top.hints = {name: self._index.unpack(about) for name, about in hints.items() if about}
+        top.trees = trees
+        yield from self._walk(top)
+
+    def _open_below(self, path: str) -> int:
+        """Open a directory below a start directory, step by step, through no link."""
+        top = max((root for root in self._roots.values() if is_below(path, root)), key=len)
+        fd = os.open(top, _FLAGS)
+        for name in path[len(top) :].split("/"):
+            if name:
+                upper = fd
+                try:
+                    fd = os.open(name, _FLAGS, dir_fd=upper)
+                finally:
+                    os.close(upper)
+        return fd
+
+    def _walk(self, top: Frame) -> "Iterator[Finding]":
+        """Visit a directory's children and all below them; its descriptor is closed at the end."""
+        stack = [top]
+        visited = 0
+        try:
             while stack:
                 frame = stack[-1]
                 if frame.children:
                     finding = self._visit(frame, frame.children.pop(), stack)
                     if finding is not None:
                         yield finding
+                    visited += 1
+                    if self._pause is not None and visited % _BETWEEN == 0:
+                        self._pause(stack)
                     continue
                 stack.pop()
                 is_lost = bool(stack) and stack[-1].fd < 0 and not _reopen(stack[-1], frame.fd)
                 os.close(frame.fd)
                 if is_lost:
-                    yield from _lose(stack)
+                    yield from self._lose(stack)
         finally:
             for frame in stack:
                 if frame.fd >= 0:
                     os.close(frame.fd)
 
-    def _visit(
-        self, parent: _Frame, name: str, stack: list[_Frame]
-    ) -> Candidate | Unreadable | None:
-        """Look at one directory; if it is to be entered, put it on the stack."""
+    def _visit(self, parent: Frame, name: str, stack: list[Frame]) -> "Finding | None":
+        """Look at one directory; if there is more below it, put it on the stack."""
         path = join(parent.path, name)
-        hints = parent.hints.pop(name, ())
         if path in self._skip:
             return None
+        hints = parent.hints.pop(name, ())
+        if hints and self._recorder is not None:
+            self._recorder.hinted(path)
         try:
             fd = os.open(name, _FLAGS, dir_fd=parent.fd)
         except FileNotFoundError:
@@ -264,15 +291,20 @@ class Scan:
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
                 return None  # a link since then
+            self._doubtful(path)
             return Unreadable(path, in_words(error))
         keep_open = False
         try:
             status = os.fstat(fd)
-            try:
-                candidate, listing = self._recognise(fd, path, status, hints)
-            except OSError as error:
+            self._looked_at(path, status)
+            candidate = self._index.recognise_unlisted(path, status, hints) if hints else None
+            if candidate is not None:
                 self._leave(path)
-                return Unreadable(path, in_words(error))
+                return candidate
+            self._observe(fd, path)
+            listing = self._list(fd)
+            candidate = self._index.recognise(path, status, hints, listing)
+            self._note(path, listing)
             if candidate is not None:
                 if candidate.rule.generic and not candidate.decisive:
                     self._stay(path)  # what decides may be about to appear
@@ -280,9 +312,11 @@ class Scan:
                     self._leave(path)
                 return candidate
             self.last_seen = path
-            if listing is None or not self._is_entered(parent, path, status, listing):
+            if not listing.directories and self._observer is None:
                 return None
-            frame = _Frame(fd, path, status)
+            if not self._is_entered(parent, path, status, listing):
+                return None
+            frame = Frame(fd, path, status.st_dev, status.st_ino)
             tree = parent.trees.get(name) if parent.trees is not None else None
             self._expect(frame, listing, hints, tree)
             keep_open = True
@@ -293,9 +327,36 @@ class Scan:
                     os.close(upper.fd)
                     upper.fd = -1
             return None
+        except OSError as error:
+            self._leave(path)
+            self._doubtful(path)
+            return Unreadable(path, in_words(error))
         finally:
             if not keep_open:
                 os.close(fd)
+
+    def _list(self, fd: int) -> Listing:
+        self.directories += 1
+        return Listing(fd)
+
+    def _note(self, path: str, listing: Listing) -> None:
+        """Note what decides about a directory besides the names that are listed in it."""
+        if self._recorder is None:
+            return
+        if listing.consulted:
+            self._recorder.depends_on(path, listing.consulted)
+        if listing.is_doubtful:
+            self._recorder.doubtful(path)
+        if tag.NAME in listing.entries:
+            self._recorder.depends_on(path, (tag.NAME,))
+
+    def _looked_at(self, path: str, status: os.stat_result) -> None:
+        if self._recorder is not None:
+            self._recorder.looked_at(path, status)
+
+    def _doubtful(self, path: str) -> None:
+        if self._recorder is not None:
+            self._recorder.doubtful(path)
 
     def _observe(self, fd: int, path: str) -> None:
         if self._observer is not None:
@@ -309,52 +370,8 @@ class Scan:
         if self._observer is not None:
             self._observer.leave(path)
 
-    def _recognise(
-        self, fd: int, path: str, status: os.stat_result, hints: "Sequence[_Hint]"
-    ) -> "tuple[Candidate | None, Listing | None]":
-        """Find the rule for a directory; lists it only if that needs to be known."""
-        targets = [hint for hint in hints if not hint.rest]
-        kept_by = None
-        if targets:
-            kept_by = next((hint.rule for hint in targets if hint.rule.keep), None)
-            targets = [hint for hint in targets if not hint.rule.keep]
-        for hint in targets:
-            if not hint.rule.generic and not evidence.needs_inside(hint.rule):
-                candidate = Candidate(
-                    path, hint.rule, hint.project, hint.found, False,
-                    status.st_dev, status.st_ino, kept_by,
-                )  # fmt: skip
-                return candidate, None
-        self._observe(fd, path)
-        listing = Listing(fd)
-        self.directories += 1
-        best: Candidate | None = None
-        for hint in targets:
-            found = evidence.inside(hint.rule, listing)
-            if found is None and (
-                evidence.needs_inside(hint.rule) or evidence.speaks_against(hint.rule, listing)
-            ):
-                continue
-            decisive = hint.rule.generic and bool(found)
-            candidate = Candidate(
-                path, hint.rule, hint.project, (*hint.found, *_inside(found)), decisive,
-                status.st_dev, status.st_ino, kept_by,
-            )  # fmt: skip
-            if best is None or (best.rule.generic and not best.decisive):
-                best = candidate
-        if best is None and not self._index.triggers.isdisjoint(listing.entries):
-            for rule in self._index.anywhere:
-                found = evidence.inside(rule, listing)
-                if found is not None:
-                    best = Candidate(
-                        path, rule, split(path)[0], _inside(found), rule.generic,
-                        status.st_dev, status.st_ino, kept_by,
-                    )  # fmt: skip
-                    break
-        return best, listing
-
     def _is_entered(
-        self, parent: _Frame, path: str, status: os.stat_result, listing: Listing
+        self, parent: Frame, path: str, status: os.stat_result, listing: Listing
     ) -> bool:
         if (status.st_dev, status.st_ino) in self._roots:
             return False  # a start directory is walked, and observed, on its own
@@ -381,7 +398,7 @@ class Scan:
             return False
 
     def _expect(
-        self, frame: _Frame, listing: Listing, hints: "Iterable[_Hint]", tree: "Tree | None"
+        self, frame: Frame, listing: Listing, hints: "Iterable[Hint]", tree: "Tree | None"
     ) -> None:
         """Note which children are to be visited, and what this listing says about them."""
         self.last_seen = frame.path
@@ -397,43 +414,55 @@ class Scan:
             if tree and name not in tree:
                 continue
             found = (
-                self._hints_for(name, frame, listing, hints)
+                self._index.hints(name, frame.path, listing, hints)
                 if hints or self._index.is_known(name)
                 else ()
             )
             if self._visits is not None and not self._visits(frame.path, name, bool(found)):
+                if self._recorder is not None:
+                    self._recorder.passed_by(join(frame.path, name))
                 continue
             frame.children.append(name)
             if found:
                 frame.hints[name] = found
         frame.children.sort(reverse=True)
         frame.trees = trees or None
+        if self._recorder is not None:
+            self._recorder.entered(frame.path)
+            self._note(frame.path, listing)  # what stands beside its children was looked for
 
-    def _hints_for(
-        self, name: str, frame: _Frame, listing: Listing, hints: "Iterable[_Hint]"
-    ) -> list[_Hint]:
-        found = []
-        index = self._index
-        for rule in index.for_name(name):
-            names = evidence.beside(rule, listing)
-            if names is not None:
-                found.append(_Hint(rule, (), frame.path, names))
-        for rule in index.by_path.get(name, ()):
-            names = evidence.beside(rule, listing)
-            if names is not None:
-                rest = tuple(rule.directory.split("/")[1:])
-                found.append(_Hint(rule, rest, frame.path, names))
-        for hint in hints:
-            if hint.rest and fnmatchcase(name, hint.rest[0]):
-                found.append(hint._replace(rest=hint.rest[1:]))
-        return found
+    def _lose(self, stack: list[Frame]) -> "Iterator[Unreadable]":
+        """Give the frames up that were moved away under the scan."""
+        while stack and stack[-1].fd < 0:
+            frame = stack.pop()
+            if frame.children:
+                yield self._lost(frame.path)
+
+    def _lost(self, path: str) -> Unreadable:
+        self._doubtful(path)
+        return Unreadable(path, "it was moved while it was read; scan again")
 
 
-def _inside(found: tuple[str, ...] | None) -> tuple[str, ...]:
-    return tuple(f"inside/{name}" for name in found or ())
+def split_off(stack: list[Frame]) -> "Part | None":
+    """Take half of what is still to be done furthest up, for another process to do.
+
+    Args:
+        stack: the directories whose children are being visited, as ``pause`` is given them.
+
+    Returns:
+        What ``take_over`` wants, in plain data; None where there is too little to do.
+    """
+    frame = next((frame for frame in stack if frame.children), None)
+    if frame is None or (frame is stack[-1] and len(frame.children) == 1):
+        return None
+    # The last ones are next: they stay. Of a single child the rest of the stack is what stays.
+    half = (len(frame.children) + 1) // 2
+    given, frame.children = frame.children[:half], frame.children[half:]
+    hints = {name: pack(frame.hints.pop(name, ())) for name in given}
+    return frame.path, frame.device, frame.inode, hints, frame.trees
 
 
-def _reopen(upper: _Frame, lower_fd: int) -> bool:
+def _reopen(upper: Frame, lower_fd: int) -> bool:
     """Find the parent again whose descriptor was closed, and make sure that it is the same."""
     try:
         fd = os.open("..", _FLAGS, dir_fd=lower_fd)
@@ -445,14 +474,6 @@ def _reopen(upper: _Frame, lower_fd: int) -> bool:
         return False
     upper.fd = fd
     return True
-
-
-def _lose(stack: list[_Frame]) -> "Iterator[Unreadable]":
-    """Give the frames up that were moved away under the scan."""
-    while stack and stack[-1].fd < 0:
-        frame = stack.pop()
-        if frame.children:
-            yield Unreadable(frame.path, "it was moved while it was read; scan again")
 
 
 def _is_hidden(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow import rules
+from regrow import cache, rules
 from regrow.model import Rule
 from regrow.rules import compiled
 
@@ -26,7 +26,7 @@ def file() -> Iterator[Path]:
     """Where they are kept, after they were read once."""
     rules.shipped.cache_clear()
     rules.shipped()
-    yield Path(compiled.cache_directory()) / "rules"
+    yield Path(cache.directory()) / "rules"
     rules.shipped.cache_clear()
 
 

@@ -11,7 +11,8 @@ from regrow.errors import PathError
 from regrow.guards import GUARDS
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.scan import Index, Scan, towards
+from regrow.recognise import Index
+from regrow.scan import Scan, towards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

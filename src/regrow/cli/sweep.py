@@ -1,8 +1,10 @@
 """``regrow sweep``: find what can be rebuilt, decide, record and mark."""
 
 import argparse
+import contextlib
 import os
 import sys
+import time
 
 from regrow import config, decisions, pipeline, rules
 from regrow.cli.output import (
@@ -30,7 +32,6 @@ from regrow.model import (
     TAKE_BACK,
     UNMARKED,
     VANISHED,
-    Candidate,
     Decision,
     Result,
     Rule,
@@ -38,10 +39,11 @@ from regrow.model import (
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
-from regrow.scan import Scan, at_home
+from regrow.scan import at_home
+from regrow.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from regrow.config import Configuration
@@ -69,8 +71,10 @@ class Plan(NamedTuple):
 
     decisions: list[Decision]
     unreadable: list[Unreadable]
-    directories: int
-    """How many were read."""
+    read: int
+    """How many directories were read."""
+    unchanged: int
+    """How many were as the last sweep had left them."""
     sizes: dict[str, int]
     """By path, in bytes; empty where nobody asked."""
 
@@ -170,8 +174,10 @@ def _plan(
     for name in set(options.rule) - {rule.name for rule in in_force}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
     wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
-    scan = Scan(start, wanted, configuration.skip)
-    found, unreadable = _read(scan, _show_progress(scan))
+    with _progress() as tell:
+        surveyed = survey(start, wanted, configuration.skip, tell)
+    found = [one for one in surveyed.findings if not isinstance(one, Unreadable)]
+    unreadable = [one for one in surveyed.findings if isinstance(one, Unreadable)]
     places = [os.path.realpath(os.path.expanduser(path)) for path in start]
     for candidate in at_home(wanted):
         # What the configuration names is looked for unless the command line names other places.
@@ -183,7 +189,7 @@ def _plan(
     if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
     sizes = _measure(decided) if options.sizes else {}
-    return Plan(decided, unreadable, scan.directories, sizes)
+    return Plan(decided, unreadable, surveyed.read, surveyed.unchanged, sizes)
 
 
 def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -> bool:
@@ -214,51 +220,27 @@ def _code(plan: Plan, start: "Sequence[str]", results: "Iterable[Result]") -> in
     return int(is_lost or any(result.outcome == FAILED for result in results))
 
 
-def _read(
-    scan: Scan, progress: "Callable[[int], None]"
-) -> tuple[list[Candidate], list[Unreadable]]:
-    found: list[Candidate] = []
-    unreadable: list[Unreadable] = []
-    try:
-        for finding in scan:
-            if isinstance(finding, Candidate):
-                found.append(finding)
-                progress(len(found))
-            else:
-                unreadable.append(finding)
-    finally:
-        progress(-1)
-    return found, unreadable
-
-
-def _show_progress(scan: Scan) -> "Callable[[int], None]":
-    """Give a function that shows how far the scan is, on a terminal; -1 ends it."""
+@contextlib.contextmanager
+def _progress() -> "Iterator[Callable[[int], None]]":
+    """Show on a terminal how far the scan is; gives the function to tell."""
     if not sys.stderr.isatty():
-        return lambda _: None
+        yield lambda _: None
+        return
     from rich.console import Console
     from rich.live import Live
 
-    count = 0
+    # It refreshes when it is told, not from a thread: a second process may be forked meanwhile.
+    console = Console(stderr=True, highlight=False)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        due = 0.0
 
-    def line() -> str:
-        return f"{scan.directories:,} directories read, {count} found"
+        def tell(directories: int) -> None:
+            nonlocal due
+            if time.monotonic() >= due:
+                live.update(f"{directories:,} directories read", refresh=True)
+                due = time.monotonic() + _EVERY
 
-    live = Live(
-        get_renderable=line,
-        console=Console(stderr=True, highlight=False),
-        refresh_per_second=1 / _EVERY,
-        transient=True,
-    )
-    live.start()
-
-    def update(found: int) -> None:
-        nonlocal count
-        if found < 0:
-            live.stop()
-        else:
-            count = found
-
-    return update
+        yield tell
 
 
 def _measure(decided: "Sequence[Decision]") -> dict[str, int]:
@@ -419,7 +401,10 @@ def _summary(parts: list[str], plan: Plan, kept: int) -> str:
     reasons = ", ".join(f"{name} {count}" for name, count in sorted(guards.items()))
     parts.append(f"kept {kept}" + (f" ({reasons})" if reasons else ""))
     parts.append(f"not readable {len(plan.unreadable)}")
-    return f"{', '.join(parts)}; {plan.directories:,} directories read"
+    read = f"{plan.read:,} directories read"
+    if plan.unchanged:
+        read += f", {plan.unchanged:,} unchanged since the last sweep"
+    return f"{', '.join(parts)}; {read}"
 
 
 def _size(plan: Plan, decision: str) -> str:

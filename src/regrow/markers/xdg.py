@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ATTRIBUTE = "user.xdg.robots.backup"
 VALUE = b"false"
 
+_ABSENT = Reading(ABSENT)
+
 
 class XdgRobots:
     """Says ``false`` to "may robots back this up?"; borg 2 asks by default."""
@@ -22,10 +24,13 @@ class XdgRobots:
     def read(self, directory: "Directory") -> Reading:
         """See ``Marker.read``. A file system without attributes holds none."""
         try:
+            # Most directories have none: an empty list costs a fifth of an exception.
+            if ATTRIBUTE not in os.listxattr(directory.fd):
+                return _ABSENT
             value = os.getxattr(directory.fd, ATTRIBUTE)
         except OSError as error:
             if error.errno in (errno.ENODATA, errno.ENOTSUP):
-                return Reading(ABSENT)
+                return _ABSENT
             raise
         if value == VALUE:
             return Reading(HOLDS)

@@ -1,0 +1,130 @@
+"""Files in the cache directory: private, whole or not used at all, and no loss if they are gone."""
+
+import os
+import stat
+import sys
+
+from regrow import __version__
+from regrow.plain import TYPE_CHECKING
+
+try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DIGEST_SIZE = 16  # bytes: nobody meets another file's by chance
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def directory() -> str:
+    """Say where caches are: ``~/Library/Caches/regrow`` on macOS, else in the cache directory.
+
+    That is ``$XDG_CACHE_HOME/regrow``, else ``~/.cache/regrow``.
+    """
+    if sys.platform == "darwin":
+        return os.path.expanduser("~/Library/Caches/regrow")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.cache")
+    return os.path.join(base, "regrow")
+
+
+def digest(data: bytes) -> bytes:
+    """Give what tells damaged data from whole ones: marshal may crash on them."""
+    return blake2b(data, digest_size=DIGEST_SIZE).digest()
+
+
+def code() -> str:
+    """Tell what was computed by this code from what was by another: every module's size and time.
+
+    A version alone would not do: whoever works on regrow changes the code and not the version.
+    """
+    place = os.path.dirname(__file__)
+    found = []
+    pending = [place]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith((".py", ".toml")):
+                    status = entry.stat()
+                    found.append((entry.path, status.st_size, status.st_mtime_ns))
+                elif "." not in entry.name and not entry.name.startswith("__") and entry.is_dir():
+                    pending.append(entry.path)
+    version = (__version__, sys.implementation.cache_tag)
+    return digest(repr((version, sorted(found))).encode(errors="surrogateescape")).hex()
+
+
+def open_file(name: str) -> int | None:
+    """Open a file that only this user can have written.
+
+    Args:
+        name: its name in the cache directory.
+
+    Returns:
+        The descriptor; None where there is no such file.
+    """
+    try:
+        fd = os.open(
+            os.path.join(directory(), name),
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+        )
+    except OSError:
+        return None
+    status = os.fstat(fd)
+    if (
+        stat.S_ISREG(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and not status.st_mode & _OTHERS_MAY_WRITE
+    ):
+        return fd
+    os.close(fd)
+    return None
+
+
+def read(name: str) -> bytes | None:
+    """Read a file that ``write`` wrote; None where there is none, or it is not whole."""
+    fd = open_file(name)
+    if fd is None:
+        return None
+    with open(fd, "rb") as file:
+        data = file.read()
+    content = data[DIGEST_SIZE:]
+    return content if digest(content) == data[:DIGEST_SIZE] else None
+
+
+def write(name: str, content: bytes) -> None:
+    """Keep bytes for the next time, if that can be done."""
+    replace(name, (digest(content), content))
+
+
+def replace(name: str, parts: "Iterable[bytes]") -> None:
+    """Write a file under a temporary name and rename it into place, if that can be done.
+
+    Args:
+        name: its name in the cache directory.
+        parts: what is written, one after the other.
+    """
+    place = directory()
+    temporary = os.path.join(place, f".{os.getpid()}-{name}")
+    try:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        if os.stat(place).st_uid != os.geteuid():
+            return  # with sudo, the home directory is somebody else's
+        try:
+            # Left by a process of the same number, if it is there.
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(fd, "wb") as file:
+                file.writelines(parts)
+            os.replace(temporary, os.path.join(place, name))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError:
+        return  # a cache is no reason to stop

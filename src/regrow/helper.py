@@ -1,0 +1,199 @@
+"""A second process for a piece of work, where that pays; whatever befalls it costs time only.
+
+It is forked, so that it knows all that is known already, reads the disk and changes nothing. A
+thread would not do: Python lets one at a time work on directory entries.
+"""
+
+import marshal
+import os
+import select
+import sys
+
+from regrow.errors import RegrowError
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn, Self, TypeVar
+
+    T = TypeVar("T")
+
+PATIENCE = 20.0
+"""Seconds without a word after which a helper is given up: a disk that wakes up takes ten."""
+
+_SIGKILL = 9  # importing signal costs a millisecond
+_LENGTH = 4  # bytes of a message's length, and of a job's number
+_PIPE = 64 * 1024  # bytes that a pipe holds, by pipe(7)
+
+
+class HelperLostError(RegrowError):
+    """The other process is gone, or does not answer."""
+
+
+def is_of_use() -> bool:
+    """Tell whether a second process may be forked, and has a processor to run on.
+
+    Apple's frameworks must not be used in a forked process, and they may be loaded already.
+    """
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+
+
+class Channel:
+    """Messages to and from the other process: what ``marshal`` can write. A context manager."""
+
+    def __init__(self, reading: int, writing: int, child: int = 0) -> None:
+        """Hold two pipes.
+
+        Args:
+            reading: the descriptor that the other's messages come from.
+            writing: the one that ours go to.
+            child: the number of the other process; 0: it is the one that forked us.
+        """
+        self._reading = reading
+        self._writing = writing
+        self._child = child
+        self._poll = select.poll()
+        self._poll.register(reading, select.POLLIN)
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, message: "Any") -> None:
+        """Send a message. Raises HelperLostError."""
+        data = marshal.dumps(message)
+        data = len(data).to_bytes(_LENGTH, "little") + data
+        try:
+            while data:
+                data = data[os.write(self._writing, data) :]
+        except OSError as error:
+            raise HelperLostError("it is gone") from error
+
+    def has_message(self) -> bool:
+        """Tell whether the other has said something, or is gone."""
+        return bool(self._poll.poll(0))
+
+    def receive(self) -> "Any":
+        """Wait for a message. Raises HelperLostError."""
+        return marshal.loads(self._read(int.from_bytes(self._read(_LENGTH), "little")))  # noqa: S302 - our own process wrote it
+
+    def _read(self, size: int) -> bytes:
+        parts = []
+        while size:
+            if not self._poll.poll(PATIENCE * 1000):
+                raise HelperLostError("it does not answer")
+            try:
+                part = os.read(self._reading, min(size, _PIPE))
+            except OSError as error:
+                raise HelperLostError("it is gone") from error
+            if not part:
+                raise HelperLostError("it is gone")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """End the other process, whatever it does."""
+        os.close(self._reading)
+        os.close(self._writing)
+        if self._child:
+            try:
+                # Asked first: where children are not waited for, its number may be another's now.
+                if os.waitpid(self._child, os.WNOHANG) == (0, 0):
+                    os.kill(self._child, _SIGKILL)
+                    os.waitpid(self._child, 0)
+            except ChildProcessError:
+                return
+
+
+def fork(work: "Callable[[Channel], None]") -> Channel:
+    """Begin a helper.
+
+    Args:
+        work: what it does; it ends with that, and with it.
+
+    Returns:
+        The channel to it, to be closed. Raises HelperLostError where there can be none.
+    """
+    parent = os.getpid()
+    ends: list[int] = []
+    try:
+        ends += os.pipe()
+        ends += os.pipe()
+        child = os.fork()
+    except OSError as error:
+        for end in ends:
+            os.close(end)
+        raise HelperLostError("there are no more processes or descriptors") from error
+    ours, its_writing, its_reading, our_writing = ends
+    if child == 0:
+        os.close(ours)
+        os.close(our_writing)
+        _work(work, Channel(its_reading, its_writing), parent)
+    os.close(its_writing)
+    os.close(its_reading)
+    return Channel(ours, our_writing, child)
+
+
+def _work(work: "Callable[[Channel], None]", channel: Channel, parent: int) -> "NoReturn":
+    """Do a helper's work and leave at once: nothing of its parent's is to be ended twice."""
+    code = 1
+    try:
+        if os.getppid() == parent:
+            work(channel)
+            code = 0
+    finally:
+        os._exit(code)  # an exception is told by the silence
+
+
+def share(count: int, work: "Callable[[int], T]", *, pays: bool) -> "Iterator[T]":
+    """Do numbered jobs, one process or two taking the next in turn.
+
+    Args:
+        count: how many there are.
+        work: does one by its number, from 0; what it returns has to be something that ``marshal``
+            can write. A job may be done twice.
+        pays: whether there is enough to do.
+
+    Yields:
+        What came out, in the jobs' order.
+    """
+    done = _shared(count, work) if pays and count * _LENGTH <= _PIPE and is_of_use() else {}
+    for number in range(count):
+        yield done[number] if number in done else work(number)
+
+
+def _shared(count: int, work: "Callable[[int], T]") -> "dict[int, T]":
+    done: dict[int, T] = {}
+    jobs, filling = os.pipe()
+    try:
+        os.write(filling, b"".join(n.to_bytes(_LENGTH, "little") for n in range(count)))
+        os.close(filling)
+        parent = os.getpid()
+
+        def help_out(channel: Channel) -> None:
+            results = {}
+            for number in _claims(jobs):
+                results[number] = work(number)
+                if os.getppid() != parent:
+                    return
+            channel.send(results)
+
+        try:
+            with fork(help_out) as channel:
+                for number in _claims(jobs):
+                    done[number] = work(number)
+                done |= channel.receive()
+        except HelperLostError:
+            pass  # what it has not done is done without it
+    finally:
+        os.close(jobs)
+    return done
+
+
+def _claims(jobs: int) -> "Iterator[int]":
+    """Take the number of a job at a time: a pipe gives each to one reader."""
+    while number := os.read(jobs, _LENGTH):
+        yield int.from_bytes(number, "little")

@@ -1,0 +1,292 @@
+"""Everything that a scan of the start directories finds, as fast as it can be had.
+
+Where an earlier scan has left a snapshot, only what has changed since is read. Where everything is
+to be read, a second process takes a share.
+"""
+
+import os
+import sys
+import time
+
+from regrow import cache, filesystem, helper, markers, snapshot
+from regrow.directory import ancestors, join, split
+from regrow.helper import HelperLostError
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.scan import Scan, split_off
+from regrow.snapshot import DamagedError, Recorder, Revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from regrow.helper import Channel
+    from regrow.model import Rule
+    from regrow.scan import Finding, Frame
+    from regrow.snapshot import Snapshot
+
+    Tick = Callable[[int], None]
+
+_KEPT_FROM = 200  # directories: to read them takes as long as to open a snapshot
+_FORK_AFTER = 1000  # directories: to read them takes ten times as long as to fork
+_SHARED_FROM = 4  # sections: to compare them takes as long
+_MOSTLY = 4  # where more than every fourth directory has changed, all are read
+_IDLE = None
+"""The message of a process that has nothing left to do."""
+
+
+class Survey(NamedTuple):
+    """What was found."""
+
+    findings: "list[Finding]"
+    read: int
+    """How many directories were read."""
+    unchanged: int = 0
+    """How many were as an earlier scan had left them."""
+
+
+def survey(
+    start: "Sequence[str]",
+    in_force: "Sequence[Rule]",
+    skip: "Sequence[str]" = (),
+    tick: "Tick" = lambda _: None,
+) -> Survey:
+    """Find all candidates below the start directories.
+
+    Args:
+        start: the start directories; links on the way to them are followed once.
+        in_force: the rules.
+        skip: directories that are never entered.
+        tick: called now and then with how many directories were read.
+
+    Returns:
+        What was found, sorted by path.
+    """
+    began = time.time_ns()
+    asked = _Asked(start, in_force, skip, tick)
+    places = [os.path.realpath(os.path.expanduser(path)) for path in start]
+    if not all(map(filesystem.keeps_times, places)):
+        return _read_all(asked, Recorder(began))
+    key = _key(asked, places)
+    earlier = snapshot.load(key, in_force)
+    if earlier is not None:
+        with earlier:
+            try:
+                found = _read_changes(asked, earlier, key, began)
+            except DamagedError:
+                found = None
+        if found is not None:
+            return found
+    notes = Recorder(began)
+    found = _read_all(asked, notes)
+    if found.read >= _KEPT_FROM:
+        snapshot.save(key, notes, found.findings, found.read)
+    return found
+
+
+class _Asked(NamedTuple):
+    start: "Sequence[str]"
+    in_force: "Sequence[Rule]"
+    skip: "Sequence[str]"
+    tick: "Tick"
+
+
+def _key(asked: _Asked, places: "Sequence[str]") -> str:
+    """Tell what a snapshot is made of besides the directories: everything that decides."""
+    home = os.path.expanduser("~")
+    skipped = [os.path.realpath(os.path.expanduser(path)) for path in asked.skip]
+    parts = (
+        cache.code(),
+        os.geteuid(),
+        tuple(asked.start),
+        places,
+        home,
+        os.path.realpath(home),
+        skipped,
+        [marker.name for marker in markers.selected()],
+        [tuple(rule) for rule in asked.in_force],
+        sys.platform,
+    )
+    return cache.digest(repr(parts).encode(errors="surrogateescape")).hex()
+
+
+def _sorted(findings: "Iterable[Finding]") -> "list[Finding]":
+    return sorted(findings, key=lambda finding: finding.path.split("/"))
+
+
+# Everything is read.
+
+
+def _read_all(asked: _Asked, notes: Recorder) -> Survey:
+    if helper.is_of_use():
+        try:
+            return _Pair(asked, notes).read()
+        except HelperLostError:
+            notes.begin_again()  # it costs time, and nothing else
+    scan = Scan(
+        asked.start,
+        asked.in_force,
+        asked.skip,
+        recorder=notes,
+        pause=lambda _: asked.tick(scan.directories),
+    )
+    findings = _sorted(scan)
+    notes.end()
+    return Survey(findings, scan.directories)
+
+
+class _Pair:
+    """A scan by two processes: one that is idle says so, and gets half of what the other has left.
+
+    Fixed shares would not do: projects differ in size by a factor of thousands. When both are idle
+    all is done, and the helper tells what it has found.
+    """
+
+    def __init__(self, asked: _Asked, notes: Recorder) -> None:
+        self._asked = asked
+        self._notes = notes
+        self._scan = Scan(
+            asked.start, asked.in_force, asked.skip, recorder=notes, pause=self._pause
+        )
+        self._channel: Channel | None = None
+        self._is_other_idle = False
+
+    def read(self) -> Survey:
+        """Scan. Raises HelperLostError: it has to be done again."""
+        try:
+            findings = list(self._scan)
+            directories = 0
+            if self._channel is not None:
+                findings += self._parts(self._channel)
+                more, directories = self._results(self._channel)
+                findings += more
+            self._notes.end()
+            return Survey(_sorted(findings), self._scan.directories + directories)
+        finally:
+            if self._channel is not None:
+                self._channel.close()
+
+    def _pause(self, stack: "list[Frame]") -> None:
+        self._asked.tick(self._scan.directories)
+        if self._channel is None:
+            if self._scan.directories < _FORK_AFTER:
+                return
+            self._channel = helper.fork(self._help)
+        if self._channel.has_message():
+            self._channel.receive()  # it is idle: while we work it says nothing else
+            self._is_other_idle = True
+        if self._is_other_idle:
+            part = split_off(stack)
+            if part is not None:
+                self._channel.send(part)
+                self._is_other_idle = False
+
+    def _parts(self, channel: "Channel") -> "Iterable[Finding]":
+        """Do parts of what the other has left, until both are idle."""
+        while True:
+            channel.send(_IDLE)
+            part = _IDLE if self._is_other_idle else channel.receive()
+            if part is _IDLE:
+                return
+            yield from self._scan.take_over(part)
+
+    def _help(self, channel: "Channel") -> None:
+        """Do the helper's side."""
+        self._channel = channel
+        self._asked = self._asked._replace(tick=lambda _: None)
+        self._notes.begin_again()
+        before = self._scan.directories
+        findings = [snapshot.pack(finding) for finding in self._parts(channel)]
+        self._notes.end()
+        channel.send((findings, self._scan.directories - before, *self._notes.packed()))
+        for section in self._notes.sections:
+            channel.send(section)
+
+    def _results(self, channel: "Channel") -> "tuple[list[Finding], int]":
+        packed, directories, owners, hinted, count = channel.receive()
+        self._notes.add(owners, hinted, (channel.receive() for _ in range(count)))
+        return snapshot.unpack(packed, self._asked.in_force), directories
+
+
+# Only what has changed is read.
+
+
+def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> Survey | None:
+    """Give what an earlier scan has found, with what has changed since.
+
+    Returns:
+        None where so much has changed that all is to be read. Raises DamagedError.
+    """
+    sections = helper.share(earlier.count, earlier.changes, pays=earlier.count >= _SHARED_FROM)
+    changed = dict(change for section in sections for change in section)
+    if not changed:
+        return Survey(earlier.findings(), 0, earlier.directories)
+    if len(changed) * _MOSTLY > earlier.directories:
+        return None
+    for owner in [earlier.owners[path] for path in changed if path in earlier.owners]:
+        changed.setdefault(owner, False)
+    visits = _Visits(earlier, changed)
+    notes = Revision(began, visits.changed)
+    scan = Scan(asked.start, asked.in_force, asked.skip, visits, recorder=notes)
+    fresh = list(scan)
+    asked.tick(scan.directories)
+    known = earlier.findings()
+    old = [one for one in known if one.path not in asked.start and notes.stays(one.path)]
+    findings = _sorted([*old, *fresh])
+    unchanged = earlier.directories - min(scan.directories, earlier.directories)
+    if findings != known or not changed.keys() <= visits.doubtful:
+        notes.adopt(earlier)
+        notes.end()
+        snapshot.save(key, notes, findings, unchanged + scan.directories)
+    return Survey(findings, scan.directories, unchanged)
+
+
+class _Visits:
+    """Tells a scan what to visit: what has changed, what is new, and the way to them."""
+
+    def __init__(self, earlier: "Snapshot", changed: "dict[str, bool]") -> None:
+        """Prepare it.
+
+        Args:
+            earlier: what is known.
+            changed: by path, the directories that have changed, and whether another one stands
+                there.
+        """
+        self.changed = set(changed)
+        """The directories whose children are not all the known ones."""
+        self.doubtful: set[str] = set()
+        """Those that are looked at in any case."""
+        self._new = {path for path, is_another in changed.items() if is_another}
+        self._route = self.changed.union(*map(ancestors, changed))
+        self._with_other_hints: set[str] = set()
+        self._hinted = earlier.hinted_ones
+        self._inodes: dict[str, int] = {}
+        for path, _, inode in earlier.rows():
+            if not inode:
+                self.doubtful.add(path)
+            elif path not in earlier.owners and split(path)[0] in changed:
+                self._inodes[path] = inode
+
+    def __call__(self, parent: str, name: str, is_hinted: bool) -> bool:
+        """See ``Scan``'s ``visits``."""
+        path = join(parent, name)
+        is_listed_anew = parent in self.changed
+        if (
+            path in self._new
+            or parent in self._new
+            or (is_listed_anew and not self._is_known(path))
+        ):
+            self._new.add(path)
+            self.changed.add(path)
+            return True
+        # What a listing says about what is below it may have changed.
+        may_be_told = is_listed_anew or parent in self._with_other_hints
+        if may_be_told and (is_hinted or path in self._hinted):
+            self._with_other_hints.add(path)
+            return True
+        return path in self._route
+
+    def _is_known(self, path: str) -> bool:
+        """Tell whether the very directory stands there that was there: one moved keeps its time."""
+        try:
+            return os.lstat(path).st_ino == self._inodes.get(path)
+        except OSError:
+            return False
