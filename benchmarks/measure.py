@@ -21,7 +21,7 @@ class Bench(NamedTuple):
     place: Path
     """A directory for whatever is built; programs are in ``tools/bin``."""
     environment: Environment
-    """The processes' environment."""
+    """The processes' environment, with a ``HOME`` for what is measured."""
     runs: int
     """Counted runs of each command."""
     size: float
@@ -79,9 +79,14 @@ class Timing(NamedTuple):
 
 
 def quiet_environment(place: Path) -> Environment:
-    """Install regrow as users do, not editable, and give an environment that runs it alone."""
-    home = place / "home"
-    home.mkdir()
+    """Install regrow as users do, not editable, and give an environment that runs it alone.
+
+    Args:
+        place: a directory; the programs are put in ``tools`` there.
+
+    Returns:
+        The environment, without a ``HOME``.
+    """
     tools = place / "tools"
     venv.create(tools, with_pip=True)
     pip = [str(tools / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -89,7 +94,6 @@ def quiet_environment(place: Path) -> Environment:
     kept = {name: os.environ[name] for name in ("LANG", "TERM") if name in os.environ}
     return {
         **kept,
-        "HOME": str(home),
         "UV_CACHE_DIR": str(place / "uv"),
         "PATH": f"{tools / 'bin'}:/usr/bin:/bin",
     }

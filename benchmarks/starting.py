@@ -43,11 +43,11 @@ def commands(bench: Bench) -> list[Result]:
         )
     return compare(
         timings,
-        Comparison("mark, whole process / bare interpreter", "mark", "bare", _MARK_BOUND),
-        Comparison("  already marked", "again", "bare", _MARK_BOUND),
-        Comparison("sweep of an empty directory / bare", "sweep", "bare"),
-        Comparison("status / bare", "status", "bare"),
-        Comparison(f"list, {_RECORDS} records / bare", "list", "bare"),
-        Comparison("run -- true / bare", "run", "bare"),
-        Comparison("what the prompt hook runs / bare", "hook", "bare"),
+        Comparison("mark / bare interpreter", "mark", "bare", _MARK_BOUND),
+        Comparison("mark, already marked / bare interpreter", "again", "bare", _MARK_BOUND),
+        Comparison("sweep, empty directory / bare interpreter", "sweep", "bare"),
+        Comparison("status / bare interpreter", "status", "bare"),
+        Comparison(f"list, {_RECORDS} records / bare interpreter", "list", "bare"),
+        Comparison("run -- true / bare interpreter", "run", "bare"),
+        Comparison("the prompt hook's check / bare interpreter", "hook", "bare"),
     )

@@ -22,9 +22,9 @@ def projects(tmp_path: Path) -> tree.Tree:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, home: Path) -> Bench:
+def bench(tmp_path: Path) -> Bench:
     (tmp_path / "tools").symlink_to(sys.prefix)
-    return Bench(tmp_path, {"PATH": os.environ["PATH"], "HOME": str(home)}, 1, SIZE)
+    return Bench(tmp_path, {"PATH": os.environ["PATH"]}, 1, SIZE / 2)
 
 
 def lines(words: list[str]) -> list[str]:
