@@ -5,12 +5,12 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
 
 from regrow.errors import PathError, in_words
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -230,7 +230,7 @@ def is_below(path: str, start: str) -> bool:
     return path == start or path.startswith(start.rstrip("/") + "/")
 
 
-def ancestors(path: str) -> Iterator[str]:
+def ancestors(path: str) -> "Iterator[str]":
     """Yield a true path's ancestors, nearest first, ``/`` last."""
     while path != "/":
         path = split(path)[0]

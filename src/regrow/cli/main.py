@@ -1,8 +1,8 @@
 """Finds the command, runs it, and turns errors into messages and exit codes."""
 
+import gc
 import os
 import sys
-from importlib import import_module
 
 from regrow import __version__
 from regrow.errors import ConfigurationError, RegrowError, in_words
@@ -83,6 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"regrow: {place}: {in_words(error)}", file=sys.stderr)
         _discard_output()
         return SOME_FAILED
+    finally:
+        # Or the interpreter, as it ends, looks twice through all there is for garbage (2 ms).
+        gc.freeze()
 
 
 def _dispatch(words: list[str]) -> int:
@@ -102,7 +105,7 @@ def _dispatch(words: list[str]) -> int:
         hint = f"did you mean `regrow {near[0]}`?" if near else "`regrow --help` lists the commands"
         print(f"regrow: there is no command {command!r}; {hint}", file=sys.stderr)
         return USAGE
-    module = import_module(f"regrow.cli.{command}")
+    module = __import__(f"regrow.cli.{command}", fromlist=["run"])  # importlib costs 0.2 ms
     code: int = module.run(words[1:])
     return code
 
