@@ -260,26 +260,23 @@ class _Visits:
         self._hinted = earlier.hinted_ones
         self._inodes: dict[str, int] = {}
         for path, _, inode in earlier.rows():
+            parent = split(path)[0]
             if not inode:
                 self.doubtful.add(path)
-            elif path not in earlier.owners and split(path)[0] in changed:
+            elif path not in earlier.owners and (parent in changed or parent in self._hinted):
                 self._inodes[path] = inode
 
     def __call__(self, parent: str, name: str, is_hinted: bool) -> bool:
         """See ``Scan``'s ``visits``."""
         path = join(parent, name)
-        is_listed_anew = parent in self.changed
-        if (
-            path in self._new
-            or parent in self._new
-            or (is_listed_anew and not self._is_known(path))
-        ):
+        # What a listing says about what is below it may have changed; and what was recognised by
+        # that, and is no longer, has children that nobody has looked at.
+        may_be_other = parent in self.changed or parent in self._with_other_hints
+        if path in self._new or parent in self._new or (may_be_other and not self._is_known(path)):
             self._new.add(path)
             self.changed.add(path)
             return True
-        # What a listing says about what is below it may have changed.
-        may_be_told = is_listed_anew or parent in self._with_other_hints
-        if may_be_told and (is_hinted or path in self._hinted):
+        if may_be_other and (is_hinted or path in self._hinted):
             self._with_other_hints.add(path)
             return True
         return path in self._route
