@@ -61,11 +61,11 @@ def survey(
         What was found, sorted by path.
     """
     began = time.time_ns()
-    asked = _Asked(start, in_force, skip, tick)
     places = [os.path.realpath(os.path.expanduser(path)) for path in start]
+    asked = _Asked(start, places, in_force, skip, tick)
     if not all(map(filesystem.keeps_times, places)):
         return _read_all(asked, Recorder(began))
-    key = _key(asked, places)
+    key = _key(asked)
     earlier = snapshot.load(key, in_force)
     if earlier is not None:
         with earlier:
@@ -84,12 +84,14 @@ def survey(
 
 class _Asked(NamedTuple):
     start: "Sequence[str]"
+    places: "Sequence[str]"
+    """The start directories' true paths."""
     in_force: "Sequence[Rule]"
     skip: "Sequence[str]"
     tick: "Tick"
 
 
-def _key(asked: _Asked, places: "Sequence[str]") -> str:
+def _key(asked: _Asked) -> str:
     """Tell what a snapshot is made of besides the directories: everything that decides."""
     home = os.path.expanduser("~")
     skipped = [os.path.realpath(os.path.expanduser(path)) for path in asked.skip]
@@ -97,7 +99,7 @@ def _key(asked: _Asked, places: "Sequence[str]") -> str:
         cache.code(),
         os.geteuid(),
         tuple(asked.start),
-        places,
+        asked.places,
         home,
         os.path.realpath(home),
         skipped,
@@ -223,7 +225,7 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
         return None
     for owner in [earlier.owners[path] for path in changed if path in earlier.owners]:
         changed.setdefault(owner, False)
-    visits = _Visits(earlier, changed)
+    visits = _Visits(earlier, changed, asked.places)
     notes = Revision(began, visits.changed)
     scan = Scan(asked.start, asked.in_force, asked.skip, visits, recorder=notes)
     fresh = list(scan)
@@ -242,20 +244,24 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
 class _Visits:
     """Tells a scan what to visit: what has changed, what is new, and the way to them."""
 
-    def __init__(self, earlier: "Snapshot", changed: "dict[str, bool]") -> None:
+    def __init__(
+        self, earlier: "Snapshot", changed: "dict[str, bool]", places: "Sequence[str]"
+    ) -> None:
         """Prepare it.
 
         Args:
             earlier: what is known.
             changed: by path, the directories that have changed, and whether another one stands
                 there.
+            places: the start directories, visited each time: one below another one is seen from
+                there, too.
         """
         self.changed = set(changed)
         """The directories whose children are not all the known ones."""
         self.doubtful: set[str] = set()
         """Those that are looked at in any case."""
         self._new = {path for path, is_another in changed.items() if is_another}
-        self._route = self.changed.union(*map(ancestors, changed))
+        self._route = self.changed.union(places, *map(ancestors, [*changed, *places]))
         self._with_other_hints: set[str] = set()
         self._hinted = earlier.hinted_ones
         self._inodes: dict[str, int] = {}
