@@ -128,3 +128,24 @@ def replace(name: str, parts: "Iterable[bytes]") -> None:
             raise
     except OSError:
         return  # a cache is no reason to stop
+
+
+def keep_newest(prefix: str, count: int) -> None:
+    """Remove files that were not used for long, and what was half written when a regrow was killed.
+
+    Args:
+        prefix: how their names begin.
+        count: how many stay.
+    """
+    try:
+        with os.scandir(directory()) as entries:
+            found = [
+                (entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
+                for entry in entries
+                if entry.name.startswith(prefix)
+                or (entry.name[0] == "." and f"-{prefix}" in entry.name)
+            ]
+        for _, path in sorted(found)[:-count]:
+            os.unlink(path)
+    except OSError:
+        return  # another regrow was quicker, or there is no cache directory

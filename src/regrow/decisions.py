@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from regrow import git
     from regrow.config import Configuration
     from regrow.records import Store
+    from regrow.remembered import Memory, Noted
 
 NO_RULE = "no-rule"
 """In place of a guard's name: no rule recognises what regrow marked earlier."""
@@ -35,6 +36,9 @@ _NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
 """Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
 take no mark back."""
 
+_SHARED_FROM = 32  # candidates: to decide about them takes several times as long as to fork
+_PIECE = 8  # candidates
+
 _EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less between two entries
 
 QUIET = 60
@@ -47,10 +51,11 @@ def decide(
     start: "Sequence[str]",
     keep: "Sequence[str]" = (),
     store: "Store | None" = None,
+    memory: "Memory | None" = None,
 ) -> list[Decision]:
     """Ask the guards about candidates.
 
-    git is called once for each repository that holds candidates.
+    git is called once for each repository that holds candidates about which nothing is remembered.
 
     Args:
         candidates: what the scan found.
@@ -59,17 +64,71 @@ def decide(
         keep: patterns besides the configuration's.
         store: where the records are; what regrow marked by a rule and a guard now keeps is to be
             taken back. None: there are no records.
+        memory: what earlier sweeps have decided; this one's decisions are added. A second process
+            helps where there is much to decide. None: all is decided anew.
 
     Returns:
         A decision for each candidate, in their order.
     """
-    known = _circumstances(candidates, configuration, start, keep)
-    decisions = [_decide(candidate, known, configuration) for candidate in candidates]
+    known = Circumstances(start=_true_paths(start), keep=[*configuration.keep, *keep])
+    if memory is None:
+        known.git_says = _ask_git(candidates)
+        decisions = [_decide(candidate, known, configuration) for candidate in candidates]
+    else:
+        decisions = _decide_what_is_new(candidates, known, configuration, memory)
     by_path = {decision.candidate.path: decision for decision in decisions}
     decisions = [_with_contents(decision, by_path) for decision in decisions]
     if store is None:
         return decisions
     return [_with_record(decision, store) for decision in decisions]
+
+
+def _decide_what_is_new(
+    candidates: "Sequence[Candidate]",
+    known: Circumstances,
+    configuration: "Configuration",
+    memory: "Memory",
+) -> list[Decision]:
+    from regrow import helper
+    from regrow.remembered import unpack_decision
+
+    recalled = memory.recall(candidates)
+    new = {c.path: c for c in candidates if c.path not in recalled}
+    pieces = list(_pieces(new.values()))
+
+    def decide_piece(number: int) -> "list[tuple[str, Noted]]":
+        known.git_says = _ask_git(pieces[number])
+        return [
+            (one.path, memory.note(_decide(one, known, configuration))) for one in pieces[number]
+        ]
+
+    answers = helper.share(len(pieces), decide_piece, pays=len(new) >= _SHARED_FROM)
+    noted = {path: note for answer in answers for path, note in answer}
+    decisions = [
+        recalled[candidate.path]
+        if candidate.path in recalled
+        else unpack_decision(noted[candidate.path][0], candidate)
+        for candidate in candidates
+    ]
+    memory.keep(decisions, noted)
+    return decisions
+
+
+def _pieces(candidates: "Iterable[Candidate]") -> "Iterator[list[Candidate]]":
+    """Cut candidates into pieces that can be decided one by one: a repository stays together."""
+    from regrow import git
+
+    by_repository: dict[str, list[Candidate]] = {}
+    alone: list[Candidate] = []
+    for candidate in candidates:
+        repository = git.repository_of(candidate.path)
+        if repository is None:
+            alone.append(candidate)
+        else:
+            by_repository.setdefault(repository, []).append(candidate)
+    yield from by_repository.values()
+    for begin in range(0, len(alone), _PIECE):
+        yield alone[begin : begin + _PIECE]
 
 
 def guards_words(
@@ -85,7 +144,8 @@ def guards_words(
     Returns:
         By the guard's name: the reason to keep it; None where it has no objection.
     """
-    known = _circumstances([candidate], configuration, start, ())
+    known = Circumstances(start=_true_paths(start), keep=configuration.keep)
+    known.git_says = _ask_git([candidate])
     return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
 
 
@@ -289,19 +349,6 @@ def last_change(candidate: Candidate) -> float | None:
         return recipes.stamp(kind, candidate.path) / 1e9
     except OSError:
         return None
-
-
-def _circumstances(
-    candidates: "Sequence[Candidate]",
-    configuration: "Configuration",
-    start: "Sequence[str]",
-    keep: "Sequence[str]",
-) -> Circumstances:
-    return Circumstances(
-        start=_true_paths(start),
-        keep=[*configuration.keep, *keep],
-        git_says=_ask_git(candidates),
-    )
 
 
 def _ask_git(candidates: "Sequence[Candidate]") -> "dict[str, git.Verdict]":

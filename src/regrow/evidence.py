@@ -21,7 +21,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class Listing:
     """A directory's entries, read once. What kind each is of is asked where it matters."""
 
-    __slots__ = ("consulted", "directories", "entries", "fd", "is_doubtful")
+    __slots__ = ("_by_name", "consulted", "directories", "fd", "is_doubtful", "names")
 
     def __init__(self, fd: int) -> None:
         """Read the entries.
@@ -34,23 +34,29 @@ class Listing:
         """
         self.fd = fd
         with os.scandir(fd) as entries:
-            self.entries = {entry.name: entry for entry in entries}
-        self.directories = [
-            name for name, entry in self.entries.items() if entry.is_dir(follow_symlinks=False)
-        ]
+            found = list(entries)
+        self.names = [entry.name for entry in found]
+        self.directories = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
         self.consulted: tuple[str, ...] = ()
         """The directories below, as paths from this one, in which evidence was looked for."""
         self.is_doubtful = False
         """Whether evidence was looked for in places that no listing tells of."""
+        self._by_name: list[os.DirEntry[str]] | dict[str, os.DirEntry[str]] = found
+
+    def _entry(self, name: str) -> "os.DirEntry[str] | None":
+        """Find an entry. In most directories nothing is looked for, so the index comes late."""
+        if isinstance(self._by_name, list):
+            self._by_name = {entry.name: entry for entry in self._by_name}
+        return self._by_name.get(name)
 
     def is_file(self, name: str) -> bool:
         """Tell whether a regular file of that name is there; a link is none."""
-        entry = self.entries.get(name)
+        entry = self._entry(name)
         return entry is not None and entry.is_file(follow_symlinks=False)
 
     def is_directory(self, name: str) -> bool:
         """Tell whether a directory of that name is there; a link is none."""
-        entry = self.entries.get(name)
+        entry = self._entry(name)
         return entry is not None and entry.is_dir(follow_symlinks=False)
 
     def find(self, wanted: str) -> str | None:
@@ -68,7 +74,7 @@ class Listing:
         if "/" in name:
             return name if self._below(name, wanted.endswith("/")) else None
         if "*" in name or "?" in name or "[" in name:
-            for candidate in sorted(self.entries):
+            for candidate in sorted(self.names):
                 if fnmatchcase(candidate, name) and is_kind(candidate):
                     return candidate
             return None
@@ -132,7 +138,7 @@ def speaks_against(rule: Rule, directory: Listing) -> bool:
     """Tell whether something stands inside that a rule does not allow."""
     if any(_stands(name, directory) for name in rule.inside_none):
         return True
-    if rule.only and not directory.entries.keys() <= set(rule.only):
+    if rule.only and not set(rule.only).issuperset(directory.names):
         return True
     return bool(rule.source_outside) and not is_source_outside(rule.source_outside, directory)
 
@@ -152,7 +158,7 @@ def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> l
     for name in rule.inside_none:
         if _stands(name, directory):
             lacking.append(f"{name} must not be inside it")
-    extra = sorted(directory.entries.keys() - set(rule.only)) if rule.only else []
+    extra = sorted({*directory.names}.difference(rule.only)) if rule.only else []
     if extra:
         shown = ", ".join(extra[:3]) + (", …" if len(extra) > 3 else "")
         lacking.append(f"no tool makes what else is inside it: {shown}")
@@ -180,7 +186,7 @@ def needs_inside(rule: Rule) -> bool:
 
 def _stands(name: str, directory: Listing) -> bool:
     """Tell whether an entry of that name stands inside, of any kind: a link speaks against, too."""
-    return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.entries)
+    return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.names)
 
 
 def _any_and_all(

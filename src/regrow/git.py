@@ -16,7 +16,7 @@ _OFF = (
     "-c", "core.pager=cat",
     "-c", "protocol.allow=never",
 )  # fmt: skip
-_PASSED_ON = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+PASSED_ON = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
 _WORDS_LIMIT = 100_000  # bytes of one command line; Linux takes 2 MiB, macOS 1 MiB in all
 _TIME_LIMIT = 30  # seconds for one answer; a repository of a million files takes two
 
@@ -85,6 +85,102 @@ def ask(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
     return verdicts
 
 
+class _Configured(NamedTuple):
+    """What git's configuration consists of."""
+
+    files: tuple[str, ...]
+    is_conditional: bool
+    """Whether it depends on the repository."""
+
+
+class Dependencies:
+    """The files that git's verdicts depend on."""
+
+    def __init__(self) -> None:
+        """Begin; what git says of its configuration is asked once."""
+        self._configured: dict[str, _Configured] = {}
+
+    def of(self, repository: str, path: str) -> list[str] | None:
+        """Name the files that git's verdict on a directory depends on.
+
+        What is inside the directory is not among them: git answers for one that is untracked, or
+        ignored, without looking into it.
+
+        Args:
+            repository: the work tree's path.
+            path: the directory.
+
+        Returns:
+            Their paths, whether or not there are such files; None where that can't be told.
+        """
+        place = join(repository, ".git")
+        try:
+            own, common = _directories(place)
+            settings = _read(join(common, "config")).lower()
+            # These lead elsewhere, or depend on where the repository is.
+            leads_on = any(word in settings for word in (b"include", b"excludesfile", b"worktree"))
+            configured = self._ask("/")
+            if leads_on or configured.is_conditional:
+                configured = self._ask(repository)
+        except (OSError, ValueError, GitError):
+            return None
+        files = [place] if own != place else []
+        files += [join(own, "index"), join(own, "config.worktree")]
+        files += [join(common, "config"), join(common, "info/exclude"), *configured.files]
+        for directory in ancestors(path):
+            files.append(join(directory, ".gitignore"))
+            if directory == repository:
+                break
+        return files
+
+    def _ask(self, place: str) -> "_Configured":
+        if place not in self._configured:
+            self._configured[place] = _ask_configuration(place)
+        return self._configured[place]
+
+
+def _directories(place: str) -> tuple[str, str]:
+    """Find where a work tree's index is, and where what all its work trees have in common."""
+    own = place
+    if not os.path.isdir(place):
+        head, _, rest = _read(place).rstrip(b"\n").partition(b": ")
+        if head != b"gitdir":
+            raise ValueError(f"{place}: it names no directory")
+        own = os.path.join(os.path.dirname(place), os.fsdecode(rest))
+    try:
+        common = os.fsdecode(_read(join(own, "commondir")).rstrip(b"\n"))
+    except FileNotFoundError:
+        return own, own
+    return own, os.path.normpath(os.path.join(own, common))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_WORDS_LIMIT)
+
+
+def _ask_configuration(place: str) -> _Configured:
+    """Ask git for the files of its configuration, and of its user's ignore patterns."""
+    home = os.path.expanduser("~")
+    base = os.environ.get("XDG_CONFIG_HOME") or join(home, ".config")
+    files = [join(home, ".gitconfig"), join(base, "git/config"), "/etc/gitconfig"]
+    ignored = join(base, "git/ignore")
+    is_conditional = False
+    words = _run(place, ["config", "--list", "--show-origin", "-z"]).split("\0")
+    for origin, setting in zip(words[::2], words[1::2], strict=False):
+        kind, _, file = origin.partition(":")
+        if kind == "file":
+            files.append(os.path.join(place, file))
+        key, _, value = setting.partition("\n")
+        value = os.path.expanduser(value)
+        if key == "core.excludesfile":
+            ignored = os.path.join(place, value)
+        elif key.startswith("include") and key.endswith(".path"):
+            files.append(os.path.join(place, os.path.dirname(file), value))
+            is_conditional = is_conditional or key.startswith("includeif.")
+    return _Configured((*dict.fromkeys(files), ignored), is_conditional)
+
+
 def _owner(path: str, wanted: frozenset[str]) -> str | None:
     while path not in wanted:
         if "/" not in path:
@@ -112,7 +208,7 @@ def _environment() -> dict[str, str]:
     ours = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name in _PASSED_ON
+        if not name.startswith("GIT_") or name in PASSED_ON
     }
     return {**ours, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
 
@@ -122,19 +218,26 @@ class GitError(RegrowError):
 
 
 def _list(repository: str, paths: list[str]) -> str:
+    return _run(
+        repository,
+        [
+            "ls-files", "-z", "-t", "--cached", "--others", "--directory", "--exclude-standard",
+            "--", *paths,
+        ],
+    )  # fmt: skip
+
+
+def _run(place: str, words: "Sequence[str]") -> str:
     import subprocess
 
     try:
         answer = subprocess.run(
-            [
-                "git", *_OFF, "-C", repository, "ls-files", "-z", "-t", "--cached", "--others",
-                "--directory", "--exclude-standard", "--", *paths,
-            ],
+            ["git", *_OFF, "-C", place, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_TIME_LIMIT,
             env=_environment(),
-        )  # fmt: skip
+        )
     except FileNotFoundError:
         raise GitError("git is not installed") from None
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -7,9 +7,8 @@ asked; the first that speaks decides, and ``explain`` shows them all.
 import os
 import re
 import stat
-import sys
 
-from regrow import recipes
+from regrow import filesystem, recipes
 from regrow.directory import ancestors, is_below, join, open_child, open_parent, split
 from regrow.errors import ConfigurationError, PathError, in_words
 from regrow.model import Candidate
@@ -38,20 +37,19 @@ class Circumstances:
         *,
         start: "Sequence[str]",
         keep: "Sequence[str]" = (),
-        git_says: "Mapping[str, Verdict] | None" = None,
     ) -> None:
         """Gather what holds for all candidates of a sweep.
 
         Args:
             start: the start directories' true paths.
             keep: the user's patterns, from the configuration and ``--keep``.
-            git_says: by path, what git says of each candidate in a repository.
         """
         self.start = tuple(start)
         self.home = os.path.realpath(os.path.expanduser("~"))
-        self.git_says = git_says or {}
+        self.git_says: Mapping[str, Verdict] = {}
+        """By path, what git says of each candidate in a repository."""
         self.keep = _spec([_anywhere(_below_home(pattern, self.home)) for pattern in keep])
-        self.mount_points = _mount_points()
+        self.mount_points = frozenset(mount.point for mount in filesystem.mounts())
         self._recipes: dict[str, Taken] = {}
         self._projects: dict[str, GitIgnoreSpec | str | None] = {}
 
@@ -319,18 +317,3 @@ def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
         return _spec(patterns)
     except ConfigurationError as error:
         return str(error)
-
-
-def _mount_points() -> frozenset[str]:
-    """Read where file systems are mounted (Linux): a bind mount has its parent's device."""
-    if sys.platform != "linux":
-        return frozenset()
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            fields = [line.split(" ")[4] for line in file]
-    except OSError:
-        return frozenset()
-    # Blanks, tabs, newlines and backslashes stand as \040, \011, \012, \134 (proc(5)).
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        fields = [field.replace(code, character) for field in fields]
-    return frozenset(fields)

@@ -3,7 +3,6 @@
 import os
 import re
 from fnmatch import fnmatchcase, translate
-from functools import lru_cache
 
 from regrow import evidence
 from regrow.directory import split
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     # A hint in plain data: the rule's name, and the other fields.
     Packed = tuple[str, tuple[str, ...], str, tuple[str, ...]]
-
-_REMEMBERED = 4096  # names of directories: far more than a project's sources have
 
 
 class Hint(NamedTuple):
@@ -61,11 +58,10 @@ class Index:
             for rule in self.anywhere
             for name in (*rule.inside, *rule.inside_all)
         )
-        # The same few names come again and again.
-        self.is_known = lru_cache(_REMEMBERED)(self._is_known)
-        """Tell whether there is a rule for a directory's name, or for a path that begins so."""
+        """What has to stand in a directory that no listing above says anything about."""
 
-    def _is_known(self, name: str) -> bool:
+    def is_known(self, name: str) -> bool:
+        """Tell whether there is a rule for a directory's name, or for a path that begins so."""
         return (
             name in self._by_name
             or name in self._by_path
@@ -150,7 +146,7 @@ class Index:
                 continue
             if best is None or (best.rule.generic and not best.decisive):
                 best = _candidate(path, status, hint, _kept_by(hints), found or ())
-        if best is not None or self.triggers.isdisjoint(listing.entries):
+        if best is not None or self.triggers.isdisjoint(listing.names):
             return best
         for rule in self.anywhere:
             found = evidence.inside(rule, listing)

@@ -11,6 +11,7 @@ fstat and one listing, and nothing else.
 import errno
 import os
 import sys
+from functools import lru_cache
 
 from regrow import markers, rules
 from regrow.directory import (
@@ -83,6 +84,7 @@ HIDDEN_AT_HOME = (".virtualenvs", ".venvs", ".local/share/virtualenvs")
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FRAMES = 64  # descriptors; deeper down, the upper ones are closed and found again by ".."
+_REMEMBERED = 4096  # names of directories
 _BETWEEN = 16  # directories from one pause to the next: a question to a pipe costs a tenth of one
 
 
@@ -121,12 +123,13 @@ def towards(path: str) -> "Callable[[str, str, bool], bool]":
 class Frame:
     """A directory whose children are being visited."""
 
-    __slots__ = ("children", "device", "fd", "hints", "inode", "path", "trees")
+    __slots__ = ("children", "device", "fd", "hints", "inode", "path", "prefix", "trees")
 
     def __init__(self, fd: int, path: str, device: int, inode: int) -> None:
         """Begin with no child."""
         self.fd = fd
         self.path = path
+        self.prefix = "/" if path == "/" else f"{path}/"
         self.device, self.inode = device, inode
         self.children: list[str] = []
         """The names of those that are still to be visited, the next one last."""
@@ -171,6 +174,9 @@ class Scan:
         """The directory that was looked into last."""
         self._start = start
         self._index = Index(in_force)
+        self._notable = self._index.triggers | {tag.NAME}
+        """Names without which a directory that no listing tells of is an ordinary one."""
+        self._is_known = lru_cache(_REMEMBERED)(self._know)
         self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
         self._home = _identity(os.path.expanduser("~"))
         self._hidden = _tree(
@@ -208,9 +214,14 @@ class Scan:
     def _from_root(self, root: Directory) -> "Iterator[Finding]":
         top = Frame(os.dup(root.fd), root.path, root.status.st_dev, root.status.st_ino)
         try:
-            self._looked_at(root.path, root.status)
-            self._observe(top.fd, top.path)
-            self._expect(top, self._list(top.fd), (), None)
+            if self._recorder is not None:
+                self._recorder.looked_at(root.path, root.status)
+            if self._observer is not None:
+                self._observer.enter(top.fd, top.path)
+            listing = Listing(top.fd)
+            self.directories += 1
+            self.last_seen = root.path
+            self._expect(top, listing, (), None)
         except OSError as error:
             os.close(top.fd)
             self._doubtful(root.path)
@@ -278,12 +289,9 @@ class Scan:
 
     def _visit(self, parent: Frame, name: str, stack: list[Frame]) -> "Finding | None":
         """Look at one directory; if there is more below it, put it on the stack."""
-        path = join(parent.path, name)
+        path = parent.prefix + name
         if path in self._skip:
             return None
-        hints = parent.hints.pop(name, ())
-        if hints and self._recorder is not None:
-            self._recorder.hinted(path)
         try:
             fd = os.open(name, _FLAGS, dir_fd=parent.fd)
         except FileNotFoundError:
@@ -296,21 +304,21 @@ class Scan:
         keep_open = False
         try:
             status = os.fstat(fd)
-            self._looked_at(path, status)
-            candidate = self._index.recognise_unlisted(path, status, hints) if hints else None
-            if candidate is not None:
-                self._leave(path)
-                return candidate
-            self._observe(fd, path)
-            listing = self._list(fd)
-            candidate = self._index.recognise(path, status, hints, listing)
-            self._note(path, listing)
-            if candidate is not None:
-                if candidate.rule.generic and not candidate.decisive:
-                    self._stay(path)  # what decides may be about to appear
-                else:
-                    self._leave(path)
-                return candidate
+            if self._recorder is not None:
+                self._recorder.looked_at(path, status)
+            hints = parent.hints.pop(name, ()) if parent.hints else ()
+            if hints:
+                candidate = self._look_at_hints(path, status, hints)
+                if candidate is not None:
+                    return candidate
+            if self._observer is not None:
+                self._observer.enter(fd, path)
+            listing = Listing(fd)
+            self.directories += 1
+            if hints or not self._notable.isdisjoint(listing.names):
+                candidate = self._look_inside(path, status, hints, listing)
+                if candidate is not None:
+                    return candidate
             self.last_seen = path
             if not listing.directories and self._observer is None:
                 return None
@@ -335,9 +343,28 @@ class Scan:
             if not keep_open:
                 os.close(fd)
 
-    def _list(self, fd: int) -> Listing:
-        self.directories += 1
-        return Listing(fd)
+    def _look_at_hints(
+        self, path: str, status: os.stat_result, hints: "Sequence[Hint]"
+    ) -> Candidate | None:
+        """Recognise a directory before it is listed, where what stands beside it is enough."""
+        if self._recorder is not None:
+            self._recorder.hinted(path)
+        candidate = self._index.recognise_unlisted(path, status, hints)
+        if candidate is not None:
+            self._leave(path)
+        return candidate
+
+    def _look_inside(
+        self, path: str, status: os.stat_result, hints: "Sequence[Hint]", listing: Listing
+    ) -> Candidate | None:
+        """Recognise a directory that is listed."""
+        candidate = self._index.recognise(path, status, hints, listing)
+        self._note(path, listing)
+        if candidate is not None and candidate.rule.generic and not candidate.decisive:
+            self._stay(path)  # what decides may be about to appear
+        elif candidate is not None:
+            self._leave(path)
+        return candidate
 
     def _note(self, path: str, listing: Listing) -> None:
         """Note what decides about a directory besides the names that are listed in it."""
@@ -347,20 +374,12 @@ class Scan:
             self._recorder.depends_on(path, listing.consulted)
         if listing.is_doubtful:
             self._recorder.doubtful(path)
-        if tag.NAME in listing.entries:
+        if tag.NAME in listing.names:
             self._recorder.depends_on(path, (tag.NAME,))
-
-    def _looked_at(self, path: str, status: os.stat_result) -> None:
-        if self._recorder is not None:
-            self._recorder.looked_at(path, status)
 
     def _doubtful(self, path: str) -> None:
         if self._recorder is not None:
             self._recorder.doubtful(path)
-
-    def _observe(self, fd: int, path: str) -> None:
-        if self._observer is not None:
-            self._observer.enter(fd, path)
 
     def _stay(self, path: str) -> None:
         if self._observer is not None:
@@ -373,10 +392,10 @@ class Scan:
     def _is_entered(
         self, parent: Frame, path: str, status: os.stat_result, listing: Listing
     ) -> bool:
-        if (status.st_dev, status.st_ino) in self._roots:
+        if len(self._roots) > 1 and (status.st_dev, status.st_ino) in self._roots:
             return False  # a start directory is walked, and observed, on its own
         if status.st_dev != parent.device or (
-            path.endswith(".app") and "Contents" in listing.entries
+            path.endswith(".app") and "Contents" in listing.names
         ):
             self._leave(path)
             return False
@@ -393,7 +412,7 @@ class Scan:
             for mark in self._attributes:
                 if mark.read(directory).state == HOLDS:
                     return True
-            return tag.NAME in listing.entries and tag.CachedirTag().read(directory).state == HOLDS
+            return tag.NAME in listing.names and tag.CachedirTag().read(directory).state == HOLDS
         except (OSError, MarkerError):
             return False
 
@@ -401,23 +420,19 @@ class Scan:
         self, frame: Frame, listing: Listing, hints: "Iterable[Hint]", tree: "Tree | None"
     ) -> None:
         """Note which children are to be visited, and what this listing says about them."""
-        self.last_seen = frame.path
         at_home = (frame.device, frame.inode) == self._home
         trees: dict[str, Tree] = dict(tree) if tree else {}
         if at_home:
             trees = self._hidden
         for name in listing.directories:
-            if name in NEVER_ENTERED or name.startswith(".Trash-"):
+            is_known = self._is_known(name)
+            if is_known is None:
                 continue
             if at_home and _is_hidden(name) and name not in trees:
                 continue
             if tree and name not in tree:
                 continue
-            found = (
-                self._index.hints(name, frame.path, listing, hints)
-                if hints or self._index.is_known(name)
-                else ()
-            )
+            found = self._index.hints(name, frame.path, listing, hints) if hints or is_known else ()
             if self._visits is not None and not self._visits(frame.path, name, bool(found)):
                 if self._recorder is not None:
                     self._recorder.passed_by(join(frame.path, name))
@@ -430,6 +445,15 @@ class Scan:
         if self._recorder is not None:
             self._recorder.entered(frame.path)
             self._note(frame.path, listing)  # what stands beside its children was looked for
+
+    def _know(self, name: str) -> bool | None:
+        """Tell whether there is a rule for a directory's name; None: such a one is never entered.
+
+        The same few names come again and again: ``_is_known`` remembers them.
+        """
+        if name in NEVER_ENTERED or name.startswith(".Trash-"):
+            return None
+        return self._index.is_known(name)
 
     def _lose(self, stack: list[Frame]) -> "Iterator[Unreadable]":
         """Give the frames up that were moved away under the scan."""

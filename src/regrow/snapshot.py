@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     Packed = tuple[Any, ...]
 
 _SECTION = 1024  # directories: three milliseconds to compare, 100 KiB to hold
-_FRESH = 2_000_000_000  # nanoseconds: what changed later than that before a scan may change unseen,
-# since file systems stamp by clocks that tick, some of them once in two seconds
+FRESH = 2_000_000_000
+"""Nanoseconds: what has changed later than that before a scan may change again unseen, since file
+systems stamp by clocks that tick, some of them once in two seconds."""
+
 _NEVER = 0  # in place of a time: look again in any case
 _TIME, _INODE, _NUMBER = "q", "Q", 8  # types of array, and the bytes that each number takes
 _FOOTER = 2 * _NUMBER + cache.DIGEST_SIZE
@@ -46,7 +48,7 @@ class Recorder:
         Args:
             began: when the scan began, in nanoseconds since 1970 (UTC).
         """
-        self._fresh = began - _FRESH
+        self._fresh = began - FRESH
         self._rows: list[tuple[str, int, int]] = []
         self.sections: list[bytes] = []
         """What was noted, in the form in which it is kept."""
@@ -303,7 +305,7 @@ def save(key: str, notes: Recorder, findings: "Iterable[Finding]", directories: 
         directories: how many were looked at.
     """
     cache.replace(_PREFIX + key, _file(notes, findings, directories))
-    _forget_the_oldest()
+    cache.keep_newest(_PREFIX, _KEPT)
 
 
 def _file(notes: Recorder, findings: "Iterable[Finding]", directories: int) -> "Iterator[bytes]":
@@ -318,22 +320,6 @@ def _file(notes: Recorder, findings: "Iterable[Finding]", directories: int) -> "
     yield head
     yield array(_TIME, (offset, len(head))).tobytes()
     yield cache.digest(head)
-
-
-def _forget_the_oldest() -> None:
-    """Leave no more than a few snapshots, and nothing that was half written long ago."""
-    place = cache.directory()
-    try:
-        with os.scandir(place) as entries:
-            found = [(entry.stat().st_mtime_ns, entry.path) for entry in entries if _is_ours(entry)]
-        for _, path in sorted(found)[:-_KEPT]:
-            os.unlink(path)
-    except OSError:
-        return  # another regrow was quicker, or there is no cache directory
-
-
-def _is_ours(entry: "os.DirEntry[str]") -> bool:
-    return entry.name.startswith(_PREFIX) or (entry.name[0] == "." and f"-{_PREFIX}" in entry.name)
 
 
 def pack(finding: "Finding") -> "Packed":

@@ -146,7 +146,7 @@ def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Nea
                 Near(rule, tuple(evidence.missing(rule, here, listing)))
                 for rule in index.for_name(name)
             ]
-            if not index.triggers.isdisjoint(listing.entries):
+            if not index.triggers.isdisjoint(listing.names):
                 found += (
                     Near(rule, tuple(evidence.missing(rule, here, listing)))
                     for rule in index.anywhere

@@ -39,6 +39,7 @@ from regrow.model import (
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
+from regrow.remembered import Memory
 from regrow.scan import at_home
 from regrow.survey import survey
 
@@ -185,7 +186,8 @@ def _plan(
             found.append(candidate)
     if options.rule:
         store = None  # what this rule keeps, another one may recognise: nothing is taken back
-    decided = decisions.decide(found, configuration, start, options.keep, store)
+    memory = Memory(configuration, places, options.keep)
+    decided = decisions.decide(found, configuration, start, options.keep, store, memory)
     if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
     sizes = _measure(decided) if options.sizes else {}

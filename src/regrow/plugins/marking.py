@@ -246,7 +246,7 @@ def _recognise(directory: Directory, configuration: "Configuration") -> Candidat
     for rule in rules.in_force(configuration, config.path()):
         if rule.name != RULE:
             continue
-        if rule.only and TOX_INFO in listing.entries:
+        if rule.only and TOX_INFO in listing.names:
             rule = rule._replace(only=(*rule.only, *TOX_OWN))
         if evidence.inside(rule, listing) is None:
             return None

@@ -159,6 +159,42 @@ def stamp(kind: str, path: str) -> int:
     return max(times, default=0)
 
 
+def places(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
+    """Name what a recipe depends on: a change of any of them may change it.
+
+    What a package brought is not among them one by one: its coming and going changes the directory
+    that holds it.
+
+    Args:
+        taken: the recipe; empty where none could be taken.
+        kind: the kind of recipe.
+        path: the directory.
+        project: the directory that it belongs to.
+
+    Returns:
+        The paths, whether or not something is there.
+    """
+    found = [os.path.join(path, name) for name in _STAMPED.get(kind, ())]
+    if kind == "node":
+        from regrow.recipes import node
+
+        return found + node.places(str(taken.get("lock", "")), path, project)
+    roots = [path] if kind in ("python", "conda") else []
+    if kind == "pixi":
+        from regrow.recipes.conda import environments
+
+        roots = [os.path.join(path, name) for name in environments(path)]
+        found += (os.path.join(root, "conda-meta") for root in roots)
+        found.append(os.path.join(project, "pixi.lock"))
+    if roots:
+        from regrow.recipes import python
+
+        for root in roots:
+            found += python.places(root)
+        found += python.others(taken, project)
+    return found
+
+
 def command(rule: "Rule", project: str) -> Taken:
     """Give the recipe of a directory that one command brings back. Raises RecipeError."""
     from shlex import split

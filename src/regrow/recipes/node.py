@@ -110,6 +110,25 @@ def take(path: str, project: str) -> Taken:
     )
 
 
+def places(lock: str, path: str, project: str) -> list[str]:
+    """Name what a recipe depends on; see ``recipes.places``.
+
+    Args:
+        lock: the lock that was found; empty: none.
+        path: the directory.
+        project: where package.json stands.
+    """
+    found = [os.path.join(path, name) for name in _TRACES]
+    for directory in (project, *ancestors(project)):
+        locks = [os.path.join(directory, name) for name in LOCKS]
+        found += locks
+        if any(map(os.path.lexists, locks)):
+            found += (f"{directory}/package.json", f"{directory}/pnpm-workspace.yaml")
+        if lock in locks:
+            break
+    return found
+
+
 def _find_lock(path: str, project: str) -> str | None:
     """Find the lock beside, or at the root of the workspace that the project belongs to."""
     for directory in (project, *ancestors(project)):

@@ -5,7 +5,9 @@ Everything is read from metadata; the interpreter is not run, and neither is any
 
 import os
 import re
+from functools import lru_cache
 
+from regrow.directory import split
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 # PEP 508 and PEP 440 say what names and versions may be; anything else could be an option.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+_REMEMBERED = 4096  # names of distributions: the same come in one environment after the other
 _HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
@@ -141,6 +144,30 @@ def site_packages(path: str) -> list[str]:
     return found
 
 
+def places(path: str) -> list[str]:
+    """Name what is inside an environment and decides about its recipe; see ``recipes.places``."""
+    packages = site_packages(path)
+    found = [os.path.join(path, name) for name in ("lib", "src", "bin", "bin/python")]
+    for place in packages:
+        found += (place, split(place)[0], split(split(place)[0])[0])
+    return found
+
+
+def others(taken: "Recipe", project: str) -> list[str]:
+    """Name what is outside an environment and decides about its recipe; see ``recipes.places``."""
+    found = [project]  # locks appear in it
+    locks, requirements = taken.get("locks", ()), taken.get("requirements", ())
+    found += (os.path.join(project, name) for name in locks)  # type: ignore[union-attr]
+    found.append(str(taken.get("interpreter") or project))
+    for line in requirements:  # type: ignore[union-attr]
+        # What was installed from a local place is refused once that is gone.
+        target = line.removeprefix("-e ") if line.startswith("-e ") else line.partition(" @ ")[2]
+        source = target if target.startswith("/") else _local_path(target.partition("#")[0])
+        if source:
+            found.append(source)
+    return found
+
+
 def path_in_itself(inner: str, path: str) -> bool:
     """Tell whether a path, links resolved, is below another."""
     return os.path.realpath(inner).startswith(os.path.realpath(path).rstrip("/") + "/")
@@ -164,7 +191,7 @@ def read_distributions(
     for entry in sorted(os.listdir(place)):
         if entry in owned or entry.startswith("~"):  # what pip is removing, or failed to
             continue
-        directory = os.path.join(place, entry)
+        directory = f"{place}/{entry}"
         if entry.endswith(".dist-info"):
             found.append(_from_dist_info(directory, remarks))
         elif entry.endswith(".egg-info"):
@@ -204,7 +231,7 @@ def _pinned(name: str, version: str) -> Distribution:
 
 
 def _from_dist_info(directory: str, remarks: list[str]) -> Distribution:
-    entry = os.path.basename(directory)
+    entry = split(directory)[1]
     name, version = _name_and_version(read_head(f"{directory}/METADATA", _HEAD), entry)
     origin = read(f"{directory}/direct_url.json")
     if origin is None:
@@ -393,6 +420,7 @@ def _locks(project: str, distributions: "Sequence[Distribution]") -> dict[str, b
     return {"locks": locks, "agrees_with": agreeing}
 
 
+@lru_cache(_REMEMBERED)
 def canonical(name: str) -> str:
     """Normalise a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -435,7 +463,7 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
         owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
         owned |= {entry for entry in entries if _is_egg(place, entry)}
         for entry in sorted(owned):
-            data = read(os.path.join(place, entry, "RECORD"), LOCK_LIMIT)
+            data = read(f"{place}/{entry}/RECORD", LOCK_LIMIT)
             if data is None:
                 owned |= _without_record(place, entry)
                 continue
@@ -444,8 +472,9 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
             owned.update(os.fsdecode(quoted or top) for _, quoted, top in recorded)
             for file, _, _ in recorded:
                 outside |= _places_of(os.fsdecode(file).replace("../", ""))
+        below = place[len(path.rstrip("/")) + 1 :]
         found += (
-            os.path.relpath(os.path.join(place, entry), path)
+            f"{below}/{entry}"
             for entry in entries
             if entry not in owned and not _BY_CREATORS.fullmatch(entry)
         )
@@ -458,9 +487,8 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
             names = os.listdir(os.path.join(path, directory))
         except OSError:
             continue
-        inside = (
-            os.path.join(directory, name) for name in names if not by_creators.fullmatch(name)
-        )
+        prefix = f"{directory}/" if directory else ""
+        inside = (prefix + name for name in names if not by_creators.fullmatch(name))
         found += (name for name in inside if name not in outside)
     return sorted(found)
 
