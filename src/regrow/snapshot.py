@@ -151,6 +151,11 @@ class Revision(Recorder):
         super().looked_at(path, status)
         self._visited.add(path)
 
+    def doubtful(self, path: str) -> None:
+        """See ``scan.Recorder``."""
+        super().doubtful(path)
+        self._visited.add(path)  # it may not even have been opened
+
     def entered(self, path: str) -> None:
         """See ``scan.Recorder``."""
         self._entered.add(path)
