@@ -195,6 +195,7 @@ class Scan:
                 try:
                     root = open_parent(os.path.expanduser(path))
                 except PathError as error:
+                    self._doubtful(os.path.realpath(os.path.expanduser(path)))
                     yield Unreadable(path, str(error).partition(": ")[2])
                     continue
                 identity = (root.status.st_dev, root.status.st_ino)
