@@ -262,7 +262,10 @@ class Snapshot:
 
     def _section(self, number: int) -> tuple[list[str], bytes, bytes]:
         offset, size, wanted = self._index[number]
-        data = os.pread(self._fd, size, offset)
+        try:
+            data = os.pread(self._fd, size, offset)
+        except OSError as error:
+            raise DamagedError from error
         if cache.digest(data) != wanted:
             raise DamagedError
         paths, times, inodes = marshal.loads(data)  # noqa: S302 - our own file, and whole
@@ -295,6 +298,9 @@ def load(key: str, in_force: "Sequence[Rule]") -> Snapshot | None:
             os.close(fd)
             return None
         return Snapshot(fd, marshal.loads(data), in_force)  # noqa: S302 - our own file, and whole
+    except OSError:
+        os.close(fd)
+        return None  # the disk fails, or there is no such place
     except BaseException:
         os.close(fd)
         raise
