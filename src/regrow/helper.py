@@ -52,8 +52,13 @@ class Channel:
         self._reading = reading
         self._writing = writing
         self._child = child
-        self._poll = select.poll()
-        self._poll.register(reading, select.POLLIN)
+        # A helper needs none: when the one that forked it is gone, the pipes say so.
+        self._patience = PATIENCE * 1000 if child else None
+        self._incoming = select.poll()
+        self._incoming.register(reading, select.POLLIN)
+        self._outgoing = select.poll()
+        self._outgoing.register(writing, select.POLLOUT)
+        os.set_blocking(writing, False)  # or a stopped reader would stop us as well
 
     def __enter__(self) -> "Self":
         return self
@@ -64,16 +69,17 @@ class Channel:
     def send(self, message: "Any") -> None:
         """Send a message. Raises HelperLostError."""
         data = marshal.dumps(message)
-        data = len(data).to_bytes(_LENGTH, "little") + data
-        try:
-            while data:
-                data = data[os.write(self._writing, data) :]
-        except OSError as error:
-            raise HelperLostError("it is gone") from error
+        left = memoryview(len(data).to_bytes(_LENGTH, "little") + data)
+        while left:
+            self._wait(self._outgoing)
+            try:
+                left = left[os.write(self._writing, left) :]
+            except OSError as error:
+                raise HelperLostError("it is gone") from error
 
     def has_message(self) -> bool:
         """Tell whether the other has said something, or is gone."""
-        return bool(self._poll.poll(0))
+        return bool(self._incoming.poll(0))
 
     def receive(self) -> "Any":
         """Wait for a message. Raises HelperLostError."""
@@ -82,8 +88,7 @@ class Channel:
     def _read(self, size: int) -> bytes:
         parts = []
         while size:
-            if not self._poll.poll(PATIENCE * 1000):
-                raise HelperLostError("it does not answer")
+            self._wait(self._incoming)
             try:
                 part = os.read(self._reading, min(size, _PIPE))
             except OSError as error:
@@ -93,6 +98,10 @@ class Channel:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def _wait(self, pipe: "select.poll") -> None:
+        if not pipe.poll(self._patience):
+            raise HelperLostError("it does not answer")
 
     def close(self) -> None:
         """End the other process, whatever it does."""
