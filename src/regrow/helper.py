@@ -176,8 +176,12 @@ def share(count: int, work: "Callable[[int], T]", *, pays: bool) -> "Iterator[T]
 
 def _shared(count: int, work: "Callable[[int], T]") -> "dict[int, T]":
     done: dict[int, T] = {}
-    jobs, filling = os.pipe()
     try:
+        jobs, filling = os.pipe()
+    except OSError:
+        return done  # there are no more descriptors
+    try:
+        os.set_blocking(filling, False)  # what does not fit is done afterwards
         os.write(filling, b"".join(n.to_bytes(_LENGTH, "little") for n in range(count)))
         os.close(filling)
         parent = os.getpid()
