@@ -127,6 +127,14 @@ def fork(work: "Callable[[Channel], None]") -> Channel:
         The channel to it, to be closed. Raises HelperLostError where there can be none.
     """
     parent = os.getpid()
+    try:
+        return _fork(work, parent)
+    finally:
+        if os.getpid() != parent:
+            os._exit(1)  # interrupted before it began
+
+
+def _fork(work: "Callable[[Channel], None]", parent: int) -> Channel:
     ends: list[int] = []
     try:
         ends += os.pipe()
