@@ -81,19 +81,13 @@ def _spawn(words: "Sequence[str]", default: "Sequence[int]", mask: "Iterable[int
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
+            from regrow.executable import find
+
             # A script without #! is the shell's, as execvp has it; glibc's posix_spawnp has not.
-            return spawn("/bin/sh", ["sh", _found(words[0]), *words[1:]])
+            return spawn("/bin/sh", ["sh", find(words[0]) or words[0], *words[1:]])
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else 126  # as POSIX shells do
         raise NotStartedError(f"{words[0] or repr('')}: {in_words(error)}", code) from error
-
-
-def _found(name: str) -> str:
-    """Give the path of a command that is there, as execvp finds it."""
-    if "/" in name:
-        return name
-    places = (os.path.join(place, name) for place in os.get_exec_path())
-    return next((path for path in places if os.access(path, os.X_OK)), name)
 
 
 def _handler(number: int, pid: int) -> "signal._HANDLER":

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 BY_DEFAULT = ""
 """Stands for an option where the program honours the mark without any."""
 
+_TIME_LIMIT = 10  # seconds; borg needs 0.3, a hung mount would need for ever
+
 
 class Program(NamedTuple):
     """One backup program."""
@@ -182,7 +184,7 @@ def installed() -> tuple[Program, ...]:
     Returns:
         The programs found, in the order of ``PROGRAMS``.
     """
-    import shutil
+    from regrow import executable
 
     found = []
     versions: dict[str, str] = {}
@@ -193,13 +195,13 @@ def installed() -> tuple[Program, ...]:
             found.append(candidate)
             continue
         for command in candidate.commands:
-            executable = shutil.which(command)
-            if executable is None:
+            path = executable.find(command)
+            if path is None:
                 continue
             if candidate.version:
-                if executable not in versions:
-                    versions[executable] = _version(executable)
-                if not versions[executable].startswith(candidate.version):
+                if path not in versions:
+                    versions[path] = _version(path)
+                if not versions[path].startswith(candidate.version):
                     continue
             found.append(candidate)
             break
@@ -225,16 +227,11 @@ def in_use(configured: "Iterable[str] | None", markers: "Iterable[str]") -> tupl
     return tuple(candidate for candidate in installed() if wanted & candidate.honours.keys())
 
 
-def _version(executable: str) -> str:
-    import subprocess
+def _version(path: str) -> str:
+    from regrow import executable
 
     try:
-        answer = subprocess.run(
-            [executable, "--version"],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=10,  # seconds; borg needs 0.3, a hung mount would need for ever
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = executable.ask([path, "--version"], _TIME_LIMIT)
+    except OSError:
         return ""
-    return answer.stdout.decode(errors="replace")
+    return answer.output.decode(errors="replace")

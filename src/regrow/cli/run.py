@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import birth, child, config, markers, pipeline, project, records, rules, uv
+from regrow import child, config, markers, pipeline, project, records, rules, uv
 from regrow.cli.output import complain, parser
 from regrow.directory import Directory, join, open_directory, open_parent
 from regrow.errors import ConfigurationError, RegrowError
@@ -94,6 +94,8 @@ def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared
         return None
     parent_path, name = place
     path = join(parent_path, name)
+    from regrow import birth  # ctypes comes with it
+
     attributes = markers.selected(nodump=surroundings.configuration.nodump)
     reason = pipeline.Reason("venv", ("inside/pyvenv.cfg",))
     try:

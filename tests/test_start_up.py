@@ -1,0 +1,135 @@
+"""Every module that a hot command imports stands on a list here: to start is most of what they do.
+
+Of regrow's own modules each is listed. Of the standard library's, those that are asked for: what
+they bring along differs between Pythons, and the one that runs the test is asked for it. It is so
+strict because an import at the wrong place costs more than all the work, and nothing else fails.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import regrow
+
+SOURCE = Path(regrow.__file__).parent.parent
+
+# What site and its .pth files import differs between machines: it stays away, and so do packages
+# that regrow depends on, which no hot command may need.
+PYTHON = (sys.executable, "-I", "-S", "-c")
+BEFORE = "import sys; before = sys.modules.keys() | {'__main__'}; sys.path.insert(0, sys.argv[1])"
+COMMAND = "from regrow.cli.main import main; assert main(sys.argv[2:]) in (0, 1)"
+AFTER = "print('imported', *sys.modules.keys() - before)"
+
+# The mark of the system is another one on macOS.
+NOT_LISTED = ("regrow.markers.", "encodings.")
+
+ANY = "regrow regrow.cli regrow.cli.main regrow.cli.output regrow.errors regrow.model regrow.plain"
+ANY_STANDARD = "argparse errno gc os"
+MARKING = """
+    regrow.config regrow.directory regrow.git regrow.libc regrow.markers regrow.pipeline
+    regrow.recipes regrow.records
+"""
+MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
+PROJECT = """
+    regrow.cache regrow.decisions regrow.evidence regrow.filesystem regrow.guards regrow.project
+    regrow.recipes.credentials regrow.recipes.files regrow.recipes.node regrow.recognise
+    regrow.rules regrow.rules.compiled regrow.scan
+"""
+PROJECT_STANDARD = "fnmatch json marshal signal"
+
+
+class Hot(NamedTuple):
+    """A command that is called often, or while somebody waits."""
+
+    words: tuple[str, ...]
+    modules: str
+    standard: str
+
+
+HOT = {
+    "mark": Hot(
+        ("mark", "fresh"),
+        f"{ANY} {MARKING} regrow.cli.mark",
+        f"{ANY_STANDARD} {MARKING_STANDARD}",
+    ),
+    "status": Hot(
+        ("status", "node_modules"),
+        f"{ANY} regrow.cli.status regrow.config regrow.coverage regrow.directory"
+        " regrow.executable regrow.markers regrow.programs",
+        f"{ANY_STANDARD} fcntl select signal stat time warnings",  # the last is os.get_exec_path's
+    ),
+    "run": Hot(
+        ("run", "--", "true"),
+        f"{ANY} {MARKING} {PROJECT} regrow.child regrow.cli.run regrow.uv",
+        f"{ANY_STANDARD} {MARKING_STANDARD} {PROJECT_STANDARD}",
+    ),
+    "hook --check": Hot(
+        ("hook", "--check", "STAMP"),
+        f"{ANY} {MARKING} {PROJECT} regrow.cli.hook",
+        f"{ANY_STANDARD} {MARKING_STANDARD} {PROJECT_STANDARD}",
+    ),
+    "hook bash": Hot(("hook", "bash"), f"{ANY} regrow.cli.hook", f"{ANY_STANDARD} signal"),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose node_modules is marked, and a machine that has one backup program."""
+    place = tmp_path / "shop"
+    (place / "node_modules").mkdir(parents=True)
+    for name in ("package.json", "package-lock.json"):
+        (place / name).write_text("{}\n")
+    tar = tmp_path / "bin/tar"
+    tar.parent.mkdir()
+    tar.write_text("#!/bin/sh\necho 'tar (GNU tar) 1.35'\n")
+    tar.chmod(0o755)
+    (tar.parent / "true").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tar.parent))
+    modules(COMMAND, "hook", "--check", str(stamp(home)), place=place)
+    (tmp_path / "fresh").mkdir()
+    return place
+
+
+def stamp(home: Path) -> Path:
+    return home / f".cache/regrow/hooks/{os.getpid()}-1"
+
+
+def modules(code: str, *words: str, place: Path) -> set[str]:
+    """Run code in a process of its own, and list what it has imported at its end."""
+    done = subprocess.run(
+        [*PYTHON, f"{BEFORE}\n{code}\n{AFTER}", str(SOURCE), *words],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+    assert not done.stderr, done.stderr
+    listed = done.stdout.splitlines()[-1].split()[1:]
+    return {name for name in listed if not name.startswith(NOT_LISTED)}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_command_imports_what_is_listed_and_nothing_else(
+    name: str, project: Path, home: Path
+) -> None:
+    hot = HOT[name]
+    paths = {"STAMP": str(stamp(home)), "fresh": str(project.parent / "fresh")}
+    imported = modules(COMMAND, *(paths.get(word, word) for word in hot.words), place=project)
+    ours = set(hot.modules.split())
+    standard = modules(f"import {hot.standard.replace(' ', ', ')}", place=project)
+
+    more = sorted(imported - ours - standard)
+    assert not more, (
+        f"`regrow {name}` has begun to import {', '.join(more)}: each of its starts pays for that."
+        " Import it in the function that needs it. If every call needs it, measure the start"
+        " (docs/performance.md) and add it to the lists in this file."
+    )
+    if sys.platform == "linux":
+        less = sorted(ours - imported)
+        assert not less, (
+            f"`regrow {name}` no longer imports {', '.join(less)}: take it off the lists in this"
+            " file, so that it stays away."
+        )
