@@ -12,6 +12,9 @@ from benchmarks.measure import Timing
 
 Description = dict[str, str | int]
 
+_HEAD = ("what", "measured", "bound", "stretch", "", "peak MB", "")
+_ALIGNED = "<>>><><"
+
 
 class Result(NamedTuple):
     """One figure."""
@@ -84,30 +87,12 @@ def machine(place: Path) -> Description:
 
 def as_table(described: Description, results: Sequence[Result]) -> str:
     """Write everything for people."""
-    rows = [("what", "measured", "bound", "stretch", "", "peak MB", "")]
-    for result in results:
-        row = (
-            result.what,
-            f"{result.value:.2f} {result.unit}",
-            _number(result.bound),
-            _number(result.stretch),
-            result.verdict,
-            _number(result.memory and round(result.memory)),
-            result.detail,
-        )
-        rows.append(row)
+    rows = [_HEAD, *map(_row, results)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for what, *figures, verdict, memory, detail in rows:
-        numbers = [f"{text:>{size}}" for text, size in zip(figures, widths[1:4], strict=True)]
-        cells = (
-            f"{what:{widths[0]}}",
-            *numbers,
-            f"{verdict:{widths[4]}}",
-            f"{memory:>{widths[5]}}",
-            detail,
-        )
-        lines.append("  ".join(cells).rstrip())
+    for row in rows:
+        cells = zip(row, _ALIGNED, widths, strict=True)
+        lines.append("  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip())
     head = "; ".join(f"{key}: {value}" for key, value in described.items() if value)
     return "\n".join([head, "", *lines])
 
@@ -116,6 +101,18 @@ def as_json(described: Description, results: Sequence[Result]) -> str:
     """Write everything for programs."""
     figures = [{**result._asdict(), "exceeds": result.exceeds} for result in results]
     return json.dumps({"machine": described, "results": figures})
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    return (
+        result.what,
+        f"{result.value:.2f} {result.unit}",
+        _number(result.bound),
+        _number(result.stretch),
+        result.verdict,
+        _number(result.memory and round(result.memory)),
+        result.detail,
+    )
 
 
 def _number(value: float | None) -> str:
