@@ -1,7 +1,10 @@
 """The compiled rules are a cache: whatever happens to them costs time and nothing else."""
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +60,49 @@ def test_changed_files_are_noticed(file: Path, read: tuple[Rule, ...], tmp_path:
     (tmp_path / "mine.toml").write_text("longer")
     os.utime(tmp_path / "mine.toml", ns=(0, 0))
     assert compiled.key(str(tmp_path), ["mine.toml"]) != touched
+
+
+def test_what_another_version_compiled_is_read_again(
+    file: Path, read: tuple[Rule, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled.save(compiled.key(PLACE, NAMES), read[:3])
+    monkeypatch.setattr(compiled, "__version__", "0.0.1")
+    assert compiled.load(compiled.key(PLACE, NAMES)) is None
+    assert again() == read
+
+
+def test_rules_that_were_compiled_with_other_fields_are_read_again(
+    file: Path, read: tuple[Rule, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rule, "_fields", Rule._fields[:-1])
+    former = compiled.key(PLACE, NAMES)
+    monkeypatch.undo()
+    compiled.save(former, read[:3])
+    assert compiled.load(former) == read[:3]
+    assert again() == read
+
+
+def test_the_next_process_uses_the_rules_as_they_are_then(tmp_path: Path) -> None:
+    package = Path(rules.__file__).parent.parent
+    shutil.copytree(package, tmp_path / "regrow", ignore=shutil.ignore_patterns("__pycache__"))
+    place = tmp_path / "regrow/rules"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from regrow import rules"
+
+    def names() -> set[str]:
+        words = [sys.executable, "-I", "-c", f"{code}; print(*(r.name for r in rules.shipped()))"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    shipped = names()
+    assert names() == shipped
+    home = place / "home.toml"
+    mine = '[[rule]]\nname = "mine"\ndirectory = "mine"\nbeside = ["mine.lock"]\ncommand = "mine"\n'
+    home.write_text(f"{home.read_text()}\n{mine}")
+    assert names() == shipped | {"mine"}
+    (place / "others.toml").write_text(mine.replace('"mine"', '"other"', 1))
+    assert names() == shipped | {"mine", "other"}
+    (place / "others.toml").unlink()
+    assert names() == shipped | {"mine"}
 
 
 @pytest.mark.parametrize("length", [0, 1, 16, 17, 100, -1])
