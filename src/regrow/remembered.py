@@ -126,17 +126,18 @@ class Memory:
         candidate = decision.candidate
         if decision.guard in _FORGOTTEN or candidate.rule.home:
             return None
+        times: dict[str, int] = {}
         try:
-            paths = list(self._places(decision))
+            for path in self._places(decision):
+                self._add(path, candidate.project, times)
+            for path in self._gits_places(candidate):
+                self._add(path, None, times)
         except (OSError, ValueError):
             return None
-        times: dict[str, int] = {}
-        for path in paths:
-            self._add(path, candidate.project, times)
         return times
 
     def _places(self, decision: Decision) -> "Iterator[str]":
-        """Name them, whether or not something is there. Raises OSError, ValueError."""
+        """Name the files that the guards look at, whether or not there are such."""
         candidate = decision.candidate
         yield candidate.path
         yield join(candidate.path, tag.NAME)
@@ -151,6 +152,9 @@ class Memory:
             yield join(directory, PROJECT_FILE)
             if directory == self._home:
                 break
+
+    def _gits_places(self, candidate: Candidate) -> "Iterator[str]":
+        """Name the files that git goes by, and those that would make a repository."""
         repository = git.repository_of(candidate.path)
         for directory in ancestors(candidate.path):
             if directory == repository:
@@ -162,22 +166,30 @@ class Memory:
                 raise ValueError("nobody knows what git goes by")
             yield from files
 
-    def _add(self, path: str, project: str, times: dict[str, int]) -> None:
-        """Add a witness. What is not there is told by the directory it would be in.
+    def _add(self, path: str, project: str | None, times: dict[str, int]) -> None:
+        """Add a witness.
 
-        Above the project, where other things come and go, it is asked for by its name.
+        What is not there is told by the directory it would be in, which is a witness of more. Where
+        other things come and go, above the project and in git's own directory, it is asked for by
+        its name.
         """
         if path in times:
             return
-        time = self._seen.get(path)
-        if time is None:
-            time = self._seen[path] = _time(path)
+        time = self._look(path)
         if time == _ABSENT:
             parent = split(path)[0]
-            if is_below(parent, project):
+            if project is not None and is_below(parent, project):
                 self._add(parent, project, times)
                 return
+            if self._look(parent) >= self._fresh:
+                time = _NEVER  # it may have been there when it was looked for
         times[path] = time if time < self._fresh else _NEVER
+
+    def _look(self, path: str) -> int:
+        """Give a path's time; those further up come again and again."""
+        if path not in self._seen:
+            self._seen[path] = _time(path)
+        return self._seen[path]
 
 
 def _time(path: str) -> int:
