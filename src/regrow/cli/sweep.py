@@ -1,7 +1,6 @@
 """``regrow sweep``: find what can be rebuilt, decide, record and mark."""
 
 import argparse
-import contextlib
 import os
 import sys
 import time
@@ -44,8 +43,10 @@ from regrow.scan import at_home
 from regrow.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
+
+    from rich.live import Live
 
     from regrow.config import Configuration
 
@@ -175,7 +176,7 @@ def _plan(
     for name in set(options.rule) - {rule.name for rule in in_force}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
     wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
-    with _progress() as tell:
+    with _Progress() as tell:
         surveyed = survey(start, wanted, configuration.skip, tell)
     found = [one for one in surveyed.findings if not isinstance(one, Unreadable)]
     unreadable = [one for one in surveyed.findings if isinstance(one, Unreadable)]
@@ -222,27 +223,33 @@ def _code(plan: Plan, start: "Sequence[str]", results: "Iterable[Result]") -> in
     return int(is_lost or any(result.outcome == FAILED for result in results))
 
 
-@contextlib.contextmanager
-def _progress() -> "Iterator[Callable[[int], None]]":
-    """Show on a terminal how far the scan is; gives the function to tell."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.live import Live
+class _Progress:
+    """Shows on a terminal how far a scan is. A context manager."""
 
-    # It refreshes when it is told, not from a thread: a second process may be forked meanwhile.
-    console = Console(stderr=True, highlight=False)
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        due = 0.0
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._due = 0.0  # as time.monotonic counts
 
-        def tell(directories: int) -> None:
-            nonlocal due
-            if time.monotonic() >= due:
-                live.update(f"{directories:,} directories read", refresh=True)
-                due = time.monotonic() + _EVERY
+    def __enter__(self) -> "Callable[[int], None]":
+        if not sys.stderr.isatty():
+            return lambda _: None
+        from rich.console import Console
+        from rich.live import Live
 
-        yield tell
+        # It is refreshed when it is told, by no thread: a second process may be forked meanwhile.
+        console = Console(stderr=True, highlight=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live.start()
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _tell(self, directories: int) -> None:
+        if self._live is not None and time.monotonic() >= self._due:
+            self._live.update(f"{directories:,} directories read", refresh=True)
+            self._due = time.monotonic() + _EVERY
 
 
 def _measure(decided: "Sequence[Decision]") -> dict[str, int]:
