@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow import records
+from regrow import cache, records
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
+from regrow.records import Store
 
 # Any name that the kernel takes: bytes without a null, as Python shows them.
 texts = st.binary(max_size=40).map(lambda data: os.fsdecode(data.replace(b"\0", b"")))
@@ -86,7 +87,7 @@ def test_a_record_of_a_newer_format_is_refused_by_its_name() -> None:
 
 
 def test_records_and_their_directory_are_private(records_directory: Path) -> None:
-    with records.Store() as store:
+    with Store() as store:
         store.write(a_record()).close()
     (written,) = records_directory.iterdir()
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
@@ -94,7 +95,7 @@ def test_records_and_their_directory_are_private(records_directory: Path) -> Non
 
 
 def test_a_pending_record_is_completed_in_place(records_directory: Path) -> None:
-    with records.Store() as store:
+    with Store() as store:
         with store.write(a_record()) as written:
             before = store.read("/home/ada/shop/.venv")
             written.complete()
@@ -104,7 +105,7 @@ def test_a_pending_record_is_completed_in_place(records_directory: Path) -> None
 
 
 def test_completing_a_record_that_another_process_replaced_changes_nothing() -> None:
-    with records.Store() as store:
+    with Store() as store:
         first = store.write(a_record())
         store.write(a_record()._replace(host="other")).close()
         first.complete()
@@ -117,7 +118,7 @@ def test_completing_a_record_that_another_process_replaced_changes_nothing() -> 
 def test_a_failed_write_leaves_the_former_record_and_no_temporary_file(
     records_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with records.Store() as store:
+    with Store() as store:
         store.write(a_record()).close()
 
         def full(fd: int, data: bytes) -> int:
@@ -246,7 +247,7 @@ def make_old(path: Path, seconds: int = 3600) -> None:
 def test_what_killed_writers_left_goes_and_what_is_fresh_or_not_regrows_stays(
     records_directory: Path,
 ) -> None:
-    with records.Store() as store:
+    with Store() as store:
         store.write(a_record(), [("package-lock.json", b"{}")]).close()
         record, lock = sorted(os.listdir(records_directory), reverse=True)
         leftover, fresh = f".12-0123abcd-{record}", f".13-0123abcd-{record}"
@@ -270,7 +271,7 @@ def test_a_temporary_record_is_known_for_one_whatever_the_path(
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with records.Store() as store:
+    with Store() as store:
         for path in ("/home/ada/shop/.venv", "/\n", "/\udcff/x", "/-rf/--x"):
             with monkeypatch.context() as patch:
                 patch.setattr(os, "rename", killed)
@@ -288,7 +289,7 @@ def test_a_temporary_record_is_known_for_one_whatever_the_path(
 def test_a_copy_under_another_name_is_refused_and_the_record_is_read(
     records_directory: Path,
 ) -> None:
-    with records.Store() as store:
+    with Store() as store:
         store.write(a_record()).close()
         (file,) = records_directory.iterdir()
         (records_directory / "copy.toml").write_bytes(file.read_bytes())
@@ -317,3 +318,57 @@ def test_the_fast_hash_is_hashlibs_own() -> None:
 
     digest = hashlib.blake2b(b"/home/ada/shop/.venv", digest_size=8).hexdigest()
     assert digest in records.file_name("/home/ada/shop/.venv")
+
+
+# The paths of all records.
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the records that are read from now on."""
+    names: list[str] = []
+    by_name = Store.by_name
+
+    def counted(self: Store, name: str) -> Record | None:
+        names.append(name)
+        return by_name(self, name)
+
+    monkeypatch.setattr(Store, "by_name", counted)
+    return names
+
+
+def test_each_record_is_read_once_for_its_path(reads: list[str]) -> None:
+    paths = ["/home/ada/one/.venv", "/home/ada/two/\udcff", "/home/ada/three/a\nb"]
+    expected = {records.file_name(path): path for path in paths}
+    with Store() as store:
+        for path in paths:
+            store.write(a_record(path)).close()
+        assert store.paths() == expected
+        assert sorted(reads) == sorted(expected)
+        assert store.paths() == expected
+        assert len(reads) == 3
+        store.write(a_record("/home/ada/four")).close()
+        store.remove(paths[0])
+        assert set(store.paths().values()) == {*paths[1:], "/home/ada/four"}
+        assert reads[3:] == [records.file_name("/home/ada/four")]
+
+
+def test_a_record_that_cannot_be_read_has_no_path_until_it_can(reads: list[str]) -> None:
+    with Store() as store:
+        store.write(a_record("/home/ada/.venv")).close()
+        file = Path(store.path) / records.file_name("/home/ada/.venv")
+        good = file.read_bytes()
+        file.write_text("damaged")
+        assert store.paths() == {}
+        file.write_bytes(good)
+        assert set(store.paths().values()) == {"/home/ada/.venv"}
+
+
+def test_without_their_cache_the_paths_are_read_again(reads: list[str]) -> None:
+    with Store() as store:
+        store.write(a_record("/home/ada/.venv")).close()
+        expected = store.paths()
+        for file in Path(cache.directory()).glob("records-*"):
+            file.write_bytes(file.read_bytes()[:-1])
+        assert store.paths() == expected
+        assert len(reads) == 2

@@ -175,9 +175,11 @@ def no_longer_recognised(
     places = _true_paths(start)
     starts = [*places, *_true_paths(configuration.start)]
     by_name = {rule.name: rule for rule in in_force}
-    for name in store.names():
-        record = None if name in found else _readable(store, name)
-        if record is None or not any(is_below(record.path, place) for place in places):
+    for name, path in store.paths().items():
+        if name in found or not any(is_below(path, place) for place in places):
+            continue
+        record = _readable(store, name)
+        if record is None:
             continue
         if record.state == records.REBUILD:
             continue  # a rebuild was interrupted: the record has the recipe of the whole

@@ -228,20 +228,14 @@ def _list(repository: str, paths: list[str]) -> str:
 
 
 def _run(place: str, words: "Sequence[str]") -> str:
-    import subprocess
+    from regrow import executable
 
     try:
-        answer = subprocess.run(
-            ["git", *_OFF, "-C", place, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIME_LIMIT,
-            env=_environment(),
-        )
+        answer = executable.ask(["git", *_OFF, "-C", place, *words], _TIME_LIMIT, _environment())
     except FileNotFoundError:
         raise GitError("git is not installed") from None
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise GitError(str(error)) from error
-    if answer.returncode != 0:
-        raise GitError(answer.stderr.decode(errors="replace").strip() or "it failed")
-    return os.fsdecode(answer.stdout)
+    if answer.code != 0:
+        raise GitError(answer.errors.decode(errors="replace").strip() or "it failed")
+    return os.fsdecode(answer.output)

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 
+from regrow import cache
 from regrow.errors import NewerRecordError, RecordError, in_words
 from regrow.model import Record
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -181,6 +182,32 @@ class Store:
                     yield record
             except RecordError as error:
                 yield error
+
+    def paths(self) -> dict[str, str]:
+        """Give the paths of the records that can be read, by their file names. Raises RecordError.
+
+        A name has its path's hash in it, so it stands for the same path for ever: each is read
+        once, and kept in the cache directory.
+        """
+        import marshal
+
+        kept_as = f"records-{digest(self.path)}"
+        content = cache.read(kept_as)
+        known: dict[str, str] = marshal.loads(content) if content else {}  # noqa: S302 - our own file, and whole
+        names = self.names()
+        found = {name: known[name] for name in names if name in known}
+        for name in names:
+            if name in found:
+                continue
+            try:
+                record = self.by_name(name)
+            except RecordError:
+                continue  # `regrow list` tells of it
+            if record is not None:  # not removed since it was listed
+                found[name] = record.path
+        if found != known:
+            cache.write(kept_as, marshal.dumps(found))
+        return found
 
     def remove_leftovers(self) -> None:
         """Remove what was written when a regrow was killed: half a file, or one without a record.
