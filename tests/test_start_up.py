@@ -89,7 +89,8 @@ def project(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     tar.chmod(0o755)
     (tar.parent / "true").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", str(tar.parent))
-    modules(COMMAND, "hook", "--check", str(stamp(home)), place=place)
+    for _ in ("marks", "sees what was marked"):
+        modules(COMMAND, "hook", "--check", str(stamp(home)), place=place)
     (tmp_path / "fresh").mkdir()
     return place
 
