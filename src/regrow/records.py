@@ -10,7 +10,6 @@ import os
 import sys
 import time
 
-from regrow import cache
 from regrow.errors import NewerRecordError, RecordError, in_words
 from regrow.model import Record
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -190,6 +189,8 @@ class Store:
         once, and kept in the cache directory.
         """
         import marshal
+
+        from regrow import cache
 
         kept_as = f"records-{digest(self.path)}"
         content = cache.read(kept_as)
