@@ -1,0 +1,14 @@
+"""What the tests of repeated scans share."""
+
+import pytest
+
+from regrow import remembered, snapshot, survey
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot of every tree, however small, believed however fresh; see ``settle``."""
+    monkeypatch.setattr(survey, "_KEPT_FROM", 0)
+    monkeypatch.setattr(survey, "_MOSTLY", 0)
+    monkeypatch.setattr(snapshot, "FRESH", 0)
+    monkeypatch.setattr(remembered, "FRESH", 0)
