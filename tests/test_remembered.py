@@ -138,6 +138,19 @@ def test_what_changes_elsewhere_in_a_repository_asks_nothing(sweeps: Sweeps, pro
     assert sweeps.decided == [str(project / "target")]
 
 
+def test_what_comes_and_goes_further_up_asks_nothing(
+    sweeps: Sweeps, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "FRESH", 10**9)
+    time.sleep(1)
+    for file in Path(cache.directory()).glob("decisions-*"):
+        file.unlink()
+    for name in "ab":
+        (home / name).touch()
+        sweeps()
+    assert (sweeps.decided, sweeps.asked) == ([], [])
+
+
 # Each of these changes must be noticed: ``sweeps`` compares with deciding afresh.
 
 Change = Callable[[Path], object]

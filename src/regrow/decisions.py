@@ -97,9 +97,12 @@ def _decide_what_is_new(
     pieces = list(_pieces(new.values()))
 
     def decide_piece(number: int) -> "list[tuple[str, Noted]]":
+        seen = [memory.look(candidate) for candidate in pieces[number]]
         known.git_says = _ask_git(pieces[number])
+        decided = [_decide(candidate, known, configuration) for candidate in pieces[number]]
         return [
-            (one.path, memory.note(_decide(one, known, configuration))) for one in pieces[number]
+            (decision.candidate.path, memory.note(decision, times))
+            for decision, times in zip(decided, seen, strict=True)
         ]
 
     answers = helper.share(len(pieces), decide_piece, pays=len(new) >= _SHARED_FROM)

@@ -80,13 +80,52 @@ class Memory:
                 found[candidate.path] = unpack_decision(row[1], candidate)
         return found
 
-    def note(self, decision: Decision) -> "Noted":
+    def look(self, candidate: Candidate) -> dict[str, int] | None:
+        """Look at what a decision will depend on in any case.
+
+        That comes before the guards are asked: what changes between the two is noticed next time.
+
+        Args:
+            candidate: what is about to be decided about.
+
+        Returns:
+            The witnesses with their times, for ``note``; None where they can't be told.
+        """
+        if candidate.rule.home:
+            return None
+        times: dict[str, int] = {}
+        for directory in ancestors(candidate.path):
+            self._add(join(directory, PROJECT_FILE), times)
+            if directory == self._home:
+                break
+        repository = git.repository_of(candidate.path)
+        for directory in ancestors(candidate.path):
+            if directory == repository:
+                break
+            self._add(join(directory, ".git"), times)
+        files = [] if repository is None else self._git.of(repository, candidate.path)
+        if files is None:
+            return None
+        for path in files:
+            self._add(path, times)
+        return times
+
+    def note(self, decision: Decision, times: dict[str, int] | None) -> "Noted":
         """Give a decision in plain data, with what it depends on.
 
         Args:
             decision: what was just decided.
+            times: what ``look`` gave before.
         """
-        return pack_decision(decision), self._witnesses(decision)
+        packed = pack_decision(decision)
+        if times is None or decision.guard in _FORGOTTEN:
+            return packed, None
+        try:
+            for path in self._places(decision):
+                self._add_inner(path, decision.candidate.project, times)
+        except (OSError, ValueError):
+            return packed, None
+        return packed, times
 
     def keep(self, decisions: "Sequence[Decision]", noted: "Mapping[str, Noted]") -> None:
         """Remember decisions for the next time, and forget all others.
@@ -121,23 +160,8 @@ class Memory:
         cache.write(self._name, marshal.dumps((rows, list(numbers), times)))
         cache.keep_newest(_PREFIX, _KEPT)
 
-    def _witnesses(self, decision: Decision) -> dict[str, int] | None:
-        """Name what a decision depends on, with times; None where that can't be told."""
-        candidate = decision.candidate
-        if decision.guard in _FORGOTTEN or candidate.rule.home:
-            return None
-        times: dict[str, int] = {}
-        try:
-            for path in self._places(decision):
-                self._add(path, candidate.project, times)
-            for path in self._gits_places(candidate):
-                self._add(path, None, times)
-        except (OSError, ValueError):
-            return None
-        return times
-
     def _places(self, decision: Decision) -> "Iterator[str]":
-        """Name the files that the guards look at, whether or not there are such."""
+        """Name the files that the guards look at inside, and what the recipe was taken from."""
         candidate = decision.candidate
         yield candidate.path
         yield join(candidate.path, tag.NAME)
@@ -148,44 +172,29 @@ class Memory:
             )
         elif decision.guard == "repository":
             yield from (join(candidate.path, name) for name in ("src", "lib"))
-        for directory in ancestors(candidate.path):
-            yield join(directory, PROJECT_FILE)
-            if directory == self._home:
-                break
 
-    def _gits_places(self, candidate: Candidate) -> "Iterator[str]":
-        """Name the files that git goes by, and those that would make a repository."""
-        repository = git.repository_of(candidate.path)
-        for directory in ancestors(candidate.path):
-            if directory == repository:
-                break
-            yield join(directory, ".git")
-        if repository is not None:
-            files = self._git.of(repository, candidate.path)
-            if files is None:
-                raise ValueError("nobody knows what git goes by")
-            yield from files
+    def _add(self, path: str, times: dict[str, int]) -> None:
+        time = self._time_of(path)
+        times[path] = time if time < self._fresh else _NEVER
 
-    def _add(self, path: str, project: str | None, times: dict[str, int]) -> None:
-        """Add a witness.
+    def _add_inner(self, path: str, project: str, times: dict[str, int]) -> None:
+        """Add a witness that may be gone since it was looked at.
 
-        What is not there is told by the directory it would be in, which is a witness of more. Where
-        other things come and go, above the project and in git's own directory, it is asked for by
-        its name.
+        What is not there is told by the directory it would be in, whose time says if it was there a
+        moment ago. Above the project, where other things come and go, it is asked for by its name.
         """
         if path in times:
             return
-        time = self._look(path)
-        if time == _ABSENT:
+        self._add(path, times)
+        if times[path] == _ABSENT:
             parent = split(path)[0]
-            if project is not None and is_below(parent, project):
-                self._add(parent, project, times)
-                return
-            if self._look(parent) >= self._fresh:
-                time = _NEVER  # it may have been there when it was looked for
-        times[path] = time if time < self._fresh else _NEVER
+            if is_below(parent, project):
+                del times[path]
+                self._add_inner(parent, project, times)
+            elif self._time_of(parent) >= self._fresh:
+                times[path] = _NEVER
 
-    def _look(self, path: str) -> int:
+    def _time_of(self, path: str) -> int:
         """Give a path's time; those further up come again and again."""
         if path not in self._seen:
             self._seen[path] = _time(path)
