@@ -416,9 +416,10 @@ def test_a_start_directory_that_is_gone_is_told_and_its_candidates_are_forgotten
 
 def test_a_start_directory_that_another_one_holds_stays_a_candidate(code: Path) -> None:
     found = modules(code / "project")
+    (code / "project/other").mkdir()
     start = (code, found)
     assert paths(sweep(*start)) == {str(found)}
-    (code / "project/other").mkdir()
+    (code / "project/other/new").mkdir()
     assert changed(*start) == {str(found)}
 
 
