@@ -4,12 +4,12 @@ import os
 import time
 
 from regrow import markers, records
-from regrow.directory import is_below, open_directory, split
+from regrow.directory import ancestors, is_below, open_directory, split
 from regrow.errors import PathError, RecordError, in_words
 from regrow.guards import GUARDS, Circumstances
 from regrow.markers import tag
 from regrow.model import KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision, Record, Rule
-from regrow.pipeline import EXPLICIT, choose_markers
+from regrow.pipeline import EXPLICIT, choose_markers, moved_here
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -172,9 +172,11 @@ def no_longer_recognised(
 
     Yields:
         The decision to take the marks back. A directory that a scan does not reach, being skipped
-        or inside another candidate, keeps them; so does one that a tool may just be making.
+        or inside another candidate, keeps them if its record is complete; so does one that a tool
+        may just be making.
     """
-    found = {records.file_name(candidate.path) for candidate in candidates}
+    paths = {candidate.path for candidate in candidates}
+    found = set(map(records.file_name, paths))
     places = _true_paths(start)
     starts = [*places, *_true_paths(configuration.start)]
     by_name = {rule.name: rule for rule in in_force}
@@ -188,6 +190,11 @@ def no_longer_recognised(
             continue  # a rebuild was interrupted: the record has the recipe of the whole
         candidate = _marked_by_rule(record)
         if candidate is None or _is_being_filled(candidate):
+            continue
+        outer = next((path for path in ancestors(record.path) if path in paths), None)
+        if outer is not None and record.state == records.PENDING:
+            reason = f"it is inside {outer}, which is decided about as a whole"
+            yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
             continue
         # From the start furthest up: the evidence of a rule with a path stands above its match.
         place = min((place for place in starts if is_below(record.path, place)), key=len)
@@ -320,14 +327,28 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
     if data is not None and records.is_unfinished(data, decision.candidate.inode):
         reason = "a rebuild of it was interrupted: `regrow rebuild` does it again"
         return Decision(decision.candidate, KEEP, UNFINISHED, reason)
-    if data is None or decision.decision != KEEP or decision.guard in _NO_WORD:
+    if decision.decision != KEEP or decision.guard in _NO_WORD:
         return decision
-    record = _readable(store, records.file_name(decision.candidate.path))
-    if record is None or _marked_by_rule(record) is None:
-        return decision
+    if data is None:
+        if not _has_moved_here(decision.candidate, store):
+            return decision
+    else:
+        record = _readable(store, records.file_name(decision.candidate.path))
+        if record is None or _marked_by_rule(record) is None:
+            return decision
     if decision.guard == "no-recipe" and _is_being_filled(decision.candidate):
         return decision
     return decision._replace(decision=TAKE_BACK)
+
+
+def _has_moved_here(candidate: Candidate, store: "Store") -> bool:
+    """Tell whether regrow marked a directory by a rule, in another place than it stands in now."""
+    try:
+        with open_directory(candidate.path) as directory:
+            record = moved_here(directory, store)
+    except PathError:
+        return False
+    return record is not None and record.rule != EXPLICIT and bool(record.set)
 
 
 def _is_being_filled(candidate: Candidate) -> bool:

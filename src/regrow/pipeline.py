@@ -413,8 +413,18 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
     )
 
 
+def moved_here(directory: "Directory", store: "Store") -> Record | None:
+    """Find the record of a directory that was marked elsewhere and moved here since.
+
+    Args:
+        directory: the directory, open; it has no record at its path.
+        store: where the records are.
+    """
+    before = _read(markers.selected(), directory)
+    return _moved_here(before, records.identity(directory.fd), store)
+
+
 def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:
-    """Find the record of a directory that was marked elsewhere and moved here since."""
     if not any(reading.state == HOLDS for reading in before.values()):
         return None
     record = store.by_identity(this)
@@ -449,8 +459,8 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     Args:
         directory: the directory, open.
         store: where its record is.
-        path: the path that it is recorded at; default: its true path. They differ where a
-            directory above was moved, and a link left in its place.
+        path: the path that it is recorded at; default: its true path, or the one that it was
+            moved from. They differ where a directory above was moved, and a link left in its place.
 
     Returns:
         By marker that regrow set: what became of it. None, where the record is about another
@@ -461,7 +471,7 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     """
     with store.locked():
         path = path or directory.path
-        record = store.read(path)
+        record = store.read(path) or moved_here(directory, store)
         this = records.identity(directory.fd)
         if record is None or not records.is_same(record, this):
             return {}
@@ -475,7 +485,7 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
                 continue
             outcomes[name] = markers.take_back(marker, directory, record.previous.get(name))
         if not any(outcome.state == FAILED for outcome in outcomes.values()):
-            store.remove(path)
+            store.remove(record.path)
         return outcomes
 
 

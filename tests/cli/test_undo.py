@@ -691,6 +691,21 @@ def test_a_project_that_moved_is_regrows_still(regrow: Regrow, tmp_path: Path) -
     assert not before.exists()
 
 
+def test_what_moved_to_where_it_is_kept_loses_its_mark(
+    regrow: Regrow, tmp_path: Path, home: Path
+) -> None:
+    configure(home, 'keep = ["thesis/"]\n')
+    modules(tmp_path / "shop")
+    sweep(regrow, tmp_path)
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "shop").rename(tmp_path / "thesis/shop")
+
+    sweep(regrow, tmp_path)
+
+    assert attribute(tmp_path / "thesis/shop/node_modules") is None
+    assert regrow("list", "--json").stdout == ""
+
+
 def test_a_copy_has_the_marks_of_another_and_the_record_stays_with_that_one(
     regrow: Regrow, tmp_path: Path
 ) -> None:

@@ -650,6 +650,25 @@ def test_what_was_begun_inside_what_is_recognised_later_is_taken_back(
     assert records_by_path().keys() == {str(code / "shop/node_modules")}
 
 
+def test_what_a_killed_watch_began_inside_another_candidate_is_taken_back(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = code / "shop/node_modules/left/node_modules"
+    inner.mkdir(parents=True)
+    (inner.parent / "package.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_QUIET", 3600.0)
+        with InThread([code]):
+            becomes_marked(inner)
+    (code / "shop/package-lock.json").write_text("{}")
+    (code / "shop/package.json").write_text("{}")
+    age(inner)
+
+    with InThread([code]):
+        becomes_unmarked(inner)
+        agrees_with_a_sweep(code, count=1)
+
+
 def test_a_container_that_is_in_use_at_the_start_keeps_its_mark(code: Path, home: Path) -> None:
     container = home / ".local/share/virtualenvs"
     path = environment(container / "shop-x1")
