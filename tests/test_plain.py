@@ -91,3 +91,18 @@ def test_it_is_shown_compared_and_carried_as_a_tuple(kind: Any) -> None:
     assert sorted([kind("/b"), kind("/a")]) == [kind("/a"), kind("/b")]
     for again in (pickle.loads(pickle.dumps(made)), copy.copy(made), copy.deepcopy(made)):
         assert (type(again), again) == (kind, made)
+
+
+def test_annotations_that_a_function_gives_are_fields() -> None:
+    """A double of the class body that Python 3.14 makes (PEP 649)."""
+    asked = []
+
+    def annotate(form: int) -> dict[str, type]:
+        asked.append(form)
+        return {"first": int, "second": str}
+
+    body = {"__module__": __name__, "__annotate_func__": annotate, "second": "x"}
+    made: Any = type(plain.NamedTuple)("Made", (plain.NamedTuple,), body)  # type: ignore[misc]
+    assert tuple(made(1)) == (1, "x")
+    assert made._fields == ("first", "second")
+    assert asked == [1]

@@ -38,7 +38,7 @@ def digest(data: bytes) -> bytes:
 
 
 def code() -> str:
-    """Tell what was computed by this code from what was by another: every module's size and time.
+    """Tell what was computed by this code from what was by another: every file's size and times.
 
     A version alone would not do: whoever works on regrow changes the code and not the version.
     """
@@ -50,7 +50,8 @@ def code() -> str:
             for entry in entries:
                 if entry.name.endswith((".py", ".toml")):
                     status = entry.stat()
-                    found.append((entry.path, status.st_size, status.st_mtime_ns))
+                    times = status.st_mtime_ns, status.st_ctime_ns
+                    found.append((entry.path, status.st_size, *times))
                 elif "." not in entry.name and not entry.name.startswith("__") and entry.is_dir():
                     pending.append(entry.path)
     version = (__version__, sys.implementation.cache_tag)

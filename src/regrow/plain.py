@@ -6,6 +6,8 @@ without compiling anything: ``collections.namedtuple`` compiles a function for e
 with all the classes of a command takes another 2 ms.
 """
 
+_VALUES = 1  # annotationlib.Format.VALUE
+
 TYPE_CHECKING = False  # type checkers take any name spelled like this for true
 
 if TYPE_CHECKING:
@@ -13,9 +15,15 @@ if TYPE_CHECKING:
 else:
     from collections import _tuplegetter
 
+    def _fields(namespace):
+        """Name a class body's annotations; from Python 3.14 on (PEP 649) a function gives them."""
+        annotate = namespace.get("__annotate_func__", namespace.get("__annotate__"))
+        found = annotate(_VALUES) if annotate else namespace.get("__annotations__", ())
+        return tuple(found)
+
     class _FromAnnotations(type):
         def __new__(meta, name, bases, namespace):
-            fields = tuple(namespace.get("__annotations__", ()))
+            fields = _fields(namespace)
             defaults = {field: namespace[field] for field in fields if field in namespace}
             getters = {field: _tuplegetter(index, None) for index, field in enumerate(fields)}
             own = {"__slots__": (), "_fields": fields, "_field_defaults": defaults}
@@ -26,6 +34,8 @@ else:
 
         def __new__(cls, *values, **named):
             """Take the fields' values by position, by name, or from the class."""
+            if not named and len(values) == len(cls._fields):
+                return tuple.__new__(cls, values)
             defaults = cls._field_defaults
             try:
                 rest = [

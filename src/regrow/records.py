@@ -198,17 +198,28 @@ class Store:
         names = self.names()
         found = {name: known[name] for name in names if name in known}
         for name in names:
-            if name in found:
-                continue
-            try:
-                record = self.by_name(name)
-            except RecordError:
-                continue  # `regrow list` tells of it
-            if record is not None:  # not removed since it was listed
-                found[name] = record.path
+            if name not in found:
+                try:
+                    path = self._path_in(name)
+                except RecordError:
+                    continue  # `regrow list` tells of it
+                if path is not None:  # not removed since it was listed
+                    found[name] = path
         if found != known:
             cache.write(kept_as, marshal.dumps(found))
         return found
+
+    def _path_in(self, name: str) -> str | None:
+        """Read a record's path, without parsing it where it stands as regrow writes it."""
+        data = self.data("", name) or b""
+        _, _, rest = data.partition(b'\npath = "')
+        path, end, rest = rest.partition(b'"\n')
+        if end and b"\\" not in path and not rest.startswith(b"path_b64"):
+            plain = os.fsdecode(path)
+            if file_name(plain) == name:
+                return plain
+        record = self.by_name(name)
+        return record.path if record is not None else None
 
     def remove_leftovers(self) -> None:
         """Remove what was written when a regrow was killed: half a file, or one without a record.

@@ -24,7 +24,7 @@ def key(place: str, names: "Sequence[str]") -> str:
     files = []
     for name in names:
         status = os.stat(os.path.join(place, name))
-        files.append((name, status.st_size, status.st_mtime_ns))
+        files.append((name, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
     return repr((__version__, sys.implementation.cache_tag, Rule._fields, place, files))
 
 
