@@ -17,6 +17,7 @@ from regrow.model import Unreadable
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.mounts import mounted_image
+from tests.scan import surveying
 from tests.scan.surveying import RULES, exchange, paths, settle, snapshots, sweep
 from tests.sweeping import environment, modules, set_attribute
 
@@ -83,6 +84,16 @@ def test_what_was_found_by_a_partial_scan_is_kept_for_the_next(code: Path) -> No
     found = {str(modules(code / "project/deep"))}
     changed(code)
     assert changed_nothing(code) == found
+
+
+def test_what_was_not_looked_at_again_is_remembered_all_the_same(code: Path) -> None:
+    sweep(code)
+    found = {str(modules(code / "project/deep"))}
+    assert changed(code) == found
+    found.add(str(modules(code / "elsewhere/1/src")))
+    assert changed(code) == found
+    shutil.rmtree(code / "elsewhere/1/src")
+    assert changed(code) == {str(code / "project/deep/node_modules")}
 
 
 def test_a_directory_that_is_moved_in_from_elsewhere_is_read(code: Path, home: Path) -> None:
@@ -244,6 +255,21 @@ def test_evidence_in_a_directory_beside_is_seen(code: Path) -> None:
     (code / "project/.moon/workspace.yml").touch()
     assert changed(code) == {str(code / "project/.moon/cache")}
     (code / "project/.moon/workspace.yml").unlink()
+    assert changed(code) == set()
+
+
+def test_evidence_in_another_directory_beside_is_seen(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = next(rule for rule in RULES if rule.name == "cargo-target")
+    own = known._replace(name="own", directory="out", beside=("settings/out.yml",))
+    monkeypatch.setattr(surveying, "RULES", [own])
+    (code / "project/out").mkdir()
+    (code / "project/settings").mkdir()
+    sweep(code)
+    (code / "project/settings/out.yml").touch()
+    assert changed(code) == {str(code / "project/out")}
+    (code / "project/settings/out.yml").unlink()
     assert changed(code) == set()
 
 
@@ -621,6 +647,8 @@ def test_what_a_mounted_file_system_hid_is_seen_without_it(tmp_path: Path, code:
 def test_a_survey_gives_what_it_has_found_sorted_by_path(code: Path) -> None:
     for name in ("b", "a/x", "a", "a.b", "a/x.y"):
         modules(code / name)
+    sweep(code)
+    modules(code / "a/y")
     found = [finding.path for finding in sweep(code).findings]
     assert found == sorted(found, key=lambda path: path.split("/"))
     assert found[:3] == [str(code / name / "node_modules") for name in ("a", "a/x", "a/x.y")]
