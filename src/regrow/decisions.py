@@ -3,7 +3,7 @@
 import os
 import time
 
-from regrow import markers, records
+from regrow import git, markers, records
 from regrow.directory import ancestors, is_below, open_directory, split
 from regrow.errors import PathError, RecordError, in_words
 from regrow.guards import GUARDS, Circumstances
@@ -15,7 +15,6 @@ from regrow.plain import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from regrow import git
     from regrow.config import Configuration
     from regrow.records import Store
     from regrow.remembered import Memory, Noted
@@ -72,7 +71,7 @@ def decide(
     """
     known = Circumstances(start=_true_paths(start), keep=[*configuration.keep, *keep])
     if memory is None:
-        known.git_says = _ask_git(candidates)
+        known.git_says = _ask_git(candidates, git.Repositories())
         decisions = [_decide(candidate, known, configuration) for candidate in candidates]
     else:
         decisions = _decide_what_is_new(candidates, known, configuration, memory)
@@ -94,11 +93,11 @@ def _decide_what_is_new(
 
     recalled = memory.recall(candidates)
     new = {c.path: c for c in candidates if c.path not in recalled}
-    pieces = list(_pieces(new.values()))
+    pieces = list(_pieces(new.values(), memory.repositories))
 
     def decide_piece(number: int) -> "list[tuple[str, Noted]]":
         seen = [memory.look(candidate) for candidate in pieces[number]]
-        known.git_says = _ask_git(pieces[number])
+        known.git_says = _ask_git(pieces[number], memory.repositories)
         decided = [_decide(candidate, known, configuration) for candidate in pieces[number]]
         return [
             (decision.candidate.path, memory.note(decision, times))
@@ -117,14 +116,14 @@ def _decide_what_is_new(
     return decisions
 
 
-def _pieces(candidates: "Iterable[Candidate]") -> "Iterator[list[Candidate]]":
+def _pieces(
+    candidates: "Iterable[Candidate]", repositories: "git.Repositories"
+) -> "Iterator[list[Candidate]]":
     """Cut candidates into pieces that can be decided one by one: a repository stays together."""
-    from regrow import git
-
     by_repository: dict[str, list[Candidate]] = {}
     alone: list[Candidate] = []
     for candidate in candidates:
-        repository = git.repository_of(candidate.path)
+        repository = repositories.of(candidate.path)
         if repository is None:
             alone.append(candidate)
         else:
@@ -148,7 +147,7 @@ def guards_words(
         By the guard's name: the reason to keep it; None where it has no objection.
     """
     known = Circumstances(start=_true_paths(start), keep=configuration.keep)
-    known.git_says = _ask_git([candidate])
+    known.git_says = _ask_git([candidate], git.Repositories())
     return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
 
 
@@ -377,16 +376,12 @@ def last_change(candidate: Candidate) -> float | None:
         return None
 
 
-def _ask_git(candidates: "Sequence[Candidate]") -> "dict[str, git.Verdict]":
-    from regrow import git
-
-    by_parent: dict[str, str | None] = {}
+def _ask_git(
+    candidates: "Iterable[Candidate]", repositories: "git.Repositories"
+) -> "dict[str, git.Verdict]":
     by_repository: dict[str, list[str]] = {}
     for candidate in candidates:
-        parent = split(candidate.path)[0]
-        if parent not in by_parent:
-            by_parent[parent] = git.repository_of(candidate.path)
-        repository = by_parent[parent]
+        repository = repositories.of(candidate.path)
         if repository is not None:
             by_repository.setdefault(repository, []).append(candidate.path)
     verdicts: dict[str, git.Verdict] = {}

@@ -36,6 +36,29 @@ def repository_of(path: str) -> str | None:
     return None
 
 
+class Repositories:
+    """The work trees of many paths: each directory is looked at once."""
+
+    def __init__(self) -> None:
+        """Begin; nothing is known."""
+        self._known: dict[str, str | None] = {}
+
+    def of(self, path: str) -> str | None:
+        """Find the work tree that holds a path; see ``repository_of``."""
+        found = None
+        passed = []
+        for ancestor in ancestors(path):
+            if ancestor in self._known:
+                found = self._known[ancestor]
+                break
+            passed.append(ancestor)
+            if os.path.lexists(join(ancestor, ".git")):
+                found = ancestor
+                break
+        self._known.update(dict.fromkeys(passed, found))
+        return found
+
+
 class Verdict(NamedTuple):
     """What git says of one directory."""
 

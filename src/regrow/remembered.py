@@ -52,6 +52,8 @@ class Memory:
         self._name = _PREFIX + _key(configuration, start, keep)
         self._fresh = time.time_ns() - FRESH
         self._git = git.Dependencies()
+        self.repositories = git.Repositories()
+        """The work trees that were found so far."""
         self._seen: dict[str, int] = {}
         self._home = os.path.realpath(os.path.expanduser("~"))
         self._rows: dict[str, Packed] = {}
@@ -98,7 +100,7 @@ class Memory:
             self._add(join(directory, PROJECT_FILE), times)
             if directory == self._home:
                 break
-        repository = git.repository_of(candidate.path)
+        repository = self.repositories.of(candidate.path)
         for directory in ancestors(candidate.path):
             if directory == repository:
                 break
