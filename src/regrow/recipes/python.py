@@ -261,6 +261,8 @@ def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
         key, colon, value = line.partition(b":")
         if colon:
             values.setdefault(key.strip().lower(), value.strip().decode(errors="replace"))
+            if b"name" in values and b"version" in values:
+                break  # they stand in front of some fifty others
     name, version = values.get(b"name", ""), values.get(b"version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         raise RecipeError(f"{entry} in it has no usable name and version: {name!r}, {version!r}")
