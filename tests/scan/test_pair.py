@@ -1,0 +1,629 @@
+"""Two processes find what one finds, whatever befalls the second one."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regrow import helper, scan, survey
+from regrow.helper import Channel
+from regrow.scan import Frame, Scan
+from regrow.survey import Survey
+from tests.conftest import NOBODY
+from tests.forking import have_two_processors, leaving_nothing
+from tests.hostile.helpers import LINUX_ONLY
+from tests.rules.trees import build
+from tests.scan.surveying import RULES, everything, settle
+from tests.sweeping import modules
+
+pytestmark = [LINUX_ONLY, pytest.mark.usefixtures("at_once")]
+
+SHALLOW = 4
+SMALL_PIPE = 4096  # bytes, the least that a pipe holds
+DIRECTORIES = 1500
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    with leaving_nothing():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def forks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes on any tree, however small, and on any machine."""
+    have_two_processors(monkeypatch)
+    monkeypatch.setattr(survey, "_FORK_AFTER", 20)
+    monkeypatch.setattr(scan, "_BETWEEN", 1)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper, "PATIENCE", 0.3)
+
+
+@pytest.fixture
+def small_pipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pipes that are full at once."""
+    pipe = os.pipe
+
+    def small() -> tuple[int, int]:
+        ends = pipe()
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, SMALL_PIPE)
+        return ends
+
+    monkeypatch.setattr(os, "pipe", small)
+
+
+class Shares:
+    """Counts what helpers have read, in all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = 0
+        self.forks = 0
+        results, fork = survey._Pair._results, helper.fork
+
+        def told(pair: survey._Pair, channel: Channel) -> tuple[list[Any], int]:
+            findings, directories = results(pair, channel)
+            self.read += directories
+            return findings, directories
+
+        def forked(work: Callable[[Channel], None]) -> Channel:
+            self.forks += 1
+            return fork(work)
+
+        monkeypatch.setattr(survey._Pair, "_results", told)
+        monkeypatch.setattr(helper, "fork", forked)
+
+
+@pytest.fixture
+def shares(monkeypatch: pytest.MonkeyPatch) -> Shares:
+    return Shares(monkeypatch)
+
+
+def grow(place: Path, chance: random.Random, directories: int = DIRECTORIES) -> None:
+    """Make a random tree: lopsided, with projects of every kind anywhere in it."""
+    known = [place]
+    while len(known) < directories:
+        # Where one is chosen again and again, trees get lopsided.
+        parent = known[int(len(known) * chance.random() ** 2)]
+        made = parent / f"{len(known)}"
+        if chance.random() < 0.1:
+            rule = chance.choice(RULES)
+            with contextlib.suppress(FileExistsError):
+                build(made, rule)
+        made.mkdir(exist_ok=True, parents=True)
+        known.append(made)
+
+
+@pytest.fixture
+def tree(home: Path) -> Path:
+    place = home.resolve() / "code"
+    place.mkdir()
+    grow(place, random.Random(10))
+    return place
+
+
+def read_all(*start: Path) -> Survey:
+    """Survey without a snapshot, and compare with one process."""
+    for file in (Path.home() / ".cache/regrow").glob("scan-*"):
+        file.unlink()
+    settle()
+    surveyed = survey.survey(list(map(str, start)), RULES)
+    assert surveyed.findings == everything(start)
+    assert surveyed.findings
+    assert surveyed.unchanged == 0
+    return surveyed
+
+
+def directories(*start: Path) -> int:
+    alone = Scan(list(map(str, start)), RULES)
+    for _ in alone:
+        pass
+    return alone.directories
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_processes_find_what_one_finds(home: Path, shares: Shares, seed: int) -> None:
+    place = home.resolve() / "code"
+    place.mkdir()
+    grow(place, random.Random(seed))
+    surveyed = read_all(place)
+    assert surveyed.read == directories(place)
+    assert shares.read > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(20))
+def test_two_processes_find_what_one_finds_in_large_trees(
+    home: Path, shares: Shares, turn: int
+) -> None:
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    place = home.resolve() / "code"
+    place.mkdir()
+    grow(place, random.Random(seed), 20_000)
+    read_all(place)
+    assert shares.read > 1000
+
+
+def test_what_two_processes_have_noted_is_a_snapshot(tree: Path, shares: Shares) -> None:
+    read_all(tree)
+    assert shares.read > 0
+    settle()
+    again = survey.survey([str(tree)], RULES)
+    assert again.findings == everything([tree])
+    assert again.read < DIRECTORIES / 10 < again.unchanged
+    evidence = tree / "package.json"
+    evidence.touch()
+    (tree / "node_modules").mkdir()
+    for candidate in everything([tree])[::7]:
+        os.utime(candidate.path)
+    settle()
+    assert survey.survey([str(tree)], RULES).findings == everything([tree])
+
+
+def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares) -> None:
+    """Of many equal projects some are the helper's: what they depend on is not lost."""
+    place = home.resolve() / "code"
+    count = 200
+    for number in range(count):
+        venv = place / f"{number}/venv"
+        (venv / "bin").mkdir(parents=True)
+        (venv / "pyvenv.cfg").touch()
+        (venv / "bin/python").symlink_to("/nowhere")
+        (place / f"{number}/target/deep/down").mkdir(parents=True)
+        (place / f"{number}/src/main/more").mkdir(parents=True)
+        (place / f"{number}/Cargo.toml").touch()
+    assert len(read_all(place).findings) == 2 * count
+    assert shares.read > 0
+    for number in range(0, count, 3):
+        (place / f"{number}/venv/bin/python").unlink()
+        (place / f"{number}/Cargo.toml").unlink()
+        modules(place / f"{number}/target/deep")
+    settle()
+    found = survey.survey([str(place)], RULES)
+    assert found.unchanged > count
+    assert found.findings == everything([place])
+
+
+def test_several_start_directories_are_shared(tree: Path, home: Path, shares: Shares) -> None:
+    other = home.resolve() / "other"
+    other.mkdir()
+    grow(other, random.Random(11))
+    read_all(tree / "1", tree, other)
+    assert shares.read > 0
+
+
+def test_hidden_entries_of_the_home_directory_are_shared_by_name_alone(
+    home: Path, shares: Shares
+) -> None:
+    place = home.resolve()
+    for number in range(200):
+        for hidden in (".virtualenvs", ".local/share/virtualenvs", ".local/share/other", ".x"):
+            (place / f"{hidden}/{number}/bin").mkdir(parents=True)
+            (place / f"{hidden}/{number}/bin/python").symlink_to("/nowhere")
+            (place / f"{hidden}/{number}/pyvenv.cfg").touch()
+    assert len(read_all(place).findings) == 400
+    assert shares.read > 0
+
+
+def test_a_small_tree_is_read_by_one_process(
+    tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "_FORK_AFTER", directories(tree) + 1)
+    read_all(tree)
+    assert shares.forks == 0
+
+
+def test_with_one_processor_nothing_is_forked(
+    tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    read_all(tree)
+    assert shares.forks == 0
+
+
+def test_on_macos_nothing_is_forked(
+    tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "is_of_use", is_of_use_on_macos)
+    read_all(tree)
+    assert shares.forks == 0
+
+
+_is_of_use = helper.is_of_use
+
+
+def is_of_use_on_macos() -> bool:
+    before = sys.platform
+    sys.platform = "darwin"
+    try:
+        return _is_of_use()
+    finally:
+        sys.platform = before
+
+
+# What befalls the helper.
+
+
+def in_the_helper(
+    monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any], visits: int = -1, words: int = -1
+) -> list[int]:
+    """Let the helper do something at its nth directory, or before its nth word.
+
+    Returns:
+        The helpers' process numbers; it is filled as they are forked.
+    """
+    here = os.getpid()
+    left = {"visits": visits, "words": words}
+    visit, send, fork = Scan._visit, Channel.send, helper.fork
+    forked: list[int] = []
+
+    def count(what: str) -> None:
+        if os.getpid() != here:
+            left[what] -= 1
+            if left[what] == -1:
+                act()
+
+    def visited(self: Scan, parent: Frame, name: str, stack: list[Frame]) -> Any:
+        count("visits")
+        return visit(self, parent, name, stack)
+
+    def sent(self: Channel, message: Any) -> None:
+        count("words")
+        send(self, message)
+
+    def started(work: Callable[[Channel], None]) -> Channel:
+        channel = fork(work)
+        forked.append(channel._child)
+        return channel
+
+    monkeypatch.setattr(Scan, "_visit", visited)
+    monkeypatch.setattr(Channel, "send", sent)
+    monkeypatch.setattr(helper, "fork", started)
+    return forked
+
+
+def end(number: int) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("visits", [0, 1, 7, 60, 300])
+def test_a_helper_that_is_killed_while_it_reads_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, visits: int
+) -> None:
+    assert in_the_helper(monkeypatch, end(signal.SIGKILL), visits=visits) == []
+    read_all(tree)
+
+
+@pytest.mark.parametrize("words", range(6))
+def test_a_helper_that_is_killed_before_it_says_something_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, words: int
+) -> None:
+    in_the_helper(monkeypatch, end(signal.SIGKILL), words=words)
+    read_all(tree)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("visits", [0, 7, 60])
+def test_a_helper_that_is_stopped_while_it_reads_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, visits: int
+) -> None:
+    forked = in_the_helper(monkeypatch, end(signal.SIGSTOP), visits=visits)
+    read_all(tree)
+    assert len(forked) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("words", range(4))
+def test_a_helper_that_is_stopped_before_it_says_something_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, words: int
+) -> None:
+    in_the_helper(monkeypatch, end(signal.SIGSTOP), words=words)
+    read_all(tree)
+
+
+def test_what_fails_in_the_helper_is_done_without_it(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise MemoryError
+
+    in_the_helper(monkeypatch, fail, visits=5)
+    read_all(tree)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", range(100))
+def test_a_helper_that_is_killed_at_any_moment_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    chance = random.Random(turn)
+    delay = chance.random() * 0.1
+    fork = helper.fork
+
+    def doomed(work: Callable[[Channel], None]) -> Channel:
+        channel = fork(work)
+        if os.fork() == 0:
+            time.sleep(delay)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(channel._child, signal.SIGKILL)
+            os._exit(0)
+        return channel
+
+    monkeypatch.setattr(helper, "fork", doomed)
+    read_all(tree)
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            break
+
+
+# Full pipes.
+
+
+@pytest.fixture
+def broad(home: Path) -> Path:
+    """A directory whose names do not fit into a pipe, and neither do its candidates."""
+    place = home.resolve() / "broad"
+    for number in range(400):
+        modules(place / f"{number}-{'x' * 100}")
+    return place
+
+
+@pytest.mark.usefixtures("small_pipes")
+def test_a_directory_with_more_names_than_a_pipe_holds_is_shared(
+    broad: Path, shares: Shares
+) -> None:
+    assert len(read_all(broad).findings) == 400
+    assert shares.read > 0
+
+
+@pytest.mark.usefixtures("small_pipes", "impatient")
+def test_a_helper_that_is_stopped_while_it_is_told_much_costs_time_only(
+    broad: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has said that it is idle, and is stopped before it hears what there is to do."""
+    here = os.getpid()
+    receive = Channel.receive
+
+    def stopped(self: Channel) -> Any:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return receive(self)
+
+    monkeypatch.setattr(Channel, "receive", stopped)
+    assert len(read_all(broad).findings) == 400
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_names_and_twenty_thousand_candidates_are_shared(
+    home: Path, shares: Shares
+) -> None:
+    place = home.resolve() / "broad"
+    for number in range(100_000):
+        (place / f"{number}").mkdir(parents=True)
+    for number in range(20_000):
+        (place / f"{number}/node_modules").mkdir()
+        (place / f"{number}/package.json").touch()
+    assert len(read_all(place).findings) == 20_000
+    assert shares.read > 10_000
+
+
+# No process, no descriptor.
+
+
+def test_where_no_process_can_be_forked_one_reads_all(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", fork)
+    monkeypatch.setattr(survey, "_SHARED_FROM", 1)
+    read_all(tree)
+    settle()
+    assert survey.survey([str(tree)], RULES).unchanged > DIRECTORIES / 2
+
+
+@pytest.mark.parametrize("fine", range(4))
+def test_where_no_pipe_can_be_opened_one_reads_all(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, fine: int
+) -> None:
+    pipe = os.pipe
+    left = [fine]
+
+    def short() -> tuple[int, int]:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return pipe()
+
+    monkeypatch.setattr(os, "pipe", short)
+    monkeypatch.setattr(survey, "_SHARED_FROM", 1)
+    read_all(tree)
+    settle()
+    assert survey.survey([str(tree)], RULES).findings == everything([tree])
+    assert left[0] < 0
+
+
+@pytest.mark.needs_root
+def test_a_user_who_may_have_no_more_processes_reads_all_alone(
+    open_place: Path, as_ordinary_user: Callable[[Callable[[], Any]], Any]
+) -> None:
+    import resource
+
+    place = open_place.resolve() / "code"
+    place.mkdir()
+    grow(place, random.Random(3), 200)
+    (open_place / "home").mkdir()
+    os.chown(open_place / "home", NOBODY, NOBODY)
+
+    def work() -> None:
+        os.environ["HOME"] = str(open_place / "home")
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        with pytest.raises(BlockingIOError):
+            os.fork()
+        read_all(place)
+
+    as_ordinary_user(work)
+
+
+# What befalls the one that forked it.
+
+SLOW_SWEEP = """\
+import os, sys, time
+from regrow import cli, helper, scan, survey
+
+survey._FORK_AFTER = 20
+os.sched_getaffinity = lambda _: {0, 1}
+visit = scan.Scan._visit
+
+def slowly(*arguments):
+    time.sleep(0.002)
+    return visit(*arguments)
+
+fork = helper.fork
+
+def told(work):
+    channel = fork(work)
+    print(channel._child, flush=True, file=sys.stderr)
+    return channel
+
+scan.Scan._visit = slowly
+helper.fork = told
+
+from regrow.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@contextlib.contextmanager
+def slow_sweep(tree: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Run a sweep in a session of its own, up to where its helper works; give that one's number."""
+    words: Sequence[str | Path] = ("sweep", "--dry-run", tree)
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_SWEEP, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as sweeping:
+        assert sweeping.stderr is not None
+        try:
+            yield sweeping, int(sweeping.stderr.readline())
+        finally:
+            sweeping.kill()
+
+
+def is_gone(process: int) -> bool:
+    return not os.path.exists(f"/proc/{process}/exe")
+
+
+@pytest.mark.parametrize("delay", [0, 0.05, 0.3])
+def test_a_helper_goes_when_the_sweep_is_killed(tree: Path, delay: float) -> None:
+    with slow_sweep(tree) as (sweeping, child):
+        time.sleep(delay)
+        sweeping.kill()
+        sweeping.communicate()  # which waits until nobody holds its output any more
+        assert is_gone(child)
+
+
+@pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.3])
+@pytest.mark.parametrize("is_for_all", [True, False], ids=["terminal", "one process"])
+def test_an_interrupted_sweep_leaves_no_helper_and_no_traceback(
+    tree: Path, delay: float, is_for_all: bool
+) -> None:
+    """A terminal interrupts both."""
+    with slow_sweep(tree) as (sweeping, child):
+        time.sleep(delay)
+        if is_for_all:
+            os.killpg(sweeping.pid, signal.SIGINT)
+        else:
+            sweeping.send_signal(signal.SIGINT)
+        out, err = sweeping.communicate()
+        assert sweeping.returncode == 130
+        assert is_gone(child)
+        assert "Traceback" not in err
+        assert out == ""
+
+
+def test_an_interruption_in_the_middle_leaves_no_process_and_no_descriptor(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, shares: Shares
+) -> None:
+    here = os.getpid()
+    visit = Scan._visit
+    left = [300]
+
+    def interrupted(self: Scan, parent: Frame, name: str, stack: list[Frame]) -> Any:
+        left[0] -= os.getpid() == here
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        return visit(self, parent, name, stack)
+
+    monkeypatch.setattr(Scan, "_visit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        survey.survey([str(tree)], RULES)
+    assert shares.forks == 1
+
+
+# Depth.
+
+DEEP = """\
+import os, resource, sys
+os.sched_getaffinity = lambda _: {0, 1}
+from regrow import rules, snapshot, survey
+from regrow.scan import Scan
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+survey._FORK_AFTER = 20
+survey._KEPT_FROM = survey._MOSTLY = snapshot.FRESH = 0
+start, = sys.argv[1:]
+rules = [rule for rule in rules.shipped() if not rule.home]
+expected = [finding.path for finding in survey._sorted(Scan([start], rules))]
+for _ in range(2):
+    surveyed = survey.survey([start], rules)
+    assert [finding.path for finding in surveyed.findings] == expected
+print(len(expected), surveyed.unchanged)
+"""
+
+
+def test_three_thousand_levels_are_read_with_few_descriptors(home: Path) -> None:
+    """Paths get longer than the kernel takes: these are read each time."""
+    place = home.resolve() / "deep"
+    levels = 3000
+    for number in range(100):
+        (place / f"beside/{number}").mkdir(parents=True)
+    fd = os.open(place, os.O_RDONLY)
+    try:
+        for level in range(levels):
+            os.mkdir("d", dir_fd=fd)
+            if level % 100 == 0:
+                os.mkdir("target", dir_fd=fd)
+                os.close(os.open("Cargo.toml", os.O_CREAT, dir_fd=fd))
+            lower = os.open("d", os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = lower
+        done = subprocess.run(
+            [sys.executable, "-c", DEEP, place], capture_output=True, text=True, check=False
+        )
+        assert done.stderr == ""
+        found, unchanged = map(int, done.stdout.split())
+        assert found == levels / 100
+        assert unchanged > 0
+    finally:
+        os.close(fd)
+        subprocess.run(["rm", "-rf", place], check=True)
