@@ -196,7 +196,8 @@ class Revision(Recorder):
                 verdict = self._verdicts.get(path)
                 way.append(path)
                 path = split(path)[0]
-        self._verdicts.update(dict.fromkeys(way, verdict))
+        # Of the many that hold no other, each is asked about once.
+        self._verdicts.update(dict.fromkeys(way[1:], verdict))
         return verdict
 
 
