@@ -30,6 +30,9 @@ FRESH = 2_000_000_000
 """Nanoseconds: what has changed later than that before a scan may change again unseen, since file
 systems stamp by clocks that tick, some of them once in two seconds."""
 
+SAME, CHANGED, ANOTHER = range(3)
+"""What became of a directory; where it is gone, or its inode is, another one may stand there."""
+
 _NEVER = 0  # in place of a time: look again in any case
 _TIME, _INODE, _NUMBER = "q", "Q", 8  # types of array, and the bytes that each number takes
 _FOOTER = 2 * _NUMBER + cache.DIGEST_SIZE
@@ -226,34 +229,39 @@ class Snapshot:
         """Give what was found."""
         return unpack(self._findings, self._in_force)
 
-    def changes(self, number: int) -> list[tuple[str, bool]]:
+    def changes(self, number: int) -> bytes:
         """Compare a section with what is there now.
 
         Args:
             number: the section's, from 0.
 
         Returns:
-            The paths that have changed or are gone, and whether another one stands there.
+            For each directory one of ``SAME``, ``CHANGED`` and ``ANOTHER``; nothing at all where
+            every one is the same.
         """
         paths, times, inodes = self._section(number)
         try:
             # One call after the other without a line of Python between them.
             if array(_TIME, map(_changed, map(os.lstat, paths))).tobytes() == times:
-                return []
+                return b""
         except OSError:
             pass  # something is gone: which it is, the loop finds out
-        changed = []
-        for path, time, inode in zip(
-            paths, array(_TIME, times), array(_INODE, inodes), strict=True
-        ):
-            try:
-                status = os.lstat(path)
-            except OSError:
-                changed.append((path, True))
-                continue
-            if status.st_ctime_ns != time:
-                changed.append((path, inode not in (0, status.st_ino)))
-        return changed
+        return bytes(map(_compare, paths, array(_TIME, times), array(_INODE, inodes)))
+
+    def changed(self, sections: "Iterable[bytes]") -> "Iterator[tuple[str, bool]]":
+        """Name what has changed.
+
+        Args:
+            sections: what ``changes`` told about each.
+
+        Yields:
+            The paths that have changed or are gone, and whether another one stands there.
+        """
+        for number, words in enumerate(sections):
+            if words:
+                for path, word in zip(self._section(number)[0], words, strict=True):
+                    if word != SAME:
+                        yield path, word == ANOTHER
 
     def rows(self) -> "Iterator[tuple[str, int, int]]":
         """Give every path, when it was changed last, and its inode."""
@@ -271,6 +279,16 @@ class Snapshot:
             raise DamagedError
         paths, times, inodes = marshal.loads(data)  # noqa: S302 - our own file, and whole
         return os.fsdecode(paths).split("\0"), times, inodes
+
+
+def _compare(path: str, time: int, inode: int) -> int:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ANOTHER
+    if status.st_ctime_ns == time:
+        return SAME
+    return CHANGED if inode in (0, status.st_ino) else ANOTHER
 
 
 class DamagedError(Exception):

@@ -232,12 +232,14 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
     Returns:
         None where so much has changed that all is to be read. Raises DamagedError.
     """
-    sections = helper.share(earlier.count, earlier.changes, pays=earlier.count >= _SHARED_FROM)
-    changed = dict(change for section in sections for change in section)
-    if not changed:
+    pays = earlier.count >= _SHARED_FROM
+    sections = list(helper.share(earlier.count, earlier.changes, pays=pays))
+    count = sum(len(words) - words.count(snapshot.SAME) for words in sections)
+    if not count:
         return Survey(earlier.findings(), 0, earlier.directories)
-    if len(changed) * _MOSTLY > earlier.directories:
+    if count * _MOSTLY > earlier.directories:
         return None
+    changed = dict(earlier.changed(sections))
     for owner in [earlier.owners[path] for path in changed if path in earlier.owners]:
         changed.setdefault(owner, False)
     visits = _Visits(earlier, changed, asked.places)
