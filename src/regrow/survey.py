@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _KEPT_FROM = 200  # directories: to read them takes as long as to open a snapshot
 _FORK_AFTER = 1000  # directories: to read them takes ten times as long as to fork
 _SHARED_FROM = 4  # sections: to compare them takes as long
-_MOSTLY = 4  # where more than every fourth directory has changed, all are read
+_MOSTLY = 20  # where more than every twentieth directory has changed, to read all costs less
 _IDLE = None
 """The message of a process that has nothing left to do."""
 
