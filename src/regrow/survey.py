@@ -214,8 +214,8 @@ class _Pair:
         findings = [snapshot.pack(finding) for finding in self._parts(channel)]
         self._notes.end()
         channel.send((findings, self._scan.directories - before, *self._notes.packed()))
-        for section in self._notes.sections:
-            channel.send(section)
+        while self._notes.sections:
+            channel.send(self._notes.sections.pop())  # of a million directories it is 40 MB
 
     def _results(self, channel: "Channel") -> "tuple[list[Finding], int]":
         packed, directories, owners, hinted, count = channel.receive()
