@@ -113,16 +113,21 @@ def _send(pid: int, number: int) -> None:
 
 
 def _wait(pid: int) -> int:
-    while True:
-        _, status = os.waitpid(pid, os.WUNTRACED)
-        if not os.WIFSTOPPED(status):
-            return status
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    while os.WIFSTOPPED(status):
         terminal = _terminal()
-        if terminal is None:
-            continue  # no shell is there that would let us go on
-        os.close(terminal)
-        _stop(os.WSTOPSIG(status))
-        _send(pid, signal.SIGCONT)
+        if terminal is not None:  # else no shell is there that would let us go on
+            os.close(terminal)
+            _stop(os.WSTOPSIG(status))
+            # Whoever let us go on has mostly let the command go on, too: by now it may have been
+            # stopped again, and another signal of ours would undo that.
+            changed, status = os.waitpid(pid, os.WUNTRACED | os.WCONTINUED | os.WNOHANG)
+            if not changed:
+                _send(pid, signal.SIGCONT)
+            elif not os.WIFCONTINUED(status):
+                continue
+        _, status = os.waitpid(pid, os.WUNTRACED)
+    return status
 
 
 def _stop(number: int) -> None:
