@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from regrow import helper, scan, survey
+from regrow import helper, scan, snapshot, survey
 from regrow.helper import Channel
 from regrow.scan import Frame, Scan
 from regrow.survey import Survey
@@ -28,7 +28,6 @@ from tests.sweeping import modules
 
 pytestmark = [LINUX_ONLY, pytest.mark.usefixtures("at_once")]
 
-SHALLOW = 4
 SMALL_PIPE = 4096  # bytes, the least that a pipe holds
 DIRECTORIES = 1500
 
@@ -197,6 +196,23 @@ def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares
     assert found.findings == everything([place])
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_no_directory_is_noted_twice(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+) -> None:
+    """A helper is forked with what was noted before, and what was lost is noted again."""
+    if is_lost:
+        in_the_helper(monkeypatch, end(signal.SIGKILL), visits=20)
+    read_all(tree)
+    asked = survey._Asked([str(tree)], [str(tree)], RULES, (), print)
+    known = snapshot.load(survey._key(asked), RULES)
+    assert known is not None
+    with known:
+        noted = [path for path, _, inode in known.rows() if inode and path not in known.owners]
+    assert len(noted) > DIRECTORIES / 2
+    assert len(noted) == len(set(noted))
+
+
 def test_several_start_directories_are_shared(tree: Path, home: Path, shares: Shares) -> None:
     other = home.resolve() / "other"
     other.mkdir()
@@ -210,6 +226,7 @@ def test_hidden_entries_of_the_home_directory_are_shared_by_name_alone(
 ) -> None:
     place = home.resolve()
     for number in range(200):
+        (place / f"+first/{number}").mkdir(parents=True)  # meanwhile the others are given away
         for hidden in (".virtualenvs", ".local/share/virtualenvs", ".local/share/other", ".x"):
             (place / f"{hidden}/{number}/bin").mkdir(parents=True)
             (place / f"{hidden}/{number}/bin/python").symlink_to("/nowhere")
