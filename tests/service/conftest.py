@@ -34,6 +34,30 @@ def make_tool(prefix: Path) -> Path:
     return prefix / "bin/python"
 
 
+def installed(python: Path) -> Path:
+    """Give the directory of the regrow that ``make_tool`` has installed."""
+    (package,) = python.parent.parent.glob("lib/python*/site-packages/regrow")
+    return package
+
+
+def hurry(python: Path) -> None:
+    """Let an installed regrow look for an upgrade all the time."""
+    file = installed(python) / "watch/upgrade.py"
+    between, settled = "_BETWEEN = 60 * 60.0", "_SETTLED = 60.0"
+    text = file.read_text()
+    assert between in text
+    assert settled in text
+    file.write_text(text.replace(between, "_BETWEEN = 0.1").replace(settled, "_SETTLED = 0.2"))
+
+
+def upgrade(python: Path) -> None:
+    """Put another regrow in an installed one's place: what was marked is now noted."""
+    file = installed(python) / "cli/watch.py"
+    text = file.read_text()
+    assert 'print(f"marked ' in text
+    file.write_text(text.replace('print(f"marked ', 'print(f"noted '))
+
+
 def wait_for(holds: Callable[[], Any]) -> Any:
     """Wait until something holds, and give it."""
     end = time.monotonic() + _PATIENCE
@@ -48,7 +72,7 @@ def wait_for(holds: Callable[[], Any]) -> Any:
 def watching(home: Path) -> int | None:
     """Give the process that holds the lock, as its file tells."""
     try:
-        number = int((home / ".local/share/regrow/watch.lock").read_text() or 0)
+        number = int((home / ".local/share/regrow/watch.lock").read_text().partition("\n")[0] or 0)
     except FileNotFoundError:
         return None
     return number if number and Path(f"/proc/{number}/cmdline").exists() else None
@@ -94,6 +118,13 @@ class Service:
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = json.loads(self.run("service", "status", "--json").stdout)
         return status
+
+    def finding(self, name: str, place: Path) -> dict[str, str]:
+        """Give what ``regrow doctor`` says of something."""
+        lines = self.run("doctor", "--json", str(place)).stdout.splitlines()
+        (found,) = (line for line in map(json.loads, lines) if line["name"] == name)
+        assert isinstance(found, dict)
+        return found
 
     def words(self) -> list[str]:
         """Give what the manager was told to do, questions aside."""

@@ -105,11 +105,12 @@ def systemctl(words: list[str], state: _State) -> int:
     if "XDG_RUNTIME_DIR" not in os.environ:
         print("Failed to connect to bus: No medium found", file=sys.stderr)
         return 1
-    assert words[:2] == ["--user", "--no-ask-password"]
+    words = [word for word in words if word != "--no-ask-password"]
+    assert words[0] == "--user"
     units = Path(os.environ.get("XDG_CONFIG_HOME") or f"{os.environ['HOME']}/.config")
     unit = units / "systemd/user" / UNIT
     link = unit.parent / "default.target.wants" / UNIT
-    match words[2:]:
+    match words[1:]:
         case ["show", "--property=Version"]:
             print("Version=252")
         case ["show", name, properties] if name == UNIT:
@@ -200,14 +201,10 @@ def launchctl(words: list[str], state: _State) -> int:
                 print("Bootstrap failed: 5: Input/output error", file=sys.stderr)
                 return 5
             state.told["agent"] = file
-            agent = plistlib.loads(Path(file).read_bytes())
-            assert agent["Label"] == label
-            assert agent["RunAtLoad"]
-            state.run(
-                agent["ProgramArguments"],
-                agent["EnvironmentVariables"],
-                Path(agent["StandardOutPath"]),
-            )
+            _start(Path(file), state)
+        case ["kickstart", "-k", asked] if asked == f"{domain}/{label}":
+            state.end()
+            _start(Path(state.told["agent"]), state)
         case ["bootout", asked] if asked == f"{domain}/{label}":
             if "agent" not in state.told:
                 print("Boot-out failed: 3: No such process", file=sys.stderr)
@@ -218,6 +215,14 @@ def launchctl(words: list[str], state: _State) -> int:
             print(f"Unrecognized subcommand: {re.escape(str(other))}", file=sys.stderr)
             return 64
     return 0
+
+
+def _start(file: Path, state: _State) -> None:
+    agent = plistlib.loads(file.read_bytes())
+    assert agent["Label"] == "regrow.watch"
+    assert agent["RunAtLoad"]
+    log = Path(agent["StandardOutPath"])
+    state.run(agent["ProgramArguments"], agent["EnvironmentVariables"], log)
 
 
 if __name__ == "__main__":

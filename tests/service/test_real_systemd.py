@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.conftest import everything_in, make_tool, wait_for
+from tests.service.conftest import (
+    everything_in,
+    hurry,
+    make_tool,
+    upgrade,
+    wait_for,
+)
 from tests.service.real_systemd import Systemd, booted
-from tests.service.test_service import is_marked
+from tests.service.test_service import environment, is_marked
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux'"),
@@ -93,6 +99,50 @@ def test_installed_used_upgraded_and_uninstalled_under_a_real_systemd(
 
     done = service("uninstall")
     assert (done.returncode, done.stderr) == (0, "")
+    assert systemd.show(UNIT, "LoadState") == "not-found"
+    assert everything_in(odd_home, regrows) == before
+
+
+def test_what_is_installed_under_a_running_service_goes_on_under_a_real_systemd(
+    odd_home: Path, systemd: Systemd
+) -> None:
+    python = make_tool(odd_home / ".local/share/uv/tools/regrow")
+    regrows = (".local", "code", ".cache")
+    before = everything_in(odd_home, regrows)
+
+    def regrow(*words: str) -> "subprocess.CompletedProcess[str]":
+        return systemd.run(python, "-P", "-m", "regrow", *words)
+
+    def is_outdated() -> object:
+        """None: nothing watches yet."""
+        return json.loads(regrow("service", "status", "--json").stdout)["outdated"]
+
+    assert regrow("service", "install").returncode == 0
+    wait_for(lambda: is_outdated() is False)
+    first = systemd.show(UNIT, "MainPID")
+
+    # Nothing happens: it has no reason to look, and people are told what else does it.
+    hurry(python)
+    assert is_outdated() is True
+    told = regrow("doctor", str(odd_home / "code")).stdout
+    assert f"service: `systemctl --user restart {UNIT}`" in told
+    assert systemd.run("systemctl", "--user", "restart", UNIT).returncode == 0
+    wait_for(lambda: is_outdated() is False)
+    second = systemd.show(UNIT, "MainPID")
+    assert second not in (first, "0")
+
+    # Something happens: it goes on as the other one by itself.
+    upgrade(python)
+    assert wait_for(lambda: is_marked(environment(odd_home / "code/shop/.venv")))
+    wait_for(lambda: is_outdated() is False)
+    assert systemd.show(UNIT, "ActiveState") == "active"
+    assert systemd.show(UNIT, "MainPID") == second, "it is the same process"
+    assert systemd.show(UNIT, "NRestarts") == "0"
+    assert systemd.run("systemctl", "--user", "reload", UNIT).returncode == 0
+    later = environment(odd_home / "code/thesis/.venv")
+    assert wait_for(lambda: is_marked(later))
+
+    assert regrow("service", "uninstall").returncode == 0
     assert systemd.show(UNIT, "LoadState") == "not-found"
     assert everything_in(odd_home, regrows) == before
 

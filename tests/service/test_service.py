@@ -1,7 +1,7 @@
 """``regrow service`` beside recorded doubles of systemctl and launchctl: see ``doubles.py``."""
 
-import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.conftest import Service, everything_in, make_tool, wait_for, watching
+from tests.service.conftest import (
+    Service,
+    everything_in,
+    hurry,
+    make_tool,
+    upgrade,
+    wait_for,
+    watching,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the doubles look into /proc")
 
@@ -65,6 +73,77 @@ def test_installed_used_upgraded_and_uninstalled_it_leaves_nothing(service: Serv
     assert done.stdout.startswith(f"uninstalled  {service.file}\n")
     assert not is_alive(second)
     assert everything_in(service.home, OF_REGROW) == before
+
+
+def environment(path: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True)
+    return path
+
+
+def test_the_service_goes_on_as_the_regrow_that_was_installed_under_it(service: Service) -> None:
+    hurry(service.python)
+    service("install")
+    pid = wait_for(lambda: watching(service.home))
+    assert service.status()["outdated"] is False
+
+    upgrade(service.python)
+    assert wait_for(lambda: is_marked(environment(service.home / "code/shop/.venv")))
+    wait_for(lambda: service.status()["outdated"] is False)
+
+    assert watching(service.home) == service.pid() == pid
+    later = environment(service.home / "code/thesis/.venv")
+    assert wait_for(lambda: any(f"noted  {later}" in line for line in service.status()["log"]))
+    assert is_marked(later)
+    assert service("uninstall").returncode == 0
+    assert not is_alive(pid)
+
+
+def test_an_upgrade_that_the_watch_has_not_seen_is_told_with_the_command_that_ends_it(
+    service: Service, configured: Path
+) -> None:
+    def finding() -> dict[str, str]:
+        return service.finding("service", configured.parent)
+
+    service("install")
+    first = wait_for(lambda: watching(service.home))
+    assert "outdated" not in service("status").stdout
+
+    upgrade(service.python)
+
+    assert service.status()["outdated"] is True
+    assert service.status()["current"] is True
+    assert finding()["state"] == "to do"
+    assert finding()["text"].endswith("it runs another regrow than this one, as after an upgrade")
+    remedy = finding()["remedy"]
+    assert remedy in service("status").stdout
+    command = {
+        "systemd": "`systemctl --user restart regrow-watch.service`",
+        "launchd": f"`launchctl kickstart -k gui/{os.getuid()}/regrow.watch`",
+    }
+    assert remedy == command[service.title]
+
+    subprocess.run(shlex.split(remedy.strip("`")), check=True)
+
+    second = wait_for(lambda: service.pid() if watching(service.home) == service.pid() else None)
+    assert second != first
+    assert service.status()["outdated"] is False
+    assert finding()["state"] == "ok"
+
+
+def test_an_outdated_watch_that_is_no_service_is_told_as_well(
+    service: Service, configured: Path
+) -> None:
+    mine = subprocess.Popen([service.python, "-P", "-m", "regrow", "watch"])
+    try:
+        wait_for(lambda: watching(service.home) == mine.pid)
+        assert service.finding("service", configured.parent)["state"] == "ok"
+        upgrade(service.python)
+        found = service.finding("service", configured.parent)
+        assert (found["state"], found["remedy"]) == ("to do", "end it, and start it again")
+        assert "end it, and start it again" in service("status").stdout
+    finally:
+        mine.terminate()
+        mine.wait()
 
 
 def test_the_manager_is_told_the_documented_words_in_their_order(service: Service) -> None:
@@ -327,13 +406,16 @@ def test_a_watch_that_runs_already_is_named_since_the_service_waits_for_it(
         mine.wait()
 
 
-def test_the_directories_of_the_configuration_and_of_the_records_hold_for_the_service_too(
+def test_the_directories_of_configuration_records_and_caches_hold_for_the_service_too(
     service: Service, configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = service.home / "data of mine 100%"
     monkeypatch.setenv("XDG_DATA_HOME", str(data))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(service.home / "caches"))
     assert service("install").returncode == 0
     assert wait_for(lambda: (data / "regrow/watch.lock").exists())
+    assert wait_for(lambda: (service.home / "caches/regrow").is_dir())
+    assert not (service.home / ".cache").exists()
 
 
 def test_git_is_found_by_the_service_wherever_it_stands(
@@ -351,10 +433,7 @@ def test_doctor_tells_whether_the_service_is_there_current_and_alive(
     service: Service, configured: Path
 ) -> None:
     def finding() -> dict[str, str]:
-        lines = service.run("doctor", "--json", str(configured.parent)).stdout.splitlines()
-        (found,) = (line for line in map(json.loads, lines) if line["name"] == "service")
-        assert isinstance(found, dict)
-        return found
+        return service.finding("service", configured.parent)
 
     assert finding()["state"] == "not applicable"
     service("install")

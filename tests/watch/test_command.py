@@ -40,7 +40,8 @@ def becomes_marked(path: Path) -> None:
 
 
 def is_watching(watch: Process) -> bool:
-    return lock.owner() == watch.process.pid
+    owner = lock.owner()
+    return owner is not None and owner.pid == watch.process.pid
 
 
 def begins(watch: Process, place: Path) -> None:

@@ -29,6 +29,7 @@ from regrow.records import Store
 from regrow.watch import loop, recursive
 from regrow.watch.inotify import Inotify
 from regrow.watch.recursive import Recursive
+from regrow.watch.upgrade import Upgrade
 from tests.hostile.helpers import has_attribute
 from tests.sweeping import Inside
 
@@ -105,6 +106,7 @@ class InThread:
                     self.results.append,
                     self.told.append,
                     fresh,
+                    Upgrade(self.told.append),
                 )
                 self.loop.run(self.watcher, lambda: self._is_ended)
         except BaseException as error:  # noqa: BLE001 - it is raised where the watch ends

@@ -13,6 +13,7 @@ from regrow.watch import lock
 
 if TYPE_CHECKING:
     from regrow.service import Manager
+    from regrow.watch.lock import Owner
 
 _EXAMPLE = """\
 For example:
@@ -37,7 +38,8 @@ def arguments() -> argparse.ArgumentParser:
         "service",
         "Have `regrow watch` run always: by launchd on macOS, by systemd on Linux, for you alone,"
         " with low priority. It sweeps at its start and once a day by itself. install: write the"
-        " service's file and start it; again, after an upgrade: write it anew and start it anew."
+        " service's file and start it; again: write it anew and start it anew. An upgraded regrow"
+        " goes on by itself."
         " uninstall: end it, and remove all that install made. status: is it installed, is it"
         " current, does it run? Exit code of status: 0 it runs, 1 it doesn't.",
         "  regrow service install\n  regrow service status\n  regrow service uninstall",
@@ -72,7 +74,7 @@ def _install(manager: "Manager", as_json: bool) -> int:
     if objection is not None:
         raise ConfigurationError(f"{objection}; {place.REMEDY}")
     another = lock.owner()
-    if another == manager.state().pid:
+    if another is not None and another.pid == manager.state().pid:
         another = None
     outcome = service.install(manager)
     if as_json:
@@ -84,8 +86,8 @@ def _install(manager: "Manager", as_json: bool) -> int:
             print(show(manager.advice()))
     if another is not None:
         complain(
-            f"process {another} watches already, and the service waits until it ends: end it, and"
-            f" the service takes over within {service.PAUSE} seconds"
+            f"process {another.pid} watches already, and the service waits until it ends: end it,"
+            f" and the service takes over within {service.PAUSE} seconds"
         )
     return 0
 
@@ -126,7 +128,8 @@ def _status(manager: "Manager", as_json: bool) -> int:
                 "pid": state.pid,
                 "since": state.since or None,
                 "detail": state.detail,
-                "watching": owner,
+                "watching": owner.pid if owner else None,
+                "outdated": owner.is_outdated() if owner else None,
                 "log": log,
                 "error": str(problem) if problem else None,
             }
@@ -141,7 +144,7 @@ def _status(manager: "Manager", as_json: bool) -> int:
 def _print(
     manager: "Manager",
     state: State,
-    owner: int | None,
+    owner: "Owner | None",
     is_installed: bool,
     is_current: bool,
     log: list[str],
@@ -154,10 +157,13 @@ def _print(
         ]
     runs = f"yes, process {state.pid} since {state.since}" if state.pid else f"no: {state.detail}"
     rows.append(("runs", runs))
-    if owner is not None and owner != state.pid:
-        rows.append(("watching", f"process {owner}, which is not the service's"))
+    if owner is not None and owner.pid != state.pid:
+        rows.append(("watching", f"process {owner.pid}, which is not the service's"))
     elif owner is None and state.pid is not None:
         rows.append(("watching", "not yet"))
+    if owner is not None and owner.is_outdated():
+        what = f"`{manager.again}`" if owner.pid == state.pid else service.BY_HAND
+        rows.append(("outdated", f"{service.OUTDATED}: {what}"))
     if is_installed:
         rows.append(("log", manager.log_place))
     print_table(rows, ("bold", ""))

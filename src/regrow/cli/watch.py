@@ -14,8 +14,9 @@ from regrow.export.fresh import Fresh
 from regrow.model import FAILED, MARKED, UNMARKED, Result
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
-from regrow.watch import lock, watcher
+from regrow.watch import lock, upgrade, watcher
 from regrow.watch.loop import Watch, is_of_interest
+from regrow.watch.upgrade import Upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +45,8 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     report = _report_as_json if options.json else _report
     settings = _settings(options.directory)
-    with Store() as store, only_one(), _Signals() as signals:
+    installed = Upgrade(complain)
+    with Store() as store, only_one(installed.running), _Signals() as signals:
         store.remove_leftovers()
         try:
             while True:
@@ -54,10 +56,13 @@ def run(words: list[str]) -> int:
                     report,
                     complain,
                     Fresh(settings.configuration, store.path, complain),
+                    installed,
                 )
                 changes = watcher(settings.start, is_of_interest(settings.in_force), signals.wake)
                 with contextlib.closing(changes):
                     watch.run(changes, signals.is_reloading, signals.held)
+                if installed.is_ready:
+                    upgrade.go_on()
                 try:
                     settings = _settings(options.directory)
                 except ConfigurationError as error:
@@ -141,8 +146,11 @@ class _Signals:
 
 
 @contextlib.contextmanager
-def only_one() -> "Iterator[None]":
+def only_one(code: str) -> "Iterator[None]":
     """Hold the lock of the one that watches for this user.
+
+    Args:
+        code: what code this process runs, for those who ask.
 
     Raises:
         WatchError: another process holds it.
@@ -157,13 +165,13 @@ def only_one() -> "Iterator[None]":
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            number = os.read(fd, 32).decode(errors="replace").strip()
+            number = os.read(fd, 32).partition(b"\n")[0].decode(errors="replace")
             raise WatchError(
                 f"another regrow watches already (process {number}); `regrow service status` tells"
                 " more"
             ) from None
         os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(fd, lock.content(code), 0)
         yield
     finally:
         os.close(fd)

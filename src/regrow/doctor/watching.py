@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from regrow.config import Configuration
     from regrow.service import Manager
+    from regrow.watch.lock import Owner
 
 PROTECTED = ("Desktop", "Documents", "Downloads")
 """In the home directory: what macOS shows to those alone who have the user's consent."""
@@ -36,13 +37,14 @@ def check(configuration: "Configuration", platform: str = sys.platform) -> list[
     """
     owner = lock.owner()
     findings = [check_service(service.manager(platform), owner)]
+    process = owner.pid if owner is not None else None
     start = [os.path.realpath(os.path.expanduser(path)) for path in configuration.start]
     if platform == "darwin":
         return [*findings, *check_access(start), *check_spotlight(start)]
-    return [*findings, check_limit(configuration, owner), check_instances(owner)]
+    return [*findings, check_limit(configuration, process), check_instances(process)]
 
 
-def check_service(manager: "Manager", owner: int | None) -> Finding:
+def check_service(manager: "Manager", owner: "Owner | None") -> Finding:
     """Tell whether the service is installed, current, loaded and alive.
 
     Args:
@@ -55,18 +57,24 @@ def check_service(manager: "Manager", owner: int | None) -> Finding:
         file = service.current(manager)
         if file is None:
             if owner is not None:
-                return _service(OK, f"process {owner} watches, and not as a service")
+                text = f"process {owner.pid} watches, and not as a service"
+                if owner.is_outdated():
+                    return _service(TO_DO, f"{text}; {service.OUTDATED}", service.BY_HAND)
+                return _service(OK, text)
             text = "nothing watches; `regrow service install` has what appears marked at once"
             return _service(NOT_APPLICABLE, text)
         state = manager.state()
         if state.pid is None:
             text = f"it is installed and does not run: {state.detail}"
             if owner is not None:
-                text += f"; process {owner} watches in its place"
+                text += f"; process {owner.pid} watches in its place"
             return _service(WRONG, text, more)
         if file != service.expected(manager):
             text = "it runs from a file that this regrow would write differently"
             return _service(TO_DO, text, again)
+        if owner is not None and owner.pid == state.pid and owner.is_outdated():
+            text = f"process {state.pid} watches since {state.since}; {service.OUTDATED}"
+            return _service(TO_DO, text, f"`{manager.again}`")
     except NoManagerError as error:
         return _service(WRONG, f"it is installed and can't run: {error}", more)
     except ServiceError as error:

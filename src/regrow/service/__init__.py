@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         """Where it looks for the description of the service."""
         log_place: str
         """How people come to see the log."""
+        again: str
+        """What people type to have the running service start anew."""
 
         @property
         def left(self) -> tuple[str, ...]:
@@ -63,6 +65,10 @@ RESTARTED = "restarted"
 
 MADE_BY = "made by `regrow service install`; `regrow service uninstall` takes it away"
 """Stands in each file, and tells regrow's from a file of that name by somebody else."""
+
+OUTDATED = "it runs another regrow than this one, as after an upgrade"
+BY_HAND = "end it, and start it again"
+"""What to do about an outdated watch that no service manager runs."""
 
 PAUSE = 30
 """Seconds after which the manager starts a watch again that has failed."""
@@ -205,7 +211,7 @@ def environment() -> dict[str, str]:
     directories = [os.path.dirname(os.path.abspath(git))] if git else []
     directories += (place for place in _DIRECTORIES if place not in directories)
     found = {"PATH": ":".join(directories)}
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         if os.environ.get(name, "").startswith("/"):
             found[name] = os.environ[name]
     return found

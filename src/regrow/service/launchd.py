@@ -29,6 +29,7 @@ class Launchd:
         self._domain = f"gui/{os.getuid()}"
         self.file = os.path.join(agents, f"{LABEL}.plist")
         self.log_place = self._log
+        self.again = f"launchctl kickstart -k {self._domain}/{LABEL}"
         self.left = (self._log,)
         self.made = (split(self._log)[0], agents)
 

@@ -37,6 +37,7 @@ class Systemd:
 
     title = "systemd"
     log_place = f"journalctl --user --unit {UNIT}"
+    again = f"systemctl --user restart {UNIT}"
 
     def __init__(self) -> None:
         """Find out where units stand: ``~/.config/systemd/user``; see systemd.unit(5)."""

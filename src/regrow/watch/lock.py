@@ -1,10 +1,27 @@
-"""The lock that the one process holds that watches for a user, with its number inside."""
+"""The lock that the one process holds that watches for a user: inside, its number and its code."""
 
 import fcntl
 import os
 
 from regrow.directory import split
+from regrow.plain import NamedTuple
 from regrow.records import directory_path
+
+_SIZE = 256  # bytes: more than is ever written
+
+
+class Owner(NamedTuple):
+    """The process that watches."""
+
+    pid: int
+    code: str
+    """What code it runs, as ``upgrade.code`` gives it."""
+
+    def is_outdated(self) -> bool:
+        """Tell whether it runs another regrow than this one, as it is installed now."""
+        from regrow.watch import upgrade
+
+        return self.code != upgrade.code()
 
 
 def path() -> str:
@@ -12,20 +29,26 @@ def path() -> str:
     return os.path.join(split(directory_path())[0], "watch.lock")
 
 
-def owner() -> int | None:
-    """Give the number of the process that watches; None: nobody does."""
+def content(code: str) -> bytes:
+    """Write what this process puts into the lock that it holds."""
+    return f"{os.getpid()}\n{code}\n".encode()
+
+
+def owner() -> Owner | None:
+    """Give the process that watches; None: nobody does."""
     try:
         fd = os.open(path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        number = int(os.read(fd, 32) or b"0")
-        if not _is_alive(number):
+        number, _, rest = os.read(fd, _SIZE).partition(b"\n")
+        found = Owner(int(number or b"0"), rest.strip().decode("ascii"))
+        if not _is_alive(found.pid):
             return None
         # Not before: for that moment no watch could begin.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return number
+        return found
     except (OSError, ValueError):
         return None
     finally:

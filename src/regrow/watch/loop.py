@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from regrow.model import Rule
     from regrow.records import Store
     from regrow.watch import Watcher
+    from regrow.watch.upgrade import Upgrade
 
 # All in seconds.
 DAY = 24 * 60 * 60.0
@@ -83,6 +84,7 @@ class Watch:
         report: "Callable[[Result], None]",
         tell: "Callable[[str], None]",
         fresh: "Fresh",
+        upgrade: "Upgrade",
     ) -> None:
         """Prepare it; ``run`` begins.
 
@@ -94,6 +96,7 @@ class Watch:
             report: told of each directory whose marks were changed, or could not be.
             tell: told in a sentence, once, what else is not as it should be.
             fresh: keeps the exclude files that the configuration names.
+            upgrade: notices that another regrow was installed.
         """
         self._start = start
         self._configuration = configuration
@@ -102,6 +105,7 @@ class Watch:
         self._report = report
         self._tell = tell
         self._fresh = fresh
+        self._upgrade = upgrade
         self._problems: dict[str, str] = {}
         self._waiting: dict[str, _Seen] = {}
         self._absent: list[str] = []
@@ -114,7 +118,7 @@ class Watch:
         is_ended: "Callable[[], bool]",
         uninterrupted: "Callable[[], AbstractContextManager[None]]" = contextlib.nullcontext,
     ) -> None:
-        """Watch until it is ended.
+        """Watch until it is ended, or another regrow is to go on.
 
         Args:
             watcher: tells of changes; it has begun, so that none is missed.
@@ -129,6 +133,8 @@ class Watch:
                 self._sweep()
             self._look_at_waiting()
             self._fresh.look()
+            if self._upgrade.look():
+                return
             changes = watcher.wait(self._until_next())
             self._fresh.note(changes)
             if changes.is_overflown:
@@ -141,7 +147,7 @@ class Watch:
         """Give the seconds until something is to be done without a change."""
         now = time.monotonic()
         waiting = (one.due for one in self._waiting.values())
-        due = min([self._next_sweep, self._fresh.due, *waiting]) - now
+        due = min([self._next_sweep, self._fresh.due, self._upgrade.due, *waiting]) - now
         return max(0.0, min(due, _ABSENT) if self._absent else due)
 
     def _sweep_within(self, seconds: float) -> None:

@@ -1,0 +1,143 @@
+"""Notices that another regrow was installed in the place of the one that runs, and goes on as it.
+
+What is loaded stays as it was, and what is loaded later is new: such a watch is of two minds.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from hashlib import blake2b
+
+from regrow.cache import DIGEST_SIZE
+from regrow.directory import join
+from regrow.errors import WatchError, in_words
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# All in seconds.
+_BETWEEN = 60 * 60.0  # two looks, where nothing has changed
+_SETTLED = 60.0  # without a change, after which an installation counts as complete
+_PATIENCE = 60.0  # for the new one's answer; it needs a tenth of one
+
+
+def code() -> str:
+    """Tell this regrow's code, as it is installed now, from another one's: a digest of its files.
+
+    It goes by what they hold. Their times would not do: uv links one file into every environment
+    that has regrow, and each of these links changes the ctime of them all.
+
+    Returns:
+        The digest; empty where they can't be read: they are being replaced.
+    """
+    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    digest = blake2b(digest_size=DIGEST_SIZE)
+    try:
+        for directory, below, names in os.walk(place):
+            below[:] = sorted(name for name in below if name != "__pycache__")
+            for name in sorted(names):
+                path = join(directory, name)
+                with open(path, "rb") as file:
+                    content = file.read()
+                digest.update(os.fsencode(f"{path.removeprefix(place)}\0{len(content)}\0"))
+                digest.update(content)
+    except OSError:
+        return ""
+    return digest.hexdigest()
+
+
+class Upgrade:
+    """Looks once an hour at most, and never while there is nothing to do."""
+
+    def __init__(self, tell: "Callable[[str], None]") -> None:
+        """Take note of the code that runs.
+
+        Args:
+            tell: told in a sentence what becomes of an upgrade.
+        """
+        self._tell = tell
+        self.running = code()
+        """The code that runs, as ``code`` gives it."""
+        self.is_ready = False
+        """Whether to go on as the regrow that is installed."""
+        self.due = float("inf")
+        """When the next look is due by itself, as ``time.monotonic`` counts."""
+        self._seen = self._considered = self.running
+        self._next = time.monotonic() + _BETWEEN
+
+    def look(self) -> bool:
+        """Look at what is installed, if a look is due; see ``is_ready``.
+
+        An installation that changes between two looks is half-done: it is looked at again.
+        """
+        if time.monotonic() < self._next:
+            return False
+        installed = code()
+        is_settled, self._seen = installed == self._seen, installed
+        is_new = installed not in (self.running, self._considered)
+        if is_new and not is_settled:
+            self._next = self.due = time.monotonic() + _SETTLED
+            return False
+        self._next, self.due = time.monotonic() + _BETWEEN, float("inf")
+        if is_new:
+            self._considered = installed
+            self.is_ready = self._consider()
+        return self.is_ready
+
+    def _consider(self) -> bool:
+        """Tell whether the new one is to go on; a terminal's owner decides that alone."""
+        if sys.stdout.isatty() or sys.stderr.isatty():
+            self._tell("another regrow was installed; end this watch and start it again to use it")
+            return False
+        problem = _problem()
+        if problem:
+            self._tell(f"another regrow was installed, and this one goes on watching: {problem}")
+            return False
+        self._tell("another regrow was installed, and goes on watching")
+        return True
+
+
+def _command() -> list[str]:
+    """Give the words that started this process; the interpreter is not searched along PATH."""
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _problem() -> str:
+    """Say why the regrow that is installed would not run in this one's place; empty: it would."""
+    words = [*_command(), "--help"]  # it imports all that a watch needs
+    try:
+        answer = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+        )
+    except OSError as error:
+        return f"{sys.executable} can't be started: {in_words(error)}"
+    except subprocess.TimeoutExpired:
+        return f"{sys.executable} does not answer"
+    if answer.returncode != 0:
+        said = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
+        return f"it does not start: {said[-1]}"
+    return ""
+
+
+def go_on() -> None:
+    """Go on as the regrow that is installed, in this very process: whoever runs it need not care.
+
+    Everything that is open is closed by the kernel at that moment, the lock included.
+
+    Raises:
+        WatchError: it can't be started.
+    """
+    # Until it listens, a request to read the configuration would end it: it reads it anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        os.execv(sys.executable, _command())  # noqa: S606 - the words that started this process
+    except OSError as error:
+        raise WatchError(f"{sys.executable}: it can't be started: {in_words(error)}") from error
