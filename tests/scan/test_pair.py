@@ -30,6 +30,7 @@ pytestmark = [LINUX_ONLY, pytest.mark.usefixtures("at_once")]
 
 SMALL_PIPE = 4096  # bytes, the least that a pipe holds
 DIRECTORIES = 1500
+PATIENCE = 30.0  # seconds for what takes a fraction of one unless it hangs
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +214,13 @@ def test_no_directory_is_noted_twice(
     assert len(noted) == len(set(noted))
 
 
+def test_progress_is_told_by_one_process(tree: Path, home: Path, shares: Shares) -> None:
+    with (home / "told").open("a") as file:
+        survey.survey([str(tree)], RULES, (), lambda _: print(os.getpid(), file=file, flush=True))
+    assert shares.read > 0
+    assert set((home / "told").read_text().split()) == {str(os.getpid())}
+
+
 def test_several_start_directories_are_shared(tree: Path, home: Path, shares: Shares) -> None:
     other = home.resolve() / "other"
     other.mkdir()
@@ -225,8 +233,9 @@ def test_hidden_entries_of_the_home_directory_are_shared_by_name_alone(
     home: Path, shares: Shares
 ) -> None:
     place = home.resolve()
-    for number in range(200):
+    for number in range(2000):
         (place / f"+first/{number}").mkdir(parents=True)  # meanwhile the others are given away
+    for number in range(200):
         for hidden in (".virtualenvs", ".local/share/virtualenvs", ".local/share/other", ".x"):
             (place / f"{hidden}/{number}/bin").mkdir(parents=True)
             (place / f"{hidden}/{number}/bin/python").symlink_to("/nowhere")
@@ -543,7 +552,8 @@ def slow_sweep(tree: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
         try:
             yield sweeping, int(sweeping.stderr.readline())
         finally:
-            sweeping.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(sweeping.pid, signal.SIGKILL)
 
 
 def is_gone(process: int) -> bool:
@@ -555,7 +565,7 @@ def test_a_helper_goes_when_the_sweep_is_killed(tree: Path, delay: float) -> Non
     with slow_sweep(tree) as (sweeping, child):
         time.sleep(delay)
         sweeping.kill()
-        sweeping.communicate()  # which waits until nobody holds its output any more
+        sweeping.communicate(timeout=PATIENCE)  # until nobody holds its output any more
         assert is_gone(child)
 
 
@@ -571,7 +581,7 @@ def test_an_interrupted_sweep_leaves_no_helper_and_no_traceback(
             os.killpg(sweeping.pid, signal.SIGINT)
         else:
             sweeping.send_signal(signal.SIGINT)
-        out, err = sweeping.communicate()
+        out, err = sweeping.communicate(timeout=PATIENCE)
         assert sweeping.returncode == 130
         assert is_gone(child)
         assert "Traceback" not in err
