@@ -4,7 +4,7 @@ import errno
 import os
 
 from regrow import markers, records
-from regrow.directory import split
+from regrow.directory import join, open_directory, split
 from regrow.errors import (
     MarkerError,
     NewerRecordError,
@@ -208,12 +208,13 @@ def mark(
         ):
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
-        former = _former(data, directory.path)
-        moved = _moved_here(before, this, store) if data is None else None
-        former = former or moved
+        replaced = _former(data, directory.path)
+        moved = _moved_from(replaced, before, this, store)
+        former = moved or replaced
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former)
         files = _files(reason, moved, store)
+        kept_at = _keep_beside(replaced, this, store)
         if data is not None and former is None:
             # Its record is damaged: regrow was here, and what holds was most likely its doing.
             record = record._replace(set=(*record.set, *record.found), found=())
@@ -222,7 +223,7 @@ def mark(
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
                 written.complete()
-                if moved is not None:
+                if moved is not None and moved.path != kept_at:
                     store.remove(moved.path)
                 return outcomes
         if failed == set(outcomes) and former is None:
@@ -257,13 +258,14 @@ def mark_before_birth(
     with store.locked():
         before = _read(chosen, directory)
         this = records.identity(directory.fd)
-        data = store.data(path)
-        moved = _moved_here(before, this, store) if data is None else None
-        former = moved or _former(data, path)
-        record = _pending(directory, path, this, chosen, before, reason, former)
-        store.write(record, _files(reason, moved, store)).close()
+        replaced = _former(store.data(path), path)
+        moved = _moved_from(replaced, before, this, store)
+        record = _pending(directory, path, this, chosen, before, reason, moved or replaced)
+        files = _files(reason, moved, store)
+        kept_at = _keep_beside(replaced, this, store)
+        store.write(record, files).close()
         outcomes = _put_on(chosen, directory, before)
-        if moved is not None:
+        if moved is not None and moved.path != kept_at:
             store.remove(moved.path)
         return outcomes
 
@@ -424,20 +426,70 @@ def moved_here(directory: "Directory", store: "Store") -> Record | None:
     return _moved_here(before, records.identity(directory.fd), store)
 
 
+def _moved_from(
+    replaced: Record | None, before: dict[str, Reading], this: "Identity", store: "Store"
+) -> Record | None:
+    """Find the record of a directory's former place, where the record at its path is no help."""
+    if replaced is not None and records.is_same(replaced, this):
+        return None
+    return _moved_here(before, this, store)
+
+
 def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:
     if not any(reading.state == HOLDS for reading in before.values()):
         return None
     record = store.by_identity(this)
-    if record is None or os.path.lexists(record.path):
-        return None  # a copy, or a link in the old place: that record goes on being true
+    if record is None or not _has_left(record.path, this):
+        return None  # a snapshot, or a link in the old place: that record goes on being true
     return record
+
+
+def _has_left(path: str, this: "Identity") -> bool:
+    """Tell whether nothing stands where a directory was, or another directory does."""
+    try:
+        with open_directory(path) as directory:
+            return records.identity(directory.fd) != this
+    except PathError:
+        return not os.path.lexists(path)
+
+
+def _keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
+    """Keep a record that is about to be replaced, where its directory stands beside by now.
+
+    After ``mv .venv .venv.old; uv venv`` in one go nobody has seen the moved one alone, and this
+    record alone tells regrow's marks on it from somebody else's.
+
+    Returns:
+        The path that it is about now; None: its directory is not beside, or has its own record.
+    """
+    if replaced is None or replaced.born is None or records.is_same(replaced, this):
+        return None
+    parent, name = split(replaced.path)
+    try:
+        with os.scandir(parent) as entries:
+            names = [one.name for one in entries if one.inode() == replaced.inode]
+        for path in (join(parent, other) for other in names if other != name):
+            with open_directory(path) as directory:
+                found = records.identity(directory.fd)
+            own = _former(store.data(path), path)
+            if records.is_same(replaced, found) and not (own and records.is_same(own, found)):
+                files = _attachments(replaced.path, store)
+                store.write(replaced._replace(path=path), files).close()
+                return path
+    except (OSError, PathError, NewerRecordError):
+        return None  # it is gone again, or a newer regrow's business
+    return None
 
 
 def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tuple[str, bytes]]":
     """Give what is to stand beside a record: with a former recipe goes what stood beside that."""
     if moved is None or reason.recipe != NO_RECIPE:
         return reason.files
-    stood = {name: store.attachment(moved.path, name) for name in records.ATTACHMENTS}
+    return _attachments(moved.path, store)
+
+
+def _attachments(path: str, store: "Store") -> "Sequence[tuple[str, bytes]]":
+    stood = {name: store.attachment(path, name) for name in records.ATTACHMENTS}
     return [(name, data) for name, data in stood.items() if data is not None]
 
 

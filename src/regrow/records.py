@@ -285,8 +285,8 @@ class Store:
     def by_identity(self, directory: Identity) -> Record | None:
         """Find the record of a directory wherever it stood; it has to have a birth time.
 
-        The records are gone through once, until ``forget_identities``; those written since are
-        about other directories.
+        The records are gone through once, until ``forget_identities``; what was written since is
+        not found.
         """
         if directory.born is None:
             return None
@@ -294,9 +294,12 @@ class Store:
             self._identities = dict(self._all_identities())
         name = self._identities.get(directory, "")
         try:
-            return self.by_name(name) if name else None
+            record = self.by_name(name) if name else None
         except RecordError:
             return None
+        if record is None or (record.inode, record.born) != directory:
+            return None  # it was replaced since
+        return record
 
     def forget_identities(self) -> None:
         """Let ``by_identity`` go through the records again: they are others after some time."""

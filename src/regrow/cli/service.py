@@ -38,8 +38,8 @@ def arguments() -> argparse.ArgumentParser:
         "service",
         "Have `regrow watch` run always: by launchd on macOS, by systemd on Linux, for you alone,"
         " with low priority. It sweeps at its start and once a day by itself. install: write the"
-        " service's file and start it; again: write it anew and start it anew. An upgraded regrow"
-        " goes on by itself."
+        " service's file and start it; again: write it anew and start it anew. After an upgrade"
+        " the running watch goes on as the new regrow by itself."
         " uninstall: end it, and remove all that install made. status: is it installed, is it"
         " current, does it run? Exit code of status: 0 it runs, 1 it doesn't.",
         "  regrow service install\n  regrow service status\n  regrow service uninstall",
