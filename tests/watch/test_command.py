@@ -30,6 +30,7 @@ from tests.watch.watching import (
     eventually,
     marked_below,
     records_by_path,
+    stopped,
 )
 
 pytestmark = LINUX_ONLY
@@ -431,6 +432,46 @@ def test_where_the_real_kernel_gives_no_instance_it_ends_with_the_remedy(code: P
         assert watch.process.wait(PATIENCE) == 1
         assert watch.says("sysctl fs.inotify.max_user_instances=512")
         assert not watch.says("ulimit")
+
+
+# What a sweep does and a watch does not.
+
+
+def test_it_shares_no_work_and_remembers_nothing_that_a_sweep_does(code: Path) -> None:
+    double = """
+import atexit, os
+def fork():
+    raise AssertionError("a watch was forked")
+os.fork = fork
+names = ("helper", "remembered", "snapshot", "survey")
+atexit.register(lambda: print("loaded", [n for n in names if f"regrow.{n}" in sys.modules]))
+"""
+    for number in range(40):  # a sweep would share that many
+        modules(code / f"project-{number:02}")
+    with Process(code, program=doubled(double)) as watch:
+        agrees_with_a_sweep(code, count=40)
+        for number in range(40):
+            modules(code / f"later-{number:02}")
+        agrees_with_a_sweep(code, count=80)
+        assert watch.end() == 0
+        assert watch.says("loaded []\n")
+        assert watch.err == b""
+
+
+def test_what_others_have_recorded_meanwhile_is_known_to_it(code: Path, regrow: Regrow) -> None:
+    path = code / "shop/target"
+    path.mkdir(parents=True)
+    with Process("--json", code) as watch:
+        begins(watch, code)
+        with stopped(watch):
+            (code / "shop/Cargo.toml").touch()
+            age(code)
+            assert regrow("sweep", "--yes", code).returncode == 0
+            assert has_attribute(path)
+            (code / "shop/Cargo.toml").unlink()
+
+        eventually(lambda: (str(path), "unmarked") in told(watch), lambda: watch.lines)
+        assert str(path) not in records_by_path()
 
 
 # Idle.
