@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from regrow import cache
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -90,8 +91,12 @@ class Place:
         assert code in (-9, 137)
 
     def _strace(self, options: list[str]) -> int:
+        """Trace a sweep that makes the same calls each time: by one process, nothing remembered."""
+        for file in Path(cache.directory()).glob("*-*"):  # the compiled rules stay
+            file.unlink()
+        processor = str(min(os.sched_getaffinity(0)))
         return subprocess.run(
-            ["strace", *options, *self.command],
+            ["taskset", "--cpu-list", processor, "strace", *options, *self.command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             timeout=120,
@@ -188,7 +193,7 @@ def test_a_sweep_killed_at_random_instants_is_completed_and_undone(small: Place,
     kill_and_recover(small, 8, seed)
 
 
-@pytest.mark.needs("strace")
+@pytest.mark.needs("strace", "taskset")
 def test_a_sweep_killed_at_calls_that_change_something_is_completed_and_undone(
     small: Place, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -196,7 +201,7 @@ def test_a_sweep_killed_at_calls_that_change_something_is_completed_and_undone(
     kill_at_calls_and_recover(small, 1, seed)
 
 
-@pytest.mark.needs("strace")
+@pytest.mark.needs("strace", "taskset")
 def test_a_file_beside_a_record_goes_where_a_kill_came_before_the_record(
     small: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +218,7 @@ def test_a_file_beside_a_record_goes_where_a_kill_came_before_the_record(
         recover()
 
 
-@pytest.mark.needs("strace")
+@pytest.mark.needs("strace", "taskset")
 def test_someones_value_that_a_kill_left_in_place_is_not_said_to_be_changed(
     small: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,7 +238,7 @@ def test_a_sweep_over_500_directories_killed_a_hundred_times_is_completed_and_un
 
 
 @pytest.mark.slow
-@pytest.mark.needs("strace")
+@pytest.mark.needs("strace", "taskset")
 def test_a_sweep_killed_at_many_calls_that_change_something_is_completed_and_undone(
     small: Place, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
