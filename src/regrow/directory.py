@@ -191,6 +191,15 @@ def _not_a_directory(parent: Directory, name: str, shown: str) -> str:
     )
 
 
+def identity_at(path: str) -> tuple[int, int] | None:
+    """Give the device and the inode of what a path leads to; None where that can't be told."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def split(path: str) -> tuple[str, str]:
     """Split a path into parent and name, slashes at the end aside.
 

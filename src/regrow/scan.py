@@ -16,6 +16,7 @@ from functools import lru_cache
 from regrow import markers, rules
 from regrow.directory import (
     Directory,
+    identity_at,
     is_below,
     join,
     open_directory,
@@ -178,7 +179,7 @@ class Scan:
         """Names without which a directory that no listing tells of is an ordinary one."""
         self._is_known = lru_cache(_REMEMBERED)(self._know)
         self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
-        self._home = _identity(os.path.expanduser("~"))
+        self._home = identity_at(os.path.expanduser("~"))
         self._hidden = _tree(
             [*HIDDEN_AT_HOME, *(rule.directory for rule in in_force if rule.container)]
         )
@@ -513,11 +514,3 @@ def _tree(paths: "Iterable[str]") -> "Tree":
         for name in path.split("/"):
             here = here.setdefault(name, {})
     return {name: below for name, below in tree.items() if _is_hidden(name)}
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -9,7 +9,7 @@ import sys
 import time
 
 from regrow import cache, filesystem, helper, markers, snapshot
-from regrow.directory import ancestors, is_below, join, split
+from regrow.directory import ancestors, identity_at, is_below, join, split
 from regrow.helper import HelperLostError
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.scan import Scan, split_off
@@ -101,7 +101,7 @@ def _key(asked: _Asked) -> str:
         tuple(asked.start),
         asked.places,
         # Another directory there, or another file system, may have the very same times.
-        list(map(_identity, asked.places)),
+        list(map(identity_at, asked.places)),
         [tuple(mount) for mount in filesystem.mounts() if _is_below_any(mount.point, asked.places)],
         home,
         os.path.realpath(home),
@@ -111,14 +111,6 @@ def _key(asked: _Asked) -> str:
         sys.platform,
     )
     return cache.digest(repr(parts).encode(errors="surrogateescape")).hex()
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _is_below_any(path: str, places: "Iterable[str]") -> bool:
