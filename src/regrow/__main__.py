@@ -1,5 +1,5 @@
 """``python -m regrow``."""
 
-from regrow.cli.main import main
+from regrow.cli.main import script
 
-raise SystemExit(main())
+raise SystemExit(script())

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+from functools import lru_cache
 
 from regrow import __version__
 from regrow.plain import TYPE_CHECKING
@@ -56,6 +57,12 @@ def code() -> str:
                     pending.append(entry.path)
     version = (__version__, sys.implementation.cache_tag)
     return digest(repr((version, sorted(found))).encode(errors="surrogateescape")).hex()
+
+
+@lru_cache(1)
+def running_code() -> str:
+    """Give ``code``, as it was when this process asked first."""
+    return code()
 
 
 def open_file(name: str) -> int | None:

@@ -2,20 +2,38 @@
 
 import os
 import stat
+from fnmatch import filter as matching
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from regrow.model import Rule
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeGuard
+    from typing import Self, TypeGuard
 
 _CMAKE_CACHE = "CMakeCache.txt"
 _CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache was written
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
 _LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
+_REMEMBERED = 4096  # pieces of evidence
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+_NAME, _GLOB, _BELOW = range(3)  # what a piece of evidence names
+
+
+@lru_cache(_REMEMBERED)
+def _understood(wanted: str) -> tuple[str, bool, int]:
+    """Take a piece of evidence apart; the rules' are asked for again and again.
+
+    Returns:
+        The name, whether a directory is wanted, and what the name is.
+    """
+    name = wanted.rstrip("/")
+    form = _BELOW if "/" in name else _GLOB if any(c in name for c in "*?[") else _NAME
+    return name, wanted.endswith("/"), form
 
 
 class Listing:
@@ -23,25 +41,35 @@ class Listing:
 
     __slots__ = ("_by_name", "consulted", "directories", "fd", "is_doubtful", "names")
 
-    def __init__(self, fd: int) -> None:
-        """Read the entries.
+    def __init__(
+        self,
+        fd: int,
+        entries: "list[os.DirEntry[str]]",
+        names: list[str],
+        directories: list[str],
+    ) -> None:
+        """Hold what ``read`` or a scan has read.
 
         Args:
             fd: the directory's descriptor; it stays open while the listing is looked at.
-
-        Raises:
-            OSError: it can't be read.
+            entries: what is in it.
+            names: the entries' names.
+            directories: the names of those that are directories; a link is none.
         """
         self.fd = fd
-        with os.scandir(fd) as entries:
-            found = list(entries)
-        self.names = [entry.name for entry in found]
-        self.directories = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+        self.names = names
+        self.directories = directories
         self.consulted: tuple[str, ...] = ()
         """The directories below, as paths from this one, in which evidence was looked for."""
         self.is_doubtful = False
         """Whether evidence was looked for in places that no listing tells of."""
-        self._by_name: list[os.DirEntry[str]] | dict[str, os.DirEntry[str]] = found
+        self._by_name: list[os.DirEntry[str]] | dict[str, os.DirEntry[str]] = entries
+
+    @classmethod
+    def read(cls, fd: int) -> "Self":
+        """List a directory. Raises OSError: it can't be read."""
+        entries = list(os.scandir(fd))
+        return cls(fd, entries, [entry.name for entry in entries], directories_in(entries))
 
     def _entry(self, name: str) -> "os.DirEntry[str] | None":
         """Find an entry. In most directories nothing is looked for, so the index comes late."""
@@ -69,15 +97,12 @@ class Listing:
         Returns:
             The name found; None where there is none of the right kind.
         """
-        is_kind = self.is_directory if wanted.endswith("/") else self.is_file
-        name = wanted.rstrip("/")
-        if "/" in name:
-            return name if self._below(name, wanted.endswith("/")) else None
-        if "*" in name or "?" in name or "[" in name:
-            for candidate in sorted(self.names):
-                if fnmatchcase(candidate, name) and is_kind(candidate):
-                    return candidate
-            return None
+        name, wants_directory, form = _understood(wanted)
+        if form == _BELOW:
+            return name if self._below(name, wants_directory) else None
+        is_kind = self.is_directory if wants_directory else self.is_file
+        if form == _GLOB:
+            return next(filter(is_kind, sorted(matching(self.names, name))), None)
         return name if is_kind(name) else None
 
     def _below(self, path: str, wants_directory: bool) -> bool:
@@ -104,6 +129,11 @@ class Listing:
             return stat.S_ISDIR(mode)
         # An interpreter in an environment is a link, often into a Python that is gone.
         return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def directories_in(entries: "Iterable[os.DirEntry[str]]") -> list[str]:
+    """Name the directories among entries; a link is none."""
+    return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def beside(rule: Rule, project: Listing) -> tuple[str, ...] | None:

@@ -165,24 +165,33 @@ def _work(work: "Callable[[Channel], None]", channel: Channel, parent: int) -> "
         os._exit(code)  # an exception is told by the silence
 
 
-def share(count: int, work: "Callable[[int], T]", *, pays: bool) -> "Iterator[T]":
+def share(
+    count: int,
+    work: "Callable[[int], T]",
+    meanwhile: "Callable[[], object] | None" = None,
+    *,
+    pays: bool,
+) -> "Iterator[T]":
     """Do numbered jobs, one process or two taking the next in turn.
 
     Args:
         count: how many there are.
         work: does one by its number, from 0; what it returns has to be something that ``marshal``
             can write. A job may be done twice.
+        meanwhile: what this process does before it takes jobs, where another one takes them, too.
         pays: whether there is enough to do.
 
     Yields:
         What came out, in the jobs' order.
     """
-    done = _shared(count, work) if pays and count * _LENGTH <= _PIPE and is_of_use() else {}
+    done = _shared(count, work, meanwhile) if pays and is_of_use() else {}
     for number in range(count):
         yield done[number] if number in done else work(number)
 
 
-def _shared(count: int, work: "Callable[[int], T]") -> "dict[int, T]":
+def _shared(
+    count: int, work: "Callable[[int], T]", meanwhile: "Callable[[], object] | None"
+) -> "dict[int, T]":
     done: dict[int, T] = {}
     try:
         jobs, filling = os.pipe()
@@ -204,6 +213,8 @@ def _shared(count: int, work: "Callable[[int], T]") -> "dict[int, T]":
 
         try:
             with fork(help_out) as channel:
+                if meanwhile is not None:
+                    meanwhile()
                 for number in _claims(jobs):
                     done[number] = work(number)
                 done |= channel.receive()

@@ -3,6 +3,7 @@
 import os
 import re
 from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 
 from regrow import evidence
 from regrow.directory import split
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     # A hint in plain data: the rule's name, and the other fields.
     Packed = tuple[str, tuple[str, ...], str, tuple[str, ...]]
+
+
+_REMEMBERED = 4096  # names of directories
 
 
 class Hint(NamedTuple):
@@ -53,6 +57,8 @@ class Index:
                 self._by_name.setdefault(rule.directory, []).append(rule)
         globs = "|".join(translate(rule.directory) for rule in self._by_glob)
         self._is_glob = re.compile(globs).match if globs else None
+        # The same few names come again and again.
+        self._for_name = lru_cache(_REMEMBERED)(self._look_up)
         self.triggers = frozenset(
             name.rstrip("/").partition("/")[0]
             for rule in self.anywhere
@@ -70,9 +76,16 @@ class Index:
 
     def for_name(self, name: str) -> "list[Rule]":
         """Give the rules for a directory's name, those with a path aside."""
+        return [rule for rule, rest in self._for_name(name) if not rest]
+
+    def _look_up(self, name: str) -> "list[tuple[Rule, tuple[str, ...]]]":
+        """Give the rules for a name, each with the components that have to follow."""
+        named = self._by_name.get(name, ())
+        by_glob = (rule for rule in self._by_glob if fnmatchcase(name, rule.directory))
+        with_path = self._by_path.get(name, ())
         return [
-            *self._by_name.get(name, ()),
-            *(rule for rule in self._by_glob if fnmatchcase(name, rule.directory)),
+            *((rule, ()) for rule in (*named, *by_glob)),
+            *((rule, tuple(rule.directory.split("/")[1:])) for rule in with_path),
         ]
 
     def hints(
@@ -87,14 +100,10 @@ class Index:
             above: what listings further up say about what is listed.
         """
         found = []
-        for rule in self.for_name(name):
+        for rule, rest in self._for_name(name):
             names = evidence.beside(rule, listing)
             if names is not None:
-                found.append(Hint(rule, (), path, names))
-        for rule in self._by_path.get(name, ()):
-            names = evidence.beside(rule, listing)
-            if names is not None:
-                found.append(Hint(rule, tuple(rule.directory.split("/")[1:]), path, names))
+                found.append(Hint(rule, rest, path, names))
         for hint in above:
             if hint.rest and fnmatchcase(name, hint.rest[0]):
                 found.append(hint._replace(rest=hint.rest[1:]))

@@ -42,7 +42,7 @@ class Memory:
     def __init__(
         self, configuration: "Configuration", start: "Sequence[str]", keep: "Sequence[str]" = ()
     ) -> None:
-        """Read what is remembered.
+        """Read what is remembered, and look what has changed since.
 
         Args:
             configuration: the user's settings.
@@ -63,6 +63,9 @@ class Memory:
         content = cache.read(self._name)
         if content is not None:
             self._rows, self._paths, self._times = marshal.loads(content)  # noqa: S302 - our own file, and whole
+        pairs = enumerate(zip(self._times, map(_time, self._paths), strict=True))
+        self._changed = {number for number, (before, now) in pairs if before != now}
+        """The numbers of the witnesses that have another time now."""
 
     def recall(self, candidates: "Iterable[Candidate]") -> dict[str, Decision]:
         """Give the decisions that are still true, by path.
@@ -70,15 +73,10 @@ class Memory:
         Args:
             candidates: what a scan has found.
         """
-        if not self._rows:
-            return {}
-        now = map(_time, self._paths)
-        pairs = enumerate(zip(self._times, now, strict=True))
-        changed = {number for number, (before, time) in pairs if before != time}
         found = {}
         for candidate in candidates:
             row = self._rows.get(candidate.path)
-            if row is not None and row[0] == pack(candidate) and changed.isdisjoint(row[2]):
+            if row is not None and row[0] == pack(candidate) and self._changed.isdisjoint(row[2]):
                 found[candidate.path] = unpack_decision(row[1], candidate)
         return found
 
@@ -97,14 +95,14 @@ class Memory:
             return None
         times: dict[str, int] = {}
         for directory in ancestors(candidate.path):
-            self._add(join(directory, PROJECT_FILE), times)
+            self._add_name(directory, PROJECT_FILE, candidate.project, times)
             if directory == self._home:
                 break
         repository = self.repositories.of(candidate.path)
         for directory in ancestors(candidate.path):
             if directory == repository:
                 break
-            self._add(join(directory, ".git"), times)
+            self._add_name(directory, ".git", candidate.project, times)
         files = [] if repository is None else self._git.of(repository, candidate.path)
         if files is None:
             return None
@@ -179,6 +177,12 @@ class Memory:
         time = self._time_of(path)
         times[path] = time if time < self._fresh else _NEVER
 
+    def _add_name(self, directory: str, name: str, project: str, times: dict[str, int]) -> None:
+        """Add a file; where a project has none, the project tells when it appears."""
+        path = join(directory, name)
+        is_told = directory == project and self._time_of(path) == _ABSENT
+        self._add(directory if is_told else path, times)
+
     def _add_inner(self, path: str, project: str, times: dict[str, int]) -> None:
         """Add a witness that may be gone since it was looked at.
 
@@ -218,7 +222,7 @@ def _key(configuration: "Configuration", start: "Sequence[str]", keep: "Sequence
         if any(is_below(mount.point, place) or is_below(place, mount.point) for place in start)
     ]
     parts = (
-        cache.code(),
+        cache.running_code(),
         os.geteuid(),
         os.path.expanduser("~"),
         tuple(configuration),

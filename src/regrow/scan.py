@@ -24,7 +24,7 @@ from regrow.directory import (
     split,
 )
 from regrow.errors import MarkerError, PathError, in_words
-from regrow.evidence import Listing
+from regrow.evidence import Listing, directories_in
 from regrow.markers import tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING
@@ -121,17 +121,15 @@ def towards(path: str) -> "Callable[[str, str, bool], bool]":
     return lambda parent, name, _: is_below(path, join(parent, name))
 
 
-class Frame:
+class Frame(Directory):
     """A directory whose children are being visited."""
 
-    __slots__ = ("children", "device", "fd", "hints", "inode", "path", "prefix", "trees")
+    __slots__ = ("children", "hints", "prefix", "trees")
 
-    def __init__(self, fd: int, path: str, device: int, inode: int) -> None:
+    def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
         """Begin with no child."""
-        self.fd = fd
-        self.path = path
+        self.fd, self.path, self.status = fd, path, status
         self.prefix = "/" if path == "/" else f"{path}/"
-        self.device, self.inode = device, inode
         self.children: list[str] = []
         """The names of those that are still to be visited, the next one last."""
         self.hints: dict[str, Sequence[Hint]] = {}
@@ -214,13 +212,13 @@ class Scan:
                 root.close()
 
     def _from_root(self, root: Directory) -> "Iterator[Finding]":
-        top = Frame(os.dup(root.fd), root.path, root.status.st_dev, root.status.st_ino)
+        top = Frame(os.dup(root.fd), root.path, root.status)
         try:
             if self._recorder is not None:
                 self._recorder.looked_at(root.path, root.status)
             if self._observer is not None:
                 self._observer.enter(top.fd, top.path)
-            listing = Listing(top.fd)
+            listing = Listing.read(top.fd)
             self.directories += 1
             self.last_seen = root.path
             self._expect(top, listing, (), None)
@@ -245,7 +243,7 @@ class Scan:
                 os.close(fd)
             yield self._lost(path)
             return
-        top = Frame(fd, path, device, inode)
+        top = Frame(fd, path, status)
         top.children = list(hints)
         top.hints = {name: self._index.unpack(about) for name, about in hints.items() if about}
         top.trees = trees
@@ -315,18 +313,25 @@ class Scan:
                     return candidate
             if self._observer is not None:
                 self._observer.enter(fd, path)
-            listing = Listing(fd)
+            entries = list(os.scandir(fd))  # read to its end, it closes
             self.directories += 1
-            if hints or not self._notable.isdisjoint(listing.names):
+            names = [entry.name for entry in entries]
+            directories = directories_in(entries)
+            is_notable = hints or not self._notable.isdisjoint(names)
+            if not (directories or is_notable or self._observer):
+                self.last_seen = path
+                return None
+            listing = Listing(fd, entries, names, directories)
+            if is_notable:
                 candidate = self._look_inside(path, status, hints, listing)
                 if candidate is not None:
                     return candidate
             self.last_seen = path
-            if not listing.directories and self._observer is None:
+            if not directories and self._observer is None:
                 return None
-            if not self._is_entered(parent, path, status, listing):
+            frame = Frame(fd, path, status)
+            if not self._is_entered(parent, frame, listing):
                 return None
-            frame = Frame(fd, path, status.st_dev, status.st_ino)
             tree = parent.trees.get(name) if parent.trees is not None else None
             self._expect(frame, listing, hints, tree)
             keep_open = True
@@ -391,30 +396,28 @@ class Scan:
         if self._observer is not None:
             self._observer.leave(path)
 
-    def _is_entered(
-        self, parent: Frame, path: str, status: os.stat_result, listing: Listing
-    ) -> bool:
+    def _is_entered(self, parent: Frame, frame: Frame, listing: Listing) -> bool:
+        path, status = frame.path, frame.status
         if len(self._roots) > 1 and (status.st_dev, status.st_ino) in self._roots:
             return False  # a start directory is walked, and observed, on its own
-        if status.st_dev != parent.device or (
+        if status.st_dev != parent.status.st_dev or (
             path.endswith(".app") and "Contents" in listing.names
         ):
             self._leave(path)
             return False
         # A container is entered though it is marked: what is in it has records of its own.
-        if path in self._containers or not self._is_excluded(path, status, listing):
+        if path in self._containers or not self._is_excluded(frame, listing):
             return True
         self._stay(path)  # a creator's tag may stand there, and its pyvenv.cfg not yet
         return False
 
-    def _is_excluded(self, path: str, status: os.stat_result, listing: Listing) -> bool:
+    def _is_excluded(self, frame: Frame, listing: Listing) -> bool:
         """Tell whether somebody else has excluded a directory already."""
-        directory = Directory(listing.fd, path, status)
         try:
             for mark in self._attributes:
-                if mark.read(directory).state == HOLDS:
+                if mark.read(frame).state == HOLDS:
                     return True
-            return tag.NAME in listing.names and tag.CachedirTag().read(directory).state == HOLDS
+            return tag.NAME in listing.names and tag.CachedirTag().read(frame).state == HOLDS
         except (OSError, MarkerError):
             return False
 
@@ -422,31 +425,29 @@ class Scan:
         self, frame: Frame, listing: Listing, hints: "Iterable[Hint]", tree: "Tree | None"
     ) -> None:
         """Note which children are to be visited, and what this listing says about them."""
-        at_home = (frame.device, frame.inode) == self._home
-        trees: dict[str, Tree] = dict(tree) if tree else {}
-        if at_home:
-            trees = self._hidden
+        at_home = (frame.status.st_dev, frame.status.st_ino) == self._home
+        trees = self._hidden if at_home else tree
+        visits, children, is_known = self._visits, frame.children, self._is_known
         for name in listing.directories:
-            is_known = self._is_known(name)
-            if is_known is None:
+            known = is_known(name)
+            if known is None:
                 continue
-            if at_home and _is_hidden(name) and name not in trees:
+            if trees and name not in trees and (tree or _is_hidden(name)):
                 continue
-            if tree and name not in tree:
-                continue
-            found = self._index.hints(name, frame.path, listing, hints) if hints or is_known else ()
-            if self._visits is not None and not self._visits(frame.path, name, bool(found)):
+            found = self._index.hints(name, frame.path, listing, hints) if hints or known else ()
+            if visits is not None and not visits(frame.path, name, bool(found)):
                 if self._recorder is not None:
                     self._recorder.passed_by(join(frame.path, name))
                 continue
-            frame.children.append(name)
+            children.append(name)
             if found:
                 frame.hints[name] = found
-        frame.children.sort(reverse=True)
+        children.sort(reverse=True)
         frame.trees = trees or None
         if self._recorder is not None:
             self._recorder.entered(frame.path)
-            self._note(frame.path, listing)  # what stands beside its children was looked for
+            if listing.consulted or listing.is_doubtful:  # for what stands beside its children
+                self._note(frame.path, listing)
 
     def _know(self, name: str) -> bool | None:
         """Tell whether there is a rule for a directory's name; None: such a one is never entered.
@@ -485,7 +486,7 @@ def split_off(stack: list[Frame]) -> "Part | None":
     half = (len(frame.children) + 1) // 2
     given, frame.children = frame.children[:half], frame.children[half:]
     hints = {name: pack(frame.hints.pop(name, ())) for name in given}
-    return frame.path, frame.device, frame.inode, hints, frame.trees
+    return frame.path, frame.status.st_dev, frame.status.st_ino, hints, frame.trees
 
 
 def _reopen(upper: Frame, lower_fd: int) -> bool:
@@ -495,7 +496,7 @@ def _reopen(upper: Frame, lower_fd: int) -> bool:
     except OSError:
         return False
     status = os.fstat(fd)
-    if (status.st_dev, status.st_ino) != (upper.device, upper.inode):
+    if (status.st_dev, status.st_ino) != (upper.status.st_dev, upper.status.st_ino):
         os.close(fd)
         return False
     upper.fd = fd

@@ -1,7 +1,7 @@
 """Everything that a scan of the start directories finds, as fast as it can be had.
 
 Where an earlier scan has left a snapshot, only what has changed since is read. Where everything is
-to be read, a second process takes a share.
+to be read, a second process takes a share. What scans is loaded where there is something to scan.
 """
 
 import os
@@ -12,7 +12,6 @@ from regrow import cache, filesystem, helper, markers, snapshot
 from regrow.directory import ancestors, identity_at, is_below, join, split
 from regrow.helper import HelperLostError
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.scan import Scan, split_off
 from regrow.snapshot import DamagedError, Recorder, Revision
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def survey(
     in_force: "Sequence[Rule]",
     skip: "Sequence[str]" = (),
     tick: "Tick" = lambda _: None,
+    meanwhile: "Callable[[], object] | None" = None,
 ) -> Survey:
     """Find all candidates below the start directories.
 
@@ -56,13 +56,14 @@ def survey(
         in_force: the rules.
         skip: directories that are never entered.
         tick: called now and then with how many directories were read.
+        meanwhile: what is to be done in any case, and may be done while a second process compares.
 
     Returns:
         What was found, sorted by path.
     """
     began = time.time_ns()
     places = [os.path.realpath(os.path.expanduser(path)) for path in start]
-    asked = _Asked(start, places, in_force, skip, tick)
+    asked = _Asked(start, places, in_force, skip, tick, meanwhile)
     if not all(map(filesystem.keeps_times, places)):
         return _read_all(asked, Recorder(began))
     key = _key(asked)
@@ -89,6 +90,7 @@ class _Asked(NamedTuple):
     in_force: "Sequence[Rule]"
     skip: "Sequence[str]"
     tick: "Tick"
+    meanwhile: "Callable[[], object] | None" = None
 
 
 def _key(asked: _Asked) -> str:
@@ -96,7 +98,7 @@ def _key(asked: _Asked) -> str:
     home = os.path.expanduser("~")
     skipped = [os.path.realpath(os.path.expanduser(path)) for path in asked.skip]
     parts = (
-        cache.code(),
+        cache.running_code(),
         os.geteuid(),
         tuple(asked.start),
         asked.places,
@@ -130,6 +132,8 @@ def _read_all(asked: _Asked, notes: Recorder) -> Survey:
             return _Pair(asked, notes).read()
         except HelperLostError:
             notes.begin_again()  # it costs time, and nothing else
+    from regrow.scan import Scan
+
     scan = Scan(
         asked.start,
         asked.in_force,
@@ -150,6 +154,8 @@ class _Pair:
     """
 
     def __init__(self, asked: _Asked, notes: Recorder) -> None:
+        from regrow.scan import Scan
+
         self._asked = asked
         self._notes = notes
         self._scan = Scan(
@@ -183,6 +189,8 @@ class _Pair:
             self._channel.receive()  # it is idle: while we work it says nothing else
             self._is_other_idle = True
         if self._is_other_idle:
+            from regrow.scan import split_off
+
             part = split_off(stack)
             if part is not None:
                 self._channel.send(part)
@@ -225,12 +233,14 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
         None where so much has changed that all is to be read. Raises DamagedError.
     """
     pays = earlier.count >= _SHARED_FROM
-    sections = list(helper.share(earlier.count, earlier.changes, pays=pays))
+    sections = list(helper.share(earlier.count, earlier.changes, asked.meanwhile, pays=pays))
     count = sum(len(words) - words.count(snapshot.SAME) for words in sections)
     if not count:
         return Survey(earlier.findings(), 0, earlier.directories)
     if count * _MOSTLY > earlier.directories:
         return None
+    from regrow.scan import Scan
+
     changed = dict(earlier.changed(sections))
     for owner in [earlier.owners[path] for path in changed if path in earlier.owners]:
         changed.setdefault(owner, False)

@@ -13,4 +13,4 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "FRESH", 0)
     monkeypatch.setattr(remembered, "FRESH", 0)
     code = cache.code()  # whoever runs these tests may be at work on it
-    monkeypatch.setattr(cache, "code", lambda: code)
+    monkeypatch.setattr(cache, "running_code", lambda: code)

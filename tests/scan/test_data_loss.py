@@ -447,7 +447,7 @@ def test_a_rule_of_ones_own_with_a_common_name_heeds_what_must_not_be_inside(
     put(project, "made/keep.txt")
     fd = os.open(project / "made", os.O_RDONLY)
     try:
-        assert evidence.speaks_against(rule, evidence.Listing(fd))
+        assert evidence.speaks_against(rule, evidence.Listing.read(fd))
     finally:
         os.close(fd)
 

@@ -581,7 +581,7 @@ def test_other_start_directories_have_a_snapshot_of_their_own(code: Path, home: 
 def test_other_code_discards_what_is_known(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target(code / "project")
     sweep(code)
-    monkeypatch.setattr(cache, "code", lambda: "another version")
+    monkeypatch.setattr(cache, "running_code", lambda: "another version")
     assert sweeps(code)
 
 

@@ -137,10 +137,10 @@ def _start_above(path: str, configuration: "Configuration") -> str:
 
 def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Near, ...]:
     """Find the rules for a directory of this name or place, and what each lacks."""
-    here = evidence.Listing(parent.fd)
+    here = evidence.Listing.read(parent.fd)
     try:
         with open_child(parent, name) as directory:
-            listing = evidence.Listing(directory.fd)
+            listing = evidence.Listing.read(directory.fd)
             index = Index(in_force)
             found = [
                 Near(rule, tuple(evidence.missing(rule, here, listing)))
@@ -160,7 +160,7 @@ def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Nea
         if rule.home or not rule.has_path or not true_path.endswith(tail):
             continue
         with open_parent(true_path.removesuffix(tail) or "/") as project:
-            listed = evidence.Listing(project.fd)
+            listed = evidence.Listing.read(project.fd)
             found.append(Near(rule, tuple(evidence.missing(rule, listed, None))))
     home = os.path.expanduser("~")
     for rule in in_force:

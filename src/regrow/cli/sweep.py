@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 import time
+from functools import cache
 
-from regrow import config, decisions, pipeline, rules
+from regrow import config, rules
 from regrow.cli.output import (
     complain,
     confirm,
@@ -38,8 +39,6 @@ from regrow.model import (
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
-from regrow.remembered import Memory
-from regrow.scan import at_home
 from regrow.survey import survey
 
 if TYPE_CHECKING:
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from regrow.config import Configuration
+    from regrow.remembered import Memory
 
 _EVERY = 0.1  # seconds between two updates of the progress line
 _PLANNED = {
@@ -176,19 +176,30 @@ def _plan(
     for name in set(options.rule) - {rule.name for rule in in_force}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
     wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
+    places = [os.path.realpath(os.path.expanduser(path)) for path in start]
+
+    @cache
+    def memory() -> "Memory":
+        from regrow import decisions  # noqa: F401 - to load it takes as long as a thousand lstat
+        from regrow.remembered import Memory
+
+        return Memory(configuration, places, options.keep)
+
     with _Progress() as tell:
-        surveyed = survey(start, wanted, configuration.skip, tell)
+        surveyed = survey(start, wanted, configuration.skip, tell, memory)
+
+    from regrow import decisions
+    from regrow.scan import at_home
+
     found = [one for one in surveyed.findings if not isinstance(one, Unreadable)]
     unreadable = [one for one in surveyed.findings if isinstance(one, Unreadable)]
-    places = [os.path.realpath(os.path.expanduser(path)) for path in start]
     for candidate in at_home(wanted):
         # What the configuration names is looked for unless the command line names other places.
         if not options.directory or any(is_below(candidate.path, place) for place in places):
             found.append(candidate)
     if options.rule:
         store = None  # what this rule keeps, another one may recognise: nothing is taken back
-    memory = Memory(configuration, places, options.keep)
-    decided = decisions.decide(found, configuration, start, options.keep, store, memory)
+    decided = decisions.decide(found, configuration, start, options.keep, store, memory())
     if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
     sizes = _measure(decided) if options.sizes else {}
@@ -204,6 +215,8 @@ def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -
 
 
 def _carry_out(plan: Plan, store: Store) -> list[Result]:
+    from regrow import decisions, pipeline
+
     with Opener() as opener:
         return [
             pipeline.carry_out(decision, store, opener)

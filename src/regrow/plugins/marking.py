@@ -242,7 +242,7 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
 
 def _recognise(directory: Directory, configuration: "Configuration") -> Candidate | None:
     """Ask the rule for environments; what tox puts into its own says nothing against one."""
-    listing = evidence.Listing(directory.fd)
+    listing = evidence.Listing.read(directory.fd)
     for rule in rules.in_force(configuration, config.path()):
         if rule.name != RULE:
             continue

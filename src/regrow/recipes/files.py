@@ -11,14 +11,17 @@ if TYPE_CHECKING:
 
 TEXT_LIMIT = 1024 * 1024  # bytes; METADATA with a long description has 0.2 MiB
 LOCK_LIMIT = 64 * 1024 * 1024  # bytes; the lock of the largest monorepos has 10 MiB
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def read(path: str, limit: int = TEXT_LIMIT) -> bytes | None:
+def read(path: str, limit: int = TEXT_LIMIT, place: int | None = None) -> bytes | None:
     """Read a regular file.
 
     Args:
         path: the file.
         limit: how many bytes it may have.
+        place: the descriptor of the directory that a relative path begins in: where many files are
+            read, looking up the way to each takes a fifth of it all.
 
     Returns:
         The bytes; None where there is no file.
@@ -27,7 +30,7 @@ def read(path: str, limit: int = TEXT_LIMIT) -> bytes | None:
         OSError: it can't be read.
         ValueError: it is no regular file, a link, or larger than the limit.
     """
-    fd = _open(path)
+    fd = _open(path, place)
     if fd is None:
         return None
     try:
@@ -47,14 +50,19 @@ def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
     return None if data is None else data.decode()
 
 
-def read_head(path: str, size: int) -> bytes | None:
+def read_head(path: str, size: int, place: int | None = None) -> bytes | None:
     """Read a file's beginning, whatever its size; None where there is no file.
+
+    Args:
+        path: the file.
+        size: how many bytes are read.
+        place: see ``read``.
 
     Raises:
         OSError: it can't be read.
         ValueError: it is no regular file, or a link.
     """
-    fd = _open(path)
+    fd = _open(path, place)
     if fd is None:
         return None
     try:
@@ -75,9 +83,9 @@ def parse_json(data: bytes | str) -> "Any":
         raise ValueError("it is nested too deeply") from error
 
 
-def _open(path: str) -> int | None:
+def _open(path: str, place: int | None) -> int | None:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(path, _FLAGS, dir_fd=place)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -5,9 +5,10 @@ Everything is read from metadata; the interpreter is not run, and neither is any
 
 import os
 import re
+import stat
 from functools import lru_cache
 
-from regrow.directory import split
+from regrow.directory import join, split
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
@@ -24,6 +25,8 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _REMEMBERED = 4096  # names of distributions: the same come in one environment after the other
 _HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
+_HEADER = re.compile(rb"^(?:(name|version)[ \t]*:(.*)|[ \t\r\f\v]*)$", re.MULTILINE | re.IGNORECASE)
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
 _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.txt")
@@ -128,15 +131,14 @@ def site_packages(path: str) -> list[str]:
     """Find an environment's site-packages, without those behind links: they are not its own."""
     found = []
     for library in ("lib", "lib64"):
-        base = os.path.join(path, library)
-        if os.path.islink(base) or not os.path.isdir(base):
+        base = join(path, library)
+        if not _is_directory(base):
             continue
-        for name in sorted(os.listdir(base)):
-            directory = os.path.join(base, name)
-            place = os.path.join(directory, "site-packages")
-            if not name.startswith(("python", "pypy")) or not os.path.isdir(place):
-                continue
-            if not os.path.islink(directory) and not os.path.islink(place):
+        with os.scandir(base) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for name in sorted(names):
+            place = f"{base}/{name}/site-packages"
+            if name.startswith(("python", "pypy")) and _is_directory(place):
                 found.append(place)
     windows = os.path.join(path, "Lib", "site-packages")
     if not found and os.path.isdir(windows):
@@ -144,10 +146,18 @@ def site_packages(path: str) -> list[str]:
     return found
 
 
+def _is_directory(path: str) -> bool:
+    """Tell whether a directory is there; a link is none."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def places(path: str) -> list[str]:
     """Name what is inside an environment and decides about its recipe; see ``recipes.places``."""
     packages = site_packages(path)
-    found = [os.path.join(path, name) for name in ("lib", "src", "bin", "bin/python")]
+    found = [join(path, name) for name in ("lib", "src", "bin", "bin/python")]
     for place in packages:
         found += (place, split(place)[0], split(split(place)[0])[0])
     return found
@@ -188,21 +198,24 @@ def read_distributions(
         OSError, ValueError: the metadata can't be read.
     """
     found = []
-    for entry in sorted(os.listdir(place)):
-        if entry in owned or entry.startswith("~"):  # what pip is removing, or failed to
-            continue
-        directory = f"{place}/{entry}"
-        if entry.endswith(".dist-info"):
-            found.append(_from_dist_info(directory, remarks))
-        elif entry.endswith(".egg-info"):
-            inside = os.path.isdir(directory)
-            head = read_head(f"{directory}/PKG-INFO" if inside else directory, _HEAD)
-            found.append(_pinned(*_name_and_version(head, entry)))
-        elif entry.endswith(".egg") and os.path.isdir(directory):
-            head = read_head(f"{directory}/EGG-INFO/PKG-INFO", _HEAD)
-            found.append(_pinned(*_name_and_version(head, entry)))
-        elif entry.endswith(".egg-link"):
-            found.append(_from_egg_link(place, entry))
+    fd = os.open(place, _DIRECTORY)
+    try:
+        for entry in sorted(os.listdir(fd)):
+            if entry in owned or entry.startswith("~"):  # what pip is removing, or failed to
+                continue
+            if entry.endswith(".dist-info"):
+                found.append(_from_dist_info(fd, entry, remarks))
+            elif entry.endswith(".egg-info"):
+                inside = os.path.isdir(f"{place}/{entry}")
+                head = read_head(f"{entry}/PKG-INFO" if inside else entry, _HEAD, fd)
+                found.append(_pinned(*_name_and_version(head, entry)))
+            elif entry.endswith(".egg") and os.path.isdir(f"{place}/{entry}"):
+                head = read_head(f"{entry}/EGG-INFO/PKG-INFO", _HEAD, fd)
+                found.append(_pinned(*_name_and_version(head, entry)))
+            elif entry.endswith(".egg-link"):
+                found.append(_from_egg_link(fd, entry))
+    finally:
+        os.close(fd)
     return found
 
 
@@ -230,10 +243,9 @@ def _pinned(name: str, version: str) -> Distribution:
     return Distribution(name, version, f"{name}=={version}", True)
 
 
-def _from_dist_info(directory: str, remarks: list[str]) -> Distribution:
-    entry = split(directory)[1]
-    name, version = _name_and_version(read_head(f"{directory}/METADATA", _HEAD), entry)
-    origin = read(f"{directory}/direct_url.json")
+def _from_dist_info(place: int, entry: str, remarks: list[str]) -> Distribution:
+    name, version = _name_and_version(read_head(f"{entry}/METADATA", _HEAD, place), entry)
+    origin = read(f"{entry}/direct_url.json", place=place)
     if origin is None:
         return _pinned(name, version)
     try:
@@ -250,19 +262,13 @@ def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
     if head is None:
         raise RecipeError(f"{entry} in it says neither name nor version")
     values: dict[bytes, str] = {}
-    lines = head.split(b"\n")
-    if len(head) == _HEAD:
-        lines.pop()  # it may be cut off
-    for line in lines:
-        if not line.strip():
-            break  # the headers end; a description follows
-        if line[:1] in b" \t":
-            continue  # more of the header before
-        key, colon, value = line.partition(b":")
-        if colon:
-            values.setdefault(key.strip().lower(), value.strip().decode(errors="replace"))
-            if b"name" in values and b"version" in values:
-                break  # they stand in front of some fifty others
+    for header in _HEADER.finditer(head):
+        key, value = header.groups()
+        if key is None or header.end() == _HEAD:
+            break  # the headers end, and a description follows; or this one may be cut off
+        values.setdefault(key.lower(), value.strip().decode(errors="replace"))
+        if len(values) == 2:
+            break  # they stand in front of some fifty others
     name, version = values.get(b"name", ""), values.get(b"version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         raise RecipeError(f"{entry} in it has no usable name and version: {name!r}, {version!r}")
@@ -313,9 +319,9 @@ def _hash(archive: "dict[str, Any]") -> list[str]:
     return []
 
 
-def _from_egg_link(place: str, entry: str) -> Distribution:
+def _from_egg_link(place: int, entry: str) -> Distribution:
     """Read what ``setup.py develop`` left: the path of the project, on the first line."""
-    path = os.fsdecode(read(os.path.join(place, entry)) or b"").partition("\n")[0].strip()
+    path = os.fsdecode(read(entry, place=place) or b"").partition("\n")[0].strip()
     name = entry.removesuffix(".egg-link")
     if not path.startswith("/") or "\0" in path or not _NAME.fullmatch(name):
         raise RecipeError(f"{entry} in it names no project")
@@ -353,25 +359,26 @@ def _interpreter(path: str, settings: dict[str, str]) -> dict[str, str]:
     version = ".".join(version.split(".")[:3])
     implementation = settings.get("implementation", "CPython")
     base = settings.get("base-executable") or settings.get("executable") or ""
+    true_path = ""
     if not base:
         home = settings.get("home", "")
-        base = os.path.realpath(os.path.join(path, "bin", "python"))
+        base = true_path = os.path.realpath(join(path, "bin/python"))
         if home and not os.path.exists(base):
-            base = os.path.join(home, "python3")
+            base, true_path = os.path.join(home, "python3"), ""
     # Each is a word that a creator is given: nothing in it may be an option.
     return {
         "implementation": implementation if _NAME.fullmatch(implementation) else "",
         "version": version if _VERSION.fullmatch(version) else "",
         "interpreter": base if base.startswith("/") and "\0" not in base else "",
-        "interpreter_from": _source(base),
+        "interpreter_from": _source(base, true_path),
     }
 
 
-def _source(interpreter: str) -> str:
-    """Tell from its path who installed an interpreter."""
+def _source(interpreter: str, true_path: str = "") -> str:
+    """Tell from its path, and from the one with all links resolved, who installed it."""
     if not interpreter.startswith("/") or "\0" in interpreter:
         return "other"
-    for place in (os.path.realpath(interpreter), interpreter):
+    for place in (true_path or os.path.realpath(interpreter), interpreter):
         for pattern, source in _SOURCES:
             if pattern.search(place):
                 return source
@@ -461,25 +468,8 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
     found: list[str] = []
     outside: set[str] = set()
     for place in places:
-        entries = os.listdir(place)
-        owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
-        owned |= {entry for entry in entries if _is_egg(place, entry)}
-        for entry in sorted(owned):
-            data = read(f"{place}/{entry}/RECORD", LOCK_LIMIT)
-            if data is None:
-                owned |= _without_record(place, entry)
-                continue
-            # Poetry records the full paths of what it installs in editable mode.
-            recorded = set(_RECORDED.findall(data.replace(os.fsencode(place) + b"/", b"")))
-            owned.update(os.fsdecode(quoted or top) for _, quoted, top in recorded)
-            for file, _, _ in recorded:
-                outside |= _places_of(os.fsdecode(file).replace("../", ""))
         below = place[len(path.rstrip("/")) + 1 :]
-        found += (
-            f"{below}/{entry}"
-            for entry in entries
-            if entry not in owned and not _BY_CREATORS.fullmatch(entry)
-        )
+        found += (f"{below}/{entry}" for entry in _unowned_in(place, outside))
     for directory, by_creators in (
         ("", _TOP_BY_CREATORS),
         ("bin", _BIN_BY_CREATORS),
@@ -495,6 +485,29 @@ def _unowned(path: str, places: "Sequence[str]") -> list[str]:
     return sorted(found)
 
 
+def _unowned_in(place: str, outside: set[str]) -> list[str]:
+    """Find them in one site-packages; what is recorded outside of it is added to ``outside``."""
+    fd = os.open(place, _DIRECTORY)
+    try:
+        entries = os.listdir(fd)
+        owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
+        owned |= {entry for entry in entries if _is_egg(place, entry)}
+        prefix = os.fsencode(place) + b"/"
+        for entry in sorted(owned):
+            data = read(f"{entry}/RECORD", LOCK_LIMIT, fd)
+            if data is None:
+                owned |= _without_record(fd, entry)
+                continue
+            # Poetry records the full paths of what it installs in editable mode.
+            recorded = set(_RECORDED.findall(data.replace(prefix, b"")))
+            owned.update(os.fsdecode(quoted or top) for _, quoted, top in recorded)
+            for file, _, _ in recorded:
+                outside |= _places_of(os.fsdecode(file).replace("../", ""))
+    finally:
+        os.close(fd)
+    return [entry for entry in entries if entry not in owned and not _BY_CREATORS.fullmatch(entry)]
+
+
 def _is_egg(place: str, entry: str) -> bool:
     return entry.endswith(".egg") and os.path.isdir(os.path.join(place, entry, "EGG-INFO"))
 
@@ -505,9 +518,9 @@ def _places_of(file: str) -> set[str]:
     return {top, file} if rest else {top}
 
 
-def _without_record(place: str, entry: str) -> set[str]:
+def _without_record(place: int, entry: str) -> set[str]:
     """Guess the modules of a distribution that kept no RECORD, from top_level.txt and its name."""
-    text = read(os.path.join(place, entry, "top_level.txt")) or b""
+    text = read(f"{entry}/top_level.txt", place=place) or b""
     names = {os.fsdecode(line.strip()) for line in text.split(b"\n") if line.strip()}
     names.add(re.split(r"-\d", entry)[0].replace("-", "_"))
     return names | {f"{name}.py" for name in names}
