@@ -39,7 +39,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory that no other test sees, and no setting of the developer's."""
-    place = tmp_path_factory.mktemp("home")
+    place = tmp_path_factory.mktemp("homes") / "home"  # alone: tests scan its parent, too
+    place.mkdir()
     monkeypatch.setenv("HOME", str(place))
     for name in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.delenv(f"XDG_{name}_HOME", raising=False)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -100,6 +101,34 @@ def test_results_larger_than_a_pipe_are_taken_over_whole() -> None:
 def test_where_it_does_not_pay_nothing_is_forked() -> None:
     done = list(helper.share(COUNT, pid_and(), pays=False))
     assert {process for _, process in done} == {os.getpid()}
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_what_else_there_is_to_do_is_done_while_the_helper_works() -> None:
+    reading, writing = os.pipe()
+    unread = select.poll()
+    unread.register(reading, select.POLLIN)
+
+    def meanwhile() -> None:
+        os.write(writing, b"x")
+        deadline = time.monotonic() + PATIENCE
+        while unread.poll(0) and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+    try:
+        work = in_the_helper(lambda: os.read(reading, 1), from_job=0)
+        assert list(helper.share(1, work, meanwhile, pays=True)) == [0]
+        assert not unread.poll(0), "the helper has not begun meanwhile"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_nothing_is_done_meanwhile_where_there_is_no_helper() -> None:
+    done: list[str] = []
+    list(helper.share(COUNT, pid_and(), lambda: done.append("meanwhile"), pays=False))
+    assert not done
 
 
 @pytest.mark.usefixtures("two_processors")

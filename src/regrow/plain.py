@@ -26,7 +26,12 @@ else:
             fields = _fields(namespace)
             defaults = {field: namespace[field] for field in fields if field in namespace}
             getters = {field: _tuplegetter(index, None) for index, field in enumerate(fields)}
-            own = {"__slots__": (), "_fields": fields, "_field_defaults": defaults}
+            own = {
+                "__slots__": (),
+                "_fields": fields,
+                "_field_defaults": defaults,
+                "_last_values": tuple(defaults.values()),  # fields with a default stand last
+            }
             return super().__new__(meta, name, bases, {**namespace, **getters, **own})
 
     class NamedTuple(tuple, metaclass=_FromAnnotations):
@@ -34,8 +39,9 @@ else:
 
         def __new__(cls, *values, **named):
             """Take the fields' values by position, by name, or from the class."""
-            if not named and len(values) == len(cls._fields):
-                return tuple.__new__(cls, values)
+            missing, last = len(cls._fields) - len(values), cls._last_values
+            if not named and 0 <= missing <= len(last):
+                return tuple.__new__(cls, values + last[len(last) - missing :])
             defaults = cls._field_defaults
             try:
                 rest = [

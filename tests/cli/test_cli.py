@@ -297,6 +297,43 @@ def test_output_into_a_closed_pipe_ends_quietly(regrow: Regrow, tmp_path: Path) 
     process.wait()
 
 
+SCRIPT = """
+import sys, {imports}
+from regrow.cli.main import script
+
+{begun}
+sys.argv = ["regrow", "mark", "missing"]
+code = script()
+print("it came back")
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "begun", "said"),
+    [
+        ("atexit", "atexit.register(print, 'handlers are run')", "handlers are run"),
+        (
+            "threading, time",
+            "threading.Thread(target=lambda: (time.sleep(0.2), print('done'))).start()",
+            "it came back\ndone",
+        ),
+    ],
+)
+def test_a_process_ends_without_tidying_up_where_nobody_waits_for_that(
+    tmp_path: Path, imports: str, begun: str, said: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(imports=imports, begun=begun)],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (1, said)
+    assert ended.stderr.startswith("regrow: missing: ")
+
+
 def test_every_line_of_json_is_one_line(regrow: Regrow, tmp_path: Path) -> None:
     (tmp_path / "a\nb").mkdir()
     done = regrow("mark", "--json", tmp_path / "a\nb")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -627,6 +628,31 @@ def test_interpreter_that_only_the_link_names(environment: Environment, tmp_path
     assert environment.recipe()["interpreter"] == str(real)
     real.unlink()
     assert environment.recipe()["interpreter"] == f"{real.parent}/python3"
+
+
+@pytest.mark.parametrize(
+    ("links", "leads_to"),
+    [
+        ({}, "project/.venv/bin/python"),
+        ({"bin/python": "python3.12"}, "project/.venv/bin/python3.12"),
+        ({"bin/python": "python3", "bin/python3": "../../../real/python"}, "real/python"),
+        ({"bin/python": "../../../through/python"}, "real/python"),
+        ({"bin": "../../real"}, "real/python"),
+    ],
+)
+def test_all_links_to_the_interpreter_are_resolved(
+    environment: Environment, tmp_path: Path, links: dict[str, str], leads_to: str
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/python").touch()
+    (tmp_path / "through").symlink_to("real")
+    (environment.path / "bin/python3.12").touch()
+    if "bin" in links:
+        shutil.rmtree(environment.path / "bin")
+    for name, target in links.items():
+        (environment.path / name).symlink_to(target)
+    environment.configure("version = 3.12.1\n")
+    assert environment.recipe()["interpreter"] == str(tmp_path / leads_to)
 
 
 @pytest.mark.parametrize(

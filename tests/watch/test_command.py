@@ -88,14 +88,14 @@ def doubled(double: str) -> str:
 # A first scan, or a first question to git, that takes very long.
 SCAN = """
 from regrow import scan
-true_list = scan.Listing
+true_list = scan.directories_in
 def slow(*words):
     import time
     print("scanning", file=sys.stderr, flush=True)
     for _ in range(600):
         time.sleep(0.1)
     return true_list(*words)
-scan.Listing = slow
+scan.directories_in = slow
 """
 DECISION = """
 from regrow import git

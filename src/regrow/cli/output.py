@@ -93,8 +93,7 @@ def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -
         return
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        padded = (f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        print("  ".join(padded).rstrip())
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 def human_size(size: int) -> str:

@@ -25,7 +25,9 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _REMEMBERED = 4096  # names of distributions: the same come in one environment after the other
 _HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
-_HEADER = re.compile(rb"^(?:(name|version)[ \t]*:(.*)|[ \t\r\f\v]*)$", re.MULTILINE | re.IGNORECASE)
+_HEADER = re.compile(
+    rb"^(?:(name|version)[ \t\r\f\v]*:(.*)|[ \t\r\f\v]*)$", re.MULTILINE | re.IGNORECASE
+)
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
@@ -172,6 +174,8 @@ def others(taken: "Recipe", project: str) -> list[str]:
     for line in requirements:  # type: ignore[union-attr]
         # What was installed from a local place is refused once that is gone.
         target = line.removeprefix("-e ") if line.startswith("-e ") else line.partition(" @ ")[2]
+        if not target:
+            continue  # it came from an index
         source = target if target.startswith("/") else _local_path(target.partition("#")[0])
         if source:
             found.append(source)
@@ -362,7 +366,7 @@ def _interpreter(path: str, settings: dict[str, str]) -> dict[str, str]:
     true_path = ""
     if not base:
         home = settings.get("home", "")
-        base = true_path = os.path.realpath(join(path, "bin/python"))
+        base = true_path = _linked_interpreter(path)
         if home and not os.path.exists(base):
             base, true_path = os.path.join(home, "python3"), ""
     # Each is a word that a creator is given: nothing in it may be an option.
@@ -372,6 +376,17 @@ def _interpreter(path: str, settings: dict[str, str]) -> dict[str, str]:
         "interpreter": base if base.startswith("/") and "\0" not in base else "",
         "interpreter_from": _source(base, true_path),
     }
+
+
+def _linked_interpreter(path: str) -> str:
+    """Resolve an environment's link to its interpreter; the environment's path is a true one."""
+    binaries = join(path, "bin")
+    interpreter = f"{binaries}/python"
+    try:
+        target = interpreter if os.path.islink(binaries) else os.readlink(interpreter)
+    except OSError:
+        return interpreter  # it is no link
+    return os.path.realpath(join(binaries, target) if target[0] != "/" else target)
 
 
 def _source(interpreter: str, true_path: str = "") -> str:
@@ -491,7 +506,7 @@ def _unowned_in(place: str, outside: set[str]) -> list[str]:
     try:
         entries = os.listdir(fd)
         owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
-        owned |= {entry for entry in entries if _is_egg(place, entry)}
+        owned |= {entry for entry in entries if entry.endswith(".egg") and _is_egg(place, entry)}
         prefix = os.fsencode(place) + b"/"
         for entry in sorted(owned):
             data = read(f"{entry}/RECORD", LOCK_LIMIT, fd)
@@ -509,7 +524,7 @@ def _unowned_in(place: str, outside: set[str]) -> list[str]:
 
 
 def _is_egg(place: str, entry: str) -> bool:
-    return entry.endswith(".egg") and os.path.isdir(os.path.join(place, entry, "EGG-INFO"))
+    return os.path.isdir(os.path.join(place, entry, "EGG-INFO"))
 
 
 def _places_of(file: str) -> set[str]:
