@@ -3,7 +3,7 @@
 import errno
 import os
 
-from regrow import markers, records
+from regrow import git, markers, records
 from regrow.directory import join, open_directory, split
 from regrow.errors import (
     MarkerError,
@@ -89,7 +89,10 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
 
 
 def choose_markers(
-    directory: "Directory", configuration: "Configuration", wants_tag: bool | None = None
+    directory: "Directory",
+    configuration: "Configuration",
+    wants_tag: bool | None = None,
+    repositories: "git.Repositories | None" = None,
 ) -> "tuple[Marker, ...]":
     """Choose the markers that must hold for a directory to be marked.
 
@@ -98,6 +101,7 @@ def choose_markers(
         configuration: the user's settings.
         wants_tag: whether ``CACHEDIR.TAG`` is among them; None: in environments, and where git
             ignores the directory and its name is not that of something people publish.
+        repositories: the work trees that are known, where many directories are marked in one go.
 
     Returns:
         The markers, attributes first.
@@ -105,15 +109,14 @@ def choose_markers(
     chosen = markers.selected(nodump=configuration.nodump)
     if wants_tag is None:
         wants_tag = tag.is_environment(directory) or (
-            _is_ignored(directory) and not _may_be_published(directory.name)
+            _is_ignored(directory, repositories or git.Repositories())
+            and not _may_be_published(directory.name)
         )
     return (*chosen, markers.marker(CACHEDIR_TAG)) if wants_tag else chosen
 
 
-def _is_ignored(directory: "Directory") -> bool:
-    from regrow import git
-
-    repository = git.repository_of(directory.path)
+def _is_ignored(directory: "Directory", repositories: "git.Repositories") -> bool:
+    repository = repositories.of(directory.path)
     if repository is None:
         return False
     verdict = git.ask(repository, [directory.path])[directory.path]

@@ -9,6 +9,7 @@ import fcntl
 import os
 import sys
 import time
+from functools import lru_cache
 
 from regrow.errors import NewerRecordError, RecordError, in_words
 from regrow.model import Record
@@ -88,6 +89,7 @@ def identity(fd: int) -> Identity:
     return Identity(os.fstat(fd).st_ino, birth_time(fd))
 
 
+@lru_cache(16)  # one step after the other asks for the same directory's
 def file_name(path: str) -> str:
     """Name the record of a path: a slug that people recognise, and a hash.
 

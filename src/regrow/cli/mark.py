@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, pipeline
+from regrow import config, git, pipeline
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import Opener
 from regrow.errors import RegrowError
@@ -44,11 +44,14 @@ def run(words: list[str]) -> int:
 
         complain(f"the configuration asks for nodump: {WARNING}")
     failed = False
+    repositories = git.Repositories()
     with Store() as store, Opener() as opener:
         for path in options.path:
             try:
                 with opener.open(path) as directory:
-                    chosen = pipeline.choose_markers(directory, configuration, options.tag)
+                    chosen = pipeline.choose_markers(
+                        directory, configuration, options.tag, repositories
+                    )
                     outcomes = pipeline.mark(
                         directory, chosen, store, pipeline.explicit_reason(directory, store)
                     )

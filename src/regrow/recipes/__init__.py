@@ -27,11 +27,11 @@ class Taken(NamedTuple):
     """Sentences that people should read: what was cut out, what no recipe brings back."""
 
 
-KINDS = {
-    "python": ("pyvenv.cfg",),
-    "conda": ("conda-meta/history",),
-    "cmake": ("CMakeCache.txt",),
-    "meson": ("meson-info/meson-info.json",),
+_KINDS = {
+    "python": "pyvenv.cfg",
+    "conda": "conda-meta/history",
+    "cmake": "CMakeCache.txt",
+    "meson": "meson-info/meson-info.json",
 }
 """By kind of recipe: what stands inside a directory that has one."""
 
@@ -68,8 +68,8 @@ def take_for(candidate: "Candidate") -> Taken:
 
 def kind_of(path: str) -> str:
     """Tell from what is inside a directory which kind of recipe it has; empty: none."""
-    for kind, names in KINDS.items():
-        if all(os.path.lexists(os.path.join(path, name)) for name in names):
+    for kind, name in _KINDS.items():
+        if os.path.lexists(f"{path}/{name}"):
             return kind
     parent, name = os.path.split(path)
     if name == "node_modules" and os.path.lexists(os.path.join(parent, "package.json")):
