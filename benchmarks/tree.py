@@ -47,6 +47,10 @@ _GIT = {
 
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 _PACKAGES = "lib/python3.11/site-packages"
+_RECORD = "".join(
+    f"package_#{file},,\n"
+    for file in ("/__init__.py", "/core.py", "-1.0.dist-info/METADATA", "-1.0.dist-info/RECORD")
+)
 
 
 class Kind(NamedTuple):
@@ -79,7 +83,7 @@ KINDS = (
             f"{_PACKAGES}/package_#/__init__.py": "",
             f"{_PACKAGES}/package_#/core.py": "",
             f"{_PACKAGES}/package_#-1.0.dist-info/METADATA": "Name: package-#\nVersion: 1.0\n",
-            f"{_PACKAGES}/package_#-1.0.dist-info/RECORD": "",
+            f"{_PACKAGES}/package_#-1.0.dist-info/RECORD": _RECORD,
         },
     ),
     Kind(

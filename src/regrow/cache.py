@@ -87,6 +87,10 @@ def open_file(name: str) -> int | None:
         and status.st_uid == os.geteuid()
         and not status.st_mode & _OTHERS_MAY_WRITE
     ):
+        try:
+            os.utime(fd)  # what is in use is the newest
+        except OSError:
+            pass  # it can be read, and its disk not be written
         return fd
     os.close(fd)
     return None
