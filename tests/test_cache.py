@@ -127,11 +127,12 @@ def test_the_newest_files_of_a_kind_are_kept_and_no_other_kind_is_touched(place:
     assert sorted(os.listdir(place)) == [".123-other", "known", "scan-3", "scan-4", "scan-5"]
 
 
-def test_what_is_read_counts_as_new(place: Path) -> None:
+def test_what_is_in_use_counts_as_new(place: Path) -> None:
     for number in range(1, 4):
         cache.write(f"scan-{number}", b"content")
         os.utime(place / f"scan-{number}", (number, number))
-    assert cache.read("scan-1") == b"content"
+    cache.refresh("scan-1")
+    cache.refresh("scan-missing")
     cache.keep_newest("scan-", 2)
     assert sorted(os.listdir(place)) == ["known", "scan-1", "scan-3"]
 

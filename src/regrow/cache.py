@@ -87,13 +87,17 @@ def open_file(name: str) -> int | None:
         and status.st_uid == os.geteuid()
         and not status.st_mode & _OTHERS_MAY_WRITE
     ):
-        try:
-            os.utime(fd)  # what is in use is the newest
-        except OSError:
-            pass  # it can be read, and its disk not be written
         return fd
     os.close(fd)
     return None
+
+
+def refresh(name: str) -> None:
+    """Count a file among the newest, since it is in use; see ``keep_newest``."""
+    try:
+        os.utime(os.path.join(directory(), name), follow_symlinks=False)
+    except OSError:
+        return  # another regrow has removed it, or its disk can't be written
 
 
 def read(name: str) -> bytes | None:

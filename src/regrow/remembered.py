@@ -62,6 +62,7 @@ class Memory:
         self._times: list[int] = []
         content = cache.read(self._name)
         if content is not None:
+            cache.refresh(self._name)
             self._rows, self._paths, self._times = marshal.loads(content)  # noqa: S302 - our own file, and whole
         pairs = enumerate(zip(self._times, map(_time, self._paths), strict=True))
         self._changed = {number for number, (before, now) in pairs if before != now}

@@ -313,6 +313,7 @@ def load(key: str, in_force: "Sequence[Rule]") -> Snapshot | None:
         if not data or cache.digest(data) != footer[2 * _NUMBER :]:
             os.close(fd)
             return None
+        cache.refresh(_PREFIX + key)
         return Snapshot(fd, marshal.loads(data), in_force)  # noqa: S302 - our own file, and whole
     except OSError:
         os.close(fd)

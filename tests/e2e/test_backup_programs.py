@@ -195,6 +195,7 @@ def test_without_marks_the_same_backup_holds_the_environment_too(
     assert read_back(way.backup, unmarked_project, tmp_path, way.option) == tree(unmarked_project)
 
 
+@pytest.mark.slow
 @over_ways(tuple(way for way in WAYS if way.option != BY_DEFAULT))
 def test_without_its_option_a_program_holds_what_the_mark_would_leave_out(
     way: Way, marked_alone: Callable[[str], Path], tmp_path: Path
@@ -203,6 +204,7 @@ def test_without_its_option_a_program_holds_what_the_mark_would_leave_out(
     assert read_back(way.backup, root, tmp_path, BY_DEFAULT) == tree(root)
 
 
+@pytest.mark.slow
 @over_ways(WAYS)
 def test_each_mark_suffices_alone_and_after_the_files(
     way: Way, marked_alone: Callable[[str], Path], tmp_path: Path

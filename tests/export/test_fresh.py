@@ -166,6 +166,7 @@ def test_where_the_records_are_gone_the_file_names_nothing(keeping: Keeping) -> 
     assert keeping.output.read_text() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.needs("uv")
 def test_regrow_watch_keeps_the_file_of_the_configuration_fresh(home: Path) -> None:
     (home / "code/shop").mkdir(parents=True)

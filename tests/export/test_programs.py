@@ -89,6 +89,7 @@ def test_a_backup_holds_exactly_what_the_exclude_file_does_not_name(
     check_backup(program, all_names(program), tmp_path)
 
 
+@pytest.mark.slow
 @over(BACKUPS)
 @pytest.mark.parametrize(
     "given_as",
@@ -135,6 +136,7 @@ random_names = st.lists(
 )
 
 
+@pytest.mark.slow
 @over(tuple(program for program in BACKUPS if program.in_make_test))
 @settings(
     max_examples=EXAMPLES,

@@ -199,6 +199,7 @@ def test_a_signal_ends_the_creator_and_leaves_what_was_there(
     assert_every_mark_has_its_record(place, records_directory)
 
 
+@pytest.mark.slow
 def test_a_creator_that_ignores_the_signal_is_killed(
     regrow: Regrow, place: Path, tmp_path: Path, change: Callable[[str], None]
 ) -> None:

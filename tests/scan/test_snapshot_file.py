@@ -288,6 +288,13 @@ def test_no_more_than_eight_snapshots_are_kept_and_the_oldest_go(code: Path, hom
     assert sweep(code / "1").read == 1
 
 
+def test_a_snapshot_in_use_is_not_among_those_that_go(code: Path) -> None:
+    assert sweep(code / "project").read
+    for number in range(10):
+        sweep(code / str(number))
+        assert sweep(code / "project").read == 0
+
+
 def test_a_kill_before_a_snapshot_is_renamed_leaves_the_earlier_one(
     code: Path, file: Path, home: Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_what_stood_beside_its_record_goes_along(code: Path) -> None:
     assert is_about(records_by_path()[str(aside)], aside)
 
 
+@pytest.mark.slow
 def test_where_regrow_itself_makes_the_next_one_the_last_one_keeps_its_record(
     code: Path, regrow: Regrow
 ) -> None:
