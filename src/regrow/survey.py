@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Tick = Callable[[int], None]
 
 _KEPT_FROM = 200  # directories: to read them takes as long as to open a snapshot
-_FORK_AFTER = 2000  # directories: what is lost where few more come is 3 ms of 100
+_FORK_AFTER = 2000  # directories: to read them takes twenty times as long as to fork
 _SHARED_FROM = 8  # sections: to compare them takes ten times as long as to fork
 _MOSTLY = 20  # where more than every twentieth directory has changed, to read all costs less
 _IDLE = None
