@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 
@@ -33,8 +32,9 @@ from regrow.rebuild.tasks import (
     not_as_recorded,
     what_is_wrong,
 )
+from regrow.recipes import compare
 from regrow.recipes.files import LOCK_LIMIT, read
-from regrow.recipes.python import canonical
+from regrow.recipes.python import SEEDS
 from regrow.records import Store
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ DIFFERS = "differs"
 ALREADY = "already there"
 STOPPED = "interrupted"
 
-_SEEDS = frozenset(("pip", "setuptools", "wheel"))  # what creators put in by themselves
-_HASH = re.compile(r"#sha\d+=[0-9a-f]+$|(?<=#)sha\d+=[0-9a-f]+&")
 _LAST_LINES = 5
 _PATIENCE = 10.0  # seconds that an interpreter has to tell its version
 _LINE_LENGTH = 300  # characters; what isn't text has lines of any length
@@ -192,7 +190,10 @@ def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
         now = recipes.take("python", record.path, parent_path).recipe
     except recipes.RecipeError as error:
         return Ended(task, DIFFERS, (f"it can't be compared with its record: {error}", *notices))
-    detail = [*_compared(record, now), *_not_marked(made.outcomes)]
+    detail = [
+        *compare.differences(record.recipe, now, record.path),
+        *_not_marked(made.outcomes),
+    ]
     return Ended(task, DIFFERS if detail else REBUILT, (*detail, *notices))
 
 
@@ -240,57 +241,23 @@ def _install(record: "Record", made: Directory, creator: str, shop: Workshop, lo
     if creator == creators.UV:
         words = [shutil.which("uv") or "uv", "pip"]
     at = ["--python", python] if creator == creators.UV else []
-    lines = [str(line) for line in _list(record.recipe.get("requirements"))]
+    lines = compare.texts(record.recipe, "requirements")
     if lines:
         with _as_file("\n".join(lines) + "\n") as file:
             # The user's own settings for indexes stand in the project, or in the home directory.
             install = [*words, "install", *at, "--no-deps", "-r", file]
             shop.processes.run(install, parent_path, log, [made.fd])
-    wanted = {canonical(re.split(r"==| @ ", line)[0]) for line in lines}
-    now = _list(recipes.take("python", record.path, parent_path).recipe["requirements"])
-    names = {canonical(str(line).partition("==")[0]) for line in now}
-    seeds = sorted(names & _SEEDS - wanted)
+    now = recipes.take("python", record.path, parent_path).recipe
+    names = set(map(compare.name_of, compare.texts(now, "requirements")))
+    seeds = sorted(names & SEEDS - set(map(compare.name_of, lines)))
     if seeds:
         remove = [*words, "uninstall", *at, *([] if at else ["--yes"]), *seeds]
         shop.processes.run(remove, parent_path, log, [made.fd])
 
 
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _compared(record: "Record", now: "recipes.Recipe") -> list[str]:
-    """Compare what stands there with what was recorded; gives the differences."""
-    before, after = (_installed(recipe) for recipe in (record.recipe, now))
-    detail = [f"not installed: {line}" for line in sorted(before - after)]
-    detail += [f"installed besides: {line}" for line in sorted(after - before)]
-    wanted, found = record.recipe.get("version"), now.get("version")
-    if wanted and wanted != found:
-        detail.append(f"it has Python {found}, where Python {wanted} was")
-    unowned = [str(name) for name in _list(record.recipe.get("unowned"))]
-    lost = [name for name in unowned if not os.path.lexists(os.path.join(record.path, name))]
-    if lost:
-        detail.append(f"no package brings these files in it back: {', '.join(lost)}")
-    return detail
-
-
 def _not_marked(outcomes: "dict[str, Outcome]") -> list[str]:
     errors = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
     return [f"it is not excluded from backups: {'; '.join(errors)}"] if errors else []
-
-
-def _installed(recipe: "recipes.Recipe") -> set[str]:
-    """Give the packages and requirements of a recipe, names as indexes normalise them.
-
-    An archive's hash is left out: it is compared when the archive is installed, and uv does not
-    note it.
-    """
-    found = set()
-    for item in (*_list(recipe.get("explicit")), *_list(recipe.get("requirements"))):
-        line = _HASH.sub("", str(item))
-        name, pin, version = line.partition("==")
-        found.add(f"{canonical(name)}=={version}" if pin and " " not in name else line)
-    return found
 
 
 def _contents(task: Task, shop: Workshop, store: Store) -> Ended:
@@ -420,10 +387,10 @@ def _steps(
     """Give the words that are run, each with what has to stand there meanwhile."""
     recipe = task.records[0].recipe
     if task.kind == "conda":
-        lines = ["@EXPLICIT", *map(str, _list(recipe["explicit"]))]
+        lines = ["@EXPLICIT", *compare.texts(recipe, "explicit")]
         with _as_file("\n".join(lines) + "\n") as file:
             yield [*task.commands[0][:-1], file], contextlib.nullcontext()
-        requirements = [str(line) for line in _list(recipe.get("requirements"))]
+        requirements = compare.texts(recipe, "requirements")
         if requirements:
             python = os.path.join(task.path, "bin", "python")
             with _as_file("\n".join(requirements) + "\n") as file:
@@ -489,7 +456,7 @@ def _complete(
                 detail.append(f"it can't be compared with its record: {error}")
         else:
             recipe, files = taken.recipe, taken.files
-            detail += _compared(record, recipe)
+            detail += compare.differences(record.recipe, recipe, record.path)
     reason = pipeline.Reason(record.rule, record.evidence, recipe, files)
     with open_parent(parent_path) as parent, open_child(parent, name) as directory:
         chosen = pipeline.choose_markers(directory, shop.configuration)

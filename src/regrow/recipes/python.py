@@ -37,7 +37,9 @@ _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])? *== *([^\s;#\
 # minutes for a file that somebody made to keep it busy.
 _TABLE = re.compile(r'^(\[.*)|^(name|version) = "([^"\\\n]*)"', re.MULTILINE)
 
-_SEEDS = frozenset(("pip", "setuptools", "wheel"))
+SEEDS = frozenset(("pip", "setuptools", "wheel"))
+"""What creators put into an environment by themselves."""
+
 _BY_CREATORS = re.compile(
     r"__pycache__|_virtualenv\.(py|pth)|(pip|setuptools|wheel)-[\d.]+\.virtualenv"
     r"|easy-install\.pth|.*\.egg-link|~.*"  # pip renames what it removes to ~…
@@ -429,7 +431,7 @@ def _locks(project: str, distributions: "Sequence[Distribution]") -> dict[str, b
     installed = {
         canonical(d.name): d.version
         for d in distributions
-        if d.is_pinned and canonical(d.name) not in _SEEDS
+        if d.is_pinned and canonical(d.name) not in SEEDS
     }
     agreeing = []
     for name in locks:
