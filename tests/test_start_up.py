@@ -53,8 +53,8 @@ class Hot(NamedTuple):
 HOT = {
     "mark": Hot(
         ("mark", "fresh"),
-        f"{ANY} {MARKING} regrow.cli.mark",
-        f"{ANY_STANDARD} {MARKING_STANDARD}",
+        f"{ANY} {MARKING} regrow.cli.mark regrow.refusals",
+        f"{ANY_STANDARD} {MARKING_STANDARD} pwd",
     ),
     "status": Hot(
         ("status", "node_modules"),

@@ -20,6 +20,7 @@ from regrow.errors import (
     MarkerError,
     PathError,
     RecordError,
+    RefusedError,
     RegrowError,
 )
 from regrow.model import Exclusion, Outcome
@@ -52,6 +53,7 @@ __all__ = [
     "Outcome",
     "PathError",
     "RecordError",
+    "RefusedError",
     "RegrowError",
     "__version__",
     "create",
@@ -65,7 +67,8 @@ def exclude(path: "StrOrBytesPath", *, tag: bool | None = None) -> dict[str, Out
     """Mark an existing directory, so that backup programs leave it and all below it out.
 
     Sets Time Machine's attribute on macOS and ``user.xdg.robots.backup`` on Linux; nothing is run.
-    It may be called again at any time.
+    It may be called again at any time. What is inside is not looked at: a directory that holds
+    somebody's sources is marked as well.
 
     Args:
         path: the directory; a symbolic link is refused, links on the way to it are followed.
@@ -78,6 +81,8 @@ def exclude(path: "StrOrBytesPath", *, tag: bool | None = None) -> dict[str, Out
         marker that failed says why in ``error``; the others were set all the same.
 
     Raises:
+        RefusedError: it is a home directory, or holds one, or is a mount point. Nobody can mean
+            these: ``regrow mark --force`` marks them all the same.
         PathError: the path is missing, a link or no directory; nothing was changed.
 
     Example:
@@ -90,8 +95,10 @@ def exclude(path: "StrOrBytesPath", *, tag: bool | None = None) -> dict[str, Out
     from regrow import markers
     from regrow.directory import open_directory
     from regrow.markers.tag import is_environment
+    from regrow.refusals import Refusals
 
     with open_directory(path) as directory:
+        Refusals().refuse_place(directory)
         chosen = markers.selected()
         if tag or (tag is None and is_environment(directory)):
             chosen = (*chosen, markers.marker(markers.CACHEDIR_TAG))
@@ -155,11 +162,13 @@ def create(path: "StrOrBytesPath") -> dict[str, Outcome]:
         By marker name: what became of it, as ``exclude`` tells it.
 
     Raises:
+        RefusedError: it is there, and ``exclude`` refuses it; ``regrow mark --force`` doesn't.
         PathError: it can't be made (the message says why), or it holds files already and is not
             marked: ``exclude`` marks such a directory.
     """
     from regrow import birth, markers
     from regrow.directory import Directory, is_empty, open_child, open_parent, split_for_creation
+    from regrow.refusals import Refusals
 
     outcomes: dict[str, Outcome] = {}
 
@@ -176,6 +185,7 @@ def create(path: "StrOrBytesPath") -> dict[str, Outcome]:
             except FileExistsError:
                 outcomes.clear()  # another process was faster: its directory takes the marks
         with open_child(parent, name) as existing:
+            Refusals().refuse_place(existing)
             if not is_empty(existing) and not markers.all_hold(markers.selected(), existing):
                 raise PathError(
                     f"{existing.path}: it exists already, with files in it;"

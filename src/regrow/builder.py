@@ -7,6 +7,7 @@ import regrow
 from regrow.directory import holds_file, is_empty, open_directory
 from regrow.errors import PathError
 from regrow.plain import TYPE_CHECKING
+from regrow.refusals import version_control_inside
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -18,7 +19,8 @@ class EnvBuilder(venv.EnvBuilder):
     """Makes environments as ``venv.EnvBuilder`` does, and backup programs leave them out.
 
     The attributes are on the directory before its first file, and the ``CACHEDIR.TAG`` comes last.
-    A directory that holds other files than an environment's is not marked: somebody may need them.
+    A directory that holds other files than an environment's, or version control anywhere, is not
+    marked: somebody may need them.
     Like all calls of the library it writes no record.
 
     Example:
@@ -68,5 +70,7 @@ class EnvBuilder(venv.EnvBuilder):
         with open_directory(path) as directory:
             is_replaceable = self.clear or is_empty(directory)
             if not is_replaceable and not holds_file(directory, "pyvenv.cfg"):
+                return {}
+            if not is_replaceable and version_control_inside(directory):
                 return {}
         return regrow.exclude(path, tag=False)

@@ -24,6 +24,10 @@ class PathError(RegrowError):
     """A path can't be used: it is missing, a link, no directory, or not ours to touch."""
 
 
+class RefusedError(PathError):
+    """Nobody can have meant to leave this directory out of backups; ``--force`` insists."""
+
+
 class MarkerError(RegrowError):
     """A marker could not be set or taken away, and the directory is as it was."""
 

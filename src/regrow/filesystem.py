@@ -45,6 +45,11 @@ def mounts() -> list[Mount]:
     return found
 
 
+def is_local(mount: Mount) -> bool:
+    """Tell whether a file system is on a disk of this machine, which always answers."""
+    return mount.kind in _KEEPS_TIMES
+
+
 def keeps_times(path: str) -> bool:
     """Tell whether a directory's ctime can be relied on where it is.
 

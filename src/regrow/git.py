@@ -42,6 +42,7 @@ class Repositories:
     def __init__(self) -> None:
         """Begin; nothing is known."""
         self._known: dict[str, str | None] = {}
+        self._verdicts: dict[str, Verdict] = {}
 
     def of(self, path: str) -> str | None:
         """Find the work tree that holds a path; see ``repository_of``."""
@@ -57,6 +58,15 @@ class Repositories:
                 break
         self._known.update(dict.fromkeys(passed, found))
         return found
+
+    def verdict(self, path: str) -> "Verdict | None":
+        """Ask git about one directory, once; None where no work tree holds it."""
+        repository = self.of(path)
+        if repository is None:
+            return None
+        if path not in self._verdicts:
+            self._verdicts[path] = ask(repository, [path])[path]
+        return self._verdicts[path]
 
 
 class Verdict(NamedTuple):

@@ -10,6 +10,8 @@ import sys
 _AT_EMPTY_PATH = 0x1000
 _STATX_BTIME = 0x800
 _STATX_SIZE = 256
+_STATX_ATTRIBUTES_OFFSET = 8
+_STATX_ATTR_MOUNT_ROOT = 0x2000  # Linux 5.8
 _STATX_BTIME_OFFSET = 80
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _RENAME_EXCL = 4  # macOS, <sys/stdio.h>
@@ -43,6 +45,24 @@ def birth_time(fd: int) -> int | None:
         return None
     seconds, nanoseconds = struct.unpack_from("=qI", buffer, _STATX_BTIME_OFFSET)
     return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+def is_mount_point(fd: int) -> bool:
+    """Tell whether the kernel says of an open directory that a file system is mounted there.
+
+    Older kernels than Linux 5.8, and other systems, never say so.
+
+    Args:
+        fd: an open descriptor.
+    """
+    statx = getattr(_libc, "statx", None)
+    if statx is None or sys.platform == "darwin":
+        return False
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    if statx(fd, b"", _AT_EMPTY_PATH, 0, buffer) != 0:
+        return False
+    (attributes,) = struct.unpack_from("=Q", buffer, _STATX_ATTRIBUTES_OFFSET)
+    return bool(attributes & _STATX_ATTR_MOUNT_ROOT)
 
 
 def rename_exclusive(parent: int, old: str, new: str) -> None:

@@ -116,11 +116,8 @@ def choose_markers(
 
 
 def _is_ignored(directory: "Directory", repositories: "git.Repositories") -> bool:
-    repository = repositories.of(directory.path)
-    if repository is None:
-        return False
-    verdict = git.ask(repository, [directory.path])[directory.path]
-    return verdict.is_ignored and not verdict.error
+    verdict = repositories.verdict(directory.path)
+    return verdict is not None and verdict.is_ignored and not verdict.error
 
 
 def _may_be_published(name: str) -> bool:

@@ -16,6 +16,7 @@ from regrow.doctor import (
     itself,
     machine,
     marks,
+    misplaced,
     tools,
     watching,
 )
@@ -26,11 +27,12 @@ def arguments() -> argparse.ArgumentParser:
     states = "".join(f"  {state:16}{meaning}\n" for state, meaning in STATES.items())
     made = parser(
         "doctor",
-        "Check what regrow needs, in about a second: the regrow on PATH; the records, and what"
-        " became of the marks; the service, and the system's limits on it; which markers the file"
-        " system takes (tried in a temporary directory beside PATH, removed again); which backup"
-        " programs are installed and the option that each needs; whether regrow stands beside the"
-        " tools that make environments. Exit code 1: something is wrong.",
+        "Check what regrow needs, in about a second: the regrow on PATH; the records, what became"
+        " of the marks, and whether any is where none belongs (a home directory, for one); the"
+        " service, and the system's limits on it; which markers the file system takes (tried in a"
+        " temporary directory beside PATH, removed again); which backup programs are installed and"
+        " the option that each needs; whether regrow stands beside the tools that make"
+        " environments. Exit code 1: something is wrong.",
         "  regrow doctor\n  regrow doctor /mnt/disk/project\n  regrow doctor --json\n"
         f"\nstates:\n{states}",
     )
@@ -49,6 +51,7 @@ def run(words: list[str]) -> int:
         *itself.check(),
         *_check_configuration(configuration),
         *marks.check(),
+        *misplaced.check(),
         *watching.check(configuration),
         *machine.check_markers(options.path, configuration.nodump),
         *machine.check_programs(configuration),

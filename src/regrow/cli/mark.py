@@ -3,11 +3,14 @@
 import argparse
 
 from regrow import config, git, pipeline
-from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
+from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import Opener
 from regrow.errors import RegrowError
 from regrow.model import ALREADY_MARKED, FAILED, MARKED, Outcome
 from regrow.records import Store
+from regrow.refusals import Refusals
+
+LOOKING = "looking for version control"
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -16,7 +19,9 @@ def arguments() -> argparse.ArgumentParser:
         "mark",
         "Leave directories out of backups. Your word is enough: neither a rule nor a recipe is"
         " asked for, and `regrow unmark` takes it back. Each directory is recorded, with its"
-        " recipe if it has one.",
+        " recipe if it has one. Refused, unless --force is given, are home directories and what"
+        " holds them, mount points, what version control stands in or tracks files in, and what"
+        " holds the sources of marked projects.",
         "  regrow mark node_modules\n"
         "  regrow mark --tag ~/scratch     for restic, tar and borg 1, which read tags alone\n"
         "  regrow mark --json build | jq .outcome",
@@ -31,6 +36,9 @@ def arguments() -> argparse.ArgumentParser:
         " its name is not that of something people publish)",
     )
     tag.add_argument("--no-tag", dest="tag", action="store_false", help="write no CACHEDIR.TAG")
+    made.add_argument(
+        "--force", action="store_true", help="mark what is refused otherwise: you are sure"
+    )
     made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
     return made
 
@@ -45,10 +53,17 @@ def run(words: list[str]) -> int:
         complain(f"the configuration asks for nodump: {WARNING}")
     failed = False
     repositories = git.Repositories()
+    progress = Counter(LOOKING)
     with Store() as store, Opener() as opener:
+        refusals = Refusals(store, repositories, progress)
         for path in options.path:
             try:
                 with opener.open(path) as directory:
+                    if not options.force:
+                        try:
+                            refusals.refuse(directory)
+                        finally:
+                            progress.clear()
                     chosen = pipeline.choose_markers(
                         directory, configuration, options.tag, repositories
                     )

@@ -128,6 +128,32 @@ def track(items: "Iterable[T]", doing: str, count: int | None = None) -> "Iterab
     return rich_track(items, doing, count, console=Console(stderr=True), transient=True)
 
 
+class Counter:
+    """Shows on a terminal how many entries were looked at, in one line that goes away again."""
+
+    def __init__(self, doing: str) -> None:
+        """Show nothing yet.
+
+        Args:
+            doing: what is being done, as in ``looking for version control``.
+        """
+        self._doing = doing
+        self._is_shown = False
+
+    def __call__(self, count: int) -> None:
+        """Show a number."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{self._doing}: {count:,} entries …")
+            sys.stderr.flush()
+            self._is_shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._is_shown:
+            sys.stderr.write("\r\x1b[K")
+            self._is_shown = False
+
+
 def confirm(question: str) -> bool:
     """Ask a person; anything but yes, the end of input too, is no."""
     try:

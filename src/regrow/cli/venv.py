@@ -7,12 +7,13 @@ import signal
 import sys
 
 from regrow import config, creators, environment
-from regrow.cli.mark import outcome_of
-from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
-from regrow.directory import split_for_creation
+from regrow.cli.mark import LOOKING, outcome_of
+from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
+from regrow.directory import open_child, open_parent, split_for_creation
 from regrow.errors import CreatorError, CreatorFailedError
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
+from regrow.refusals import Refusals
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from regrow.recipes import Recipe
 
 _USAGE = 2
+_WAY_OUT = "`regrow venv --force` takes it all the same"
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -61,6 +63,11 @@ def arguments() -> argparse.ArgumentParser:
         "--clear",
         action="store_true",
         help="replace the environment at PATH; it is put back if that fails",
+    )
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="take a directory that `regrow mark` would refuse: a mount point, for one",
     )
     made.add_argument("--json", action="store_true", help="print the result as a line of JSON")
     made.add_argument(
@@ -108,6 +115,8 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
     )
     parent, name = split_for_creation(options.path)
     with Store() as store:
+        if not options.force:
+            _refuse(parent, name, store)
         made = environment.make(
             parent,
             name,
@@ -143,6 +152,18 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
             f" activate it: {show(activate)}"
         )
     return int(len(holding) != len(made.outcomes))
+
+
+def _refuse(parent_path: str, name: str, store: Store) -> None:
+    """Refuse a directory that stands there, if it can't be meant. Raises RefusedError."""
+    if not os.path.isdir(os.path.join(parent_path, name)):
+        return
+    progress = Counter(LOOKING)
+    with open_parent(parent_path) as parent, open_child(parent, name) as directory:
+        try:
+            Refusals(store, progress=progress).refuse(directory, _WAY_OUT)
+        finally:
+            progress.clear()
 
 
 def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
