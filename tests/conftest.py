@@ -16,6 +16,11 @@ import pytest
 REQUIRE_TOOLS = os.environ.get("REGROW_REQUIRE_TOOLS") == "1"
 NOBODY = 65534
 
+# What makes the developer's interpreter another one than users have: without PYTHONUNBUFFERED, what
+# is printed waits in a buffer, and is lost or found to be unwritable later.
+for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[_name]
+
 # uv and virtualenv, installed with the tests
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -47,7 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     # uv keeps its downloads where they are: they are not what a test is about.
     if "UV_CACHE_DIR" not in os.environ:
         monkeypatch.setenv("UV_CACHE_DIR", str(Path(tempfile.gettempdir()) / "regrow-test-uv"))
-    for name in ("VIRTUAL_ENV", "UV_VENV_CLEAR", "UV_VENV_SEED", "PYTHONDONTWRITEBYTECODE"):
+    for name in ("VIRTUAL_ENV", "UV_VENV_CLEAR", "UV_VENV_SEED"):
         monkeypatch.delenv(name, raising=False)
     return place
 

@@ -333,21 +333,24 @@ def test_with_sigchld_ignored_the_exit_code_is_known(regrow: Regrow) -> None:
 HANDLES = """\
 import os, signal, sys
 count = 0
+def tell(*words):
+    # A handler may come while a line is being written: print would refuse to be called again.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def handle(number, _):
     global count
     if number == signal.SIGUSR2:
-        print("asked", count, flush=True)
+        tell("asked", count)
         return
     count += 1
-    print("got", signal.Signals(number).name, flush=True)
+    tell("got", signal.Signals(number).name)
     # regrow answers by the number of signals: what came before is handled when this comes back.
     os.kill(os.getppid(), signal.SIGUSR2)
 for name in sys.argv[1:]:
     signal.signal(signal.Signals[name], handle)
 signal.signal(signal.SIGUSR2, handle)
-print("ready", os.getppid(), flush=True)
+tell("ready", os.getppid())
 for line in sys.stdin:
-    print("read", line.strip(), flush=True)
+    tell("read", line.strip())
 sys.exit(3)
 """
 """A command that tells of each signal and each line, and ends with its input."""

@@ -1,11 +1,16 @@
 """Finds the command, runs it, and turns errors into messages and exit codes."""
 
 import gc
+import io
 import os
 import sys
 
 from regrow import __version__
 from regrow.errors import ConfigurationError, RegrowError, in_words
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 OK = 0
 SOME_FAILED = 1
@@ -65,7 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
         # A name that the terminal's encoding lacks is shown escaped, never a reason to stop.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
-        code = _dispatch(words)
+        try:
+            code = _dispatch(words)
+        except SystemExit as end:  # argparse's, after its help, among others
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
         sys.stdout.flush()
         return code
     except ConfigurationError as error:
@@ -97,6 +105,7 @@ def script() -> int:
         The exit code, where threads have to be waited for. Else the process ends here: to tidy up
         what the kernel throws away takes the interpreter 3 ms, a quarter of what starting it takes.
     """
+    _forgive_standard_error()
     code = main()
     if "threading" in sys.modules:
         return code
@@ -109,6 +118,33 @@ def script() -> int:
     except (OSError, ValueError):
         return code  # the interpreter has its own way with a stream that is broken
     os._exit(code)
+
+
+class _Forgiving(io.FileIO):
+    """A file to which writing never fails: what can't be written is lost."""
+
+    def write(self, data: "Buffer") -> int:
+        """See ``io.FileIO.write``."""
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        # None is also what a full pipe answers that somebody has set not to block.
+        return len(memoryview(data)) if written is None else written
+
+
+def _forgive_standard_error() -> None:
+    """Let no message that nobody can read change the exit code, or end what we do.
+
+    The reader of standard error may be gone, or its disk full. The interpreter would try again at
+    its end, and exit with 120.
+    """
+    if sys.stderr is None:
+        return
+    raw = _Forgiving(sys.stderr.fileno(), "w", closefd=False)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(raw), sys.stderr.encoding, "backslashreplace", line_buffering=True
+    )
 
 
 def _dispatch(words: list[str]) -> int:

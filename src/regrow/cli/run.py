@@ -14,9 +14,13 @@ from regrow.records import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import ParamSpec, TypeVar
 
     from regrow.config import Configuration
     from regrow.model import Rule
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 
 class _Surroundings(NamedTuple):
@@ -57,19 +61,28 @@ def run(words: list[str]) -> int:
     if not command:
         made.error("give the command after --, as in: regrow run -- uv sync")
     report = _reporter(options.quiet)
-    surroundings = _surroundings()
-    prepared = _prepare(command, surroundings) if surroundings else None
+    surroundings = _whatever_happens(_surroundings)
+    prepared = _whatever_happens(_prepare, command, surroundings) if surroundings else None
     try:
         status = child.run(command)
     except child.NotStartedError as error:
-        _tell(str(error))
+        complain(str(error))
         return error.code
     finally:
         if prepared:
             _remove_if_empty(prepared)
     if surroundings:
-        _mark(surroundings, prepared, report)
+        _whatever_happens(_mark, surroundings, prepared, report)
     return child.exit_as(status)
+
+
+def _whatever_happens(step: "Callable[P, T]", *values: "P.args", **named: "P.kwargs") -> "T | None":
+    """Take a step of our own; a fault in it changes nothing of how the command runs and ends."""
+    try:
+        return step(*values, **named)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the command is not to blame
+        complain(f"nothing more is marked here: {type(error).__name__}: {error}")
+        return None
 
 
 def _surroundings() -> _Surroundings | None:
@@ -82,7 +95,7 @@ def _surroundings() -> _Surroundings | None:
         configuration = config.read()
         in_force = rules.in_force(configuration, config.path())
     except ConfigurationError as error:
-        _tell(f"{error}; nothing will be marked")
+        complain(f"{error}; nothing will be marked")
         return None
     return _Surroundings(directory, configuration, in_force)
 
@@ -141,7 +154,7 @@ def _mark(
             if prepared:
                 _take_back_unless_marked(prepared.path, store)
     except (RegrowError, OSError) as error:
-        _tell(str(error))
+        complain(str(error))
     except KeyboardInterrupt:
         return
 
@@ -162,15 +175,8 @@ def _reporter(quiet: bool) -> "Callable[[Result], None]":
 
     def report(result: Result) -> None:
         if result.outcome == FAILED:
-            _tell(result.problem)
+            complain(result.problem)
         elif result.change and not is_quiet:
-            _tell(result.change)
+            complain(result.change)
 
     return report
-
-
-def _tell(message: str) -> None:
-    try:
-        complain(message)
-    except OSError:
-        return  # nobody reads it; the command's exit code stays
