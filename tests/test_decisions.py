@@ -15,7 +15,7 @@ from regrow.directory import Opener, open_directory
 from regrow.markers import tag
 from regrow.model import MARK, VANISHED, Candidate, Decision
 from regrow.scan import Scan
-from tests.conftest import Regrow
+from tests.conftest import NOBODY, Regrow
 from tests.hostile.helpers import LINUX_ONLY, has_regrows_tag, read_records, record_of
 from tests.sweeping import (
     UVS_TAG,
@@ -448,14 +448,14 @@ def test_below_a_directory_that_cannot_be_listed_nothing_is_taken_back(
 ) -> None:
     home, regrow = open_place / "home", Inside()
     home.mkdir()
-    home.chmod(0o777)
     monkeypatch.setenv("HOME", str(home))
     # The ordinary user may not be able to read regrow's own files: all is loaded before.
     age(modules(open_place / "decoy"))
     regrow("sweep", "--yes", open_place / "decoy")
     shutil.rmtree(home)
     home.mkdir()
-    home.chmod(0o777)
+    if os.geteuid() == 0:
+        os.chown(home, NOBODY, NOBODY)
 
     def sweep_twice() -> tuple[bool, bool, str]:
         project = home / "shop"

@@ -30,8 +30,8 @@ NOT_LISTED = ("regrow.markers.", "encodings.")
 ANY = "regrow regrow.cli regrow.cli.main regrow.cli.output regrow.errors regrow.model regrow.plain"
 ANY_STANDARD = "argparse errno gc os"
 MARKING = """
-    regrow.config regrow.directory regrow.git regrow.libc regrow.markers regrow.pipeline
-    regrow.recipes regrow.records
+    regrow.config regrow.directory regrow.git regrow.libc regrow.markers regrow.ownership
+    regrow.pipeline regrow.recipes regrow.record_values regrow.records regrow.safe_read
 """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
@@ -59,7 +59,7 @@ HOT = {
     "status": Hot(
         ("status", "node_modules"),
         f"{ANY} regrow.cli.status regrow.config regrow.coverage regrow.directory"
-        " regrow.executable regrow.markers regrow.programs",
+        " regrow.executable regrow.markers regrow.programs regrow.safe_read",
         f"{ANY_STANDARD} fcntl select signal stat time warnings",  # the last is os.get_exec_path's
     ),
     "run": Hot(

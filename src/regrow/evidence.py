@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from regrow.model import Rule
 from regrow.plain import TYPE_CHECKING
+from regrow.safe_read import UnsafeFileError, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ _CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache w
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
 _LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
 _REMEMBERED = 4096  # pieces of evidence
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 _NAME, _GLOB, _BELOW = range(3)  # what a piece of evidence names
@@ -275,25 +275,10 @@ def cmake_variable(variable: str, directory: Listing) -> str | None:
     if not directory.is_file(_CMAKE_CACHE):
         return None
     try:
-        fd = os.open(_CMAKE_CACHE, _READ, dir_fd=directory.fd)
-    except OSError:
+        data = read_head(_CMAKE_CACHE, _READ_LIMIT, directory.fd) or b""
+    except (OSError, UnsafeFileError):  # it was replaced since the listing
         return None
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):  # it was replaced since the listing
-            return None
-        data = _read(fd)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     for line in data.split(b"\n"):
         if line.startswith(variable.encode() + b":"):
             return os.fsdecode(line.partition(b"=")[2].rstrip(b"\r"))
     return None
-
-
-def _read(fd: int) -> bytes:
-    data = b""
-    while len(data) < _READ_LIMIT and (more := os.read(fd, _READ_LIMIT - len(data))):
-        data += more
-    return data

@@ -14,6 +14,7 @@ from regrow.errors import ConfigurationError, PathError, in_words
 from regrow.model import Candidate
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError
+from regrow.safe_read import UnsafeFileError, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -285,21 +286,13 @@ def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
     """Read a project's own file, which can say ``keep = [patterns]`` and nothing else."""
     name = join(directory, PROJECT_FILE)
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        data = read(name, _READ_LIMIT)
+    except OSError as error:
+        return in_words(error)
+    except UnsafeFileError as error:
+        return error.why
+    if data is None:
         return None
-    except OSError as error:
-        return in_words(error)
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return "it is not a regular file"
-        data = os.read(fd, _READ_LIMIT + 1)
-    except OSError as error:
-        return in_words(error)
-    finally:
-        os.close(fd)
-    if len(data) > _READ_LIMIT:
-        return f"it is larger than {_READ_LIMIT} bytes"
     import tomllib
 
     try:

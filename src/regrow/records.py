@@ -11,6 +11,7 @@ import sys
 import time
 from functools import lru_cache
 
+from regrow import ownership, record_values, safe_read
 from regrow.errors import NewerRecordError, RecordError, in_words
 from regrow.model import Record
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -117,7 +118,7 @@ class Store:
     Two processes may use it at the same time: a record appears and is replaced whole.
     """
 
-    __slots__ = ("_fd", "_identities", "_lock", "path")
+    __slots__ = ("_fd", "_identities", "_lock", "path", "unreadable")
 
     def __init__(self, path: str | None = None) -> None:
         """Open the directory, and make it if it is missing.
@@ -126,20 +127,20 @@ class Store:
             path: the directory; default: ``directory_path()``.
 
         Raises:
-            RecordError: it can't be made or opened; the message names it.
+            RecordError: it can't be made or opened, or others may write there; the message names
+                it.
         """
         self.path = path or directory_path()
+        _refuse_others(self.path)
         try:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            try:
-                os.mkdir(self.path, mode=0o700)
-            except FileExistsError:
-                pass
+            ownership.make_private(self.path)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
         self._lock = Lock(self._fd)
         self._identities: dict[Identity, str] | None = None
+        self.unreadable: list[RecordError] = []
+        """The records that ``paths`` could not read."""
 
     @classmethod
     def if_any(cls) -> "Store | None":
@@ -199,12 +200,14 @@ class Store:
         known: dict[str, str] = marshal.loads(content) if content else {}  # noqa: S302 - our own file, and whole
         names = self.names()
         found = {name: known[name] for name in names if name in known}
+        self.unreadable.clear()
         for name in names:
             if name not in found:
                 try:
                     path = self._path_in(name)
-                except RecordError:
-                    continue  # `regrow list` tells of it
+                except RecordError as error:
+                    self.unreadable.append(error)
+                    continue
                 if path is not None:  # not removed since it was listed
                     found[name] = path
         if found != known:
@@ -251,30 +254,29 @@ class Store:
         data = self.data(path)
         if data is None:
             return None
-        return decode(data, os.path.join(self.path, file_name(path)))
+        return self._decoded(data, file_name(path))
 
     def data(self, path: str, name: str | None = None) -> bytes | None:
         """Read the bytes of a record, or of a file beside it, to compare or to decode them."""
-        name = name or file_name(path)
+        return self._read(name or file_name(path), _SIZE_LIMIT)
+
+    def _read(self, name: str, limit: int) -> bytes | None:
+        file = os.path.join(self.path, name)
         try:
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
-        except FileNotFoundError:
-            return None
+            return safe_read.read_own(name, limit, self._fd)
         except OSError as error:
-            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
-        try:
-            with open(fd, "rb", closefd=False) as file:
-                return file.read(_SIZE_LIMIT)
-        except OSError as error:  # a directory, for one
-            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
-        finally:
-            os.close(fd)
+            raise RecordError(f"{file}: {in_words(error)}") from error
+        except safe_read.UnsafeFileError as error:
+            raise RecordError(
+                f"{file}: {error.why}, so it is no record of yours; look at it, and remove it"
+            ) from error
 
     def by_name(self, name: str) -> Record | None:
         """Read a record by the name of its file; see ``read``."""
         data = self.data("", name)
-        if data is None:
-            return None
+        return None if data is None else self._decoded(data, name)
+
+    def _decoded(self, data: bytes, name: str) -> Record:
         file = os.path.join(self.path, name)
         record = decode(data, file)
         if file_name(record.path) != name:
@@ -337,11 +339,15 @@ class Store:
             The record's open file, to be completed or closed.
 
         Raises:
-            RecordError: it can't be written; an older record of the directory stands as it was.
+            RecordError: it can't be written, or could not be read again; an older record of the
+                directory stands as it was.
         """
+        content = encode(record)
+        _refuse_size(record.path, content, _SIZE_LIMIT)
         for name, data in files:
+            _refuse_size(record.path, data, safe_read.LOCK_LIMIT)
             os.close(self._replace(record.path, data, attachment_name(record.path, name)))
-        return Written(self._replace(record.path, encode(record)), record.path)
+        return Written(self._replace(record.path, content), record.path)
 
     def restore(self, path: str, data: bytes | None) -> None:
         """Put a record's bytes back as ``data`` gave them; None: there was no record.
@@ -356,7 +362,7 @@ class Store:
 
     def attachment(self, path: str, name: str) -> bytes | None:
         """Read a file that stands beside a record; None if there is none."""
-        return self.data(path, attachment_name(path, name))
+        return self._read(attachment_name(path, name), safe_read.LOCK_LIMIT)
 
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
@@ -392,6 +398,26 @@ class Store:
                 continue
             except OSError as error:
                 raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+
+
+def _refuse_others(path: str) -> None:
+    """Refuse a directory of records in which somebody else could put, or change, a record."""
+    home = os.path.expanduser("~")
+    top = home if path.startswith(home.rstrip("/") + "/") else "/"
+    why = ownership.not_trusted_way(path, top)
+    if not why:
+        return
+    way_out = (
+        "run regrow as that user, or with a home directory of your own (sudo -H)"
+        if "belongs to" in why
+        else "take that away (chmod go-w), and look at the records before you use them"
+    )
+    raise RecordError(f"{why}, so the records in {path} could be anybody's: {way_out}")
+
+
+def _refuse_size(path: str, data: bytes, limit: int) -> None:
+    if len(data) > limit:
+        raise RecordError(f"{path}: its record would be larger than {limit:,} bytes")
 
 
 class Lock:
@@ -518,7 +544,15 @@ def has_stamp(data: bytes, stamp: int) -> bool:
 
 
 def encode(record: Record) -> bytes:
-    """Write a record as TOML. Text that is not UTF-8 stands in a key ``…_b64`` besides."""
+    """Write a record as TOML. Text that is not UTF-8 stands in a key ``…_b64`` besides.
+
+    Raises:
+        RecordError: it holds what could not be read again.
+    """
+    try:
+        record_values.check(record)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{record.path}: no record can be made of it: {error}") from error
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time))
     text = [
         _HEAD,
@@ -572,23 +606,29 @@ def decode(data: bytes, name: str) -> Record:
                 f"{name}: a newer regrow wrote this record (format {form}); it is left alone"
             )
         top = _from_base64(table)
-        return Record(
+        record = Record(
             path=_true_path(top["path"]),
-            host=_a(str, top["host"]),
-            inode=_a(int, top["inode"]),
-            born=_a(int, top["born"]) if "born" in top else None,
-            modified=_a(int, top["modified"]) if "modified" in top else None,
-            rule=_a(str, top["rule"]),
+            host=top["host"],
+            inode=top["inode"],
+            born=top.get("born"),
+            modified=top.get("modified"),
+            rule=top["rule"],
             evidence=_texts(top["evidence"]),
             recipe=_from_base64(_a(dict, top["recipe"])),
             set=_texts(top["set"]),
             found=_texts(top["found"]),
-            previous={key: b64decode(value) for key, value in top.get("previous", {}).items()},
-            state=_a(str, top["state"]),
+            previous={
+                key: b64decode(value) for key, value in _a(dict, top.get("previous", {})).items()
+            },
+            state=top["state"],
             time=int(top["time"].timestamp()),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordError(f"{name}: this record is damaged: {error!r}") from error
+        record_values.check(record)
+    except KeyError as error:
+        raise RecordError(f"{name}: this record is damaged: it has no {error.args[0]}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RecordError(f"{name}: this record is damaged: {error}") from error
+    return record
 
 
 def _state(state: str) -> bytes:

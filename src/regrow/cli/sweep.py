@@ -132,6 +132,8 @@ def run(words: list[str]) -> int:
     store = Store() if options.yes else Store.if_any()
     try:
         plan = _plan(options, start, configuration, store)
+        for error in store.unreadable if store is not None else ():
+            complain(str(error))
         todo = [d for d in plan.decisions if d.decision in (MARK, TAKE_BACK)]
         if options.dry_run:
             _show_plan(options, plan)

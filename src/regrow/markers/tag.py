@@ -8,6 +8,7 @@ from regrow.directory import holds_file
 from regrow.errors import MarkerError
 from regrow.model import ABSENT, FOREIGN, HOLDS, Reading
 from regrow.plain import TYPE_CHECKING
+from regrow.safe_read import UnsafeFileError, read_head
 
 if TYPE_CHECKING:
     from regrow.directory import Directory
@@ -126,25 +127,10 @@ def is_environment(directory: "Directory") -> bool:
 def _content(directory: "Directory") -> bytes | Reading:
     """Read the tag's beginning, or say why there is none to read."""
     try:
-        fd = os.open(
-            NAME,
-            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
-            dir_fd=directory.fd,
-        )
-    except FileNotFoundError:
-        return Reading(ABSENT)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return Reading(FOREIGN, None, "it is a symbolic link; tar and others refuse that")
-        if error.errno == errno.ENXIO:  # a socket, or a FIFO that nobody reads
-            return Reading(FOREIGN, None, "it is not a regular file")
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return Reading(FOREIGN, None, "it is not a regular file")
-        return os.read(fd, _READ_LIMIT)
-    finally:
-        os.close(fd)
+        content = read_head(NAME, _READ_LIMIT, directory.fd)
+    except UnsafeFileError as error:
+        return Reading(FOREIGN, None, f"{error.why}; tar and others refuse that")
+    return Reading(ABSENT) if content is None else content
 
 
 def _is_empty_file(fd: int) -> bool:

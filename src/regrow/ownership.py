@@ -1,0 +1,133 @@
+"""Who can have written a file: its owner, its permissions, and those of the directories above."""
+
+import os
+import stat
+import sys
+
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_LINKS = 40  # what Linux follows before it says ELOOP
+_ADMINISTRATORS = 80  # macOS: the group that may become root; Homebrew's directories are its
+_OF_THE_SYSTEM = ("wheel", "staff", "admin", "sudo")  # Debian's /usr/local is staff's
+
+
+def not_own(status: os.stat_result) -> str:
+    """Return why a file may be somebody else's work; empty: only this user can have written it."""
+    if status.st_uid != os.geteuid():
+        return f"it belongs to another user ({status.st_uid})"
+    return _open_to(status)
+
+
+def not_trusted(status: os.stat_result) -> str:
+    """Return why a file may be the work of others than this user and root; empty: it is not."""
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"it belongs to another user ({status.st_uid})"
+    return _open_to(status)
+
+
+def not_trusted_way(path: str, top: str = "/") -> str:
+    """Return why others may decide about what stands at a path; empty: they can't.
+
+    The path and every directory above it must belong to this user or to root, and nobody else may
+    write there. A sticky directory, as /tmp is one, lets nobody take the place of what is inside,
+    and counts only where it is the last. What does not exist is passed over.
+
+    Args:
+        path: an absolute path; links in it are followed, and must be trusted themselves.
+        top: the directory above which nothing is looked at.
+
+    Returns:
+        A sentence that names the place.
+    """
+    for place, is_last in _places(path):
+        if top.startswith(place.rstrip("/") + "/"):
+            continue
+        try:
+            status = os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        why = not_trusted(status)
+        is_sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+        if why and is_sticky and not is_last and status.st_uid in (os.geteuid(), 0):
+            continue
+        if why:
+            return f"{place}: {why}"
+    return ""
+
+
+def make_private(path: str) -> None:
+    """Make a directory and those above it that are missing, for this user alone.
+
+    Their permissions don't depend on the umask: ``os.makedirs`` would leave those above to it.
+
+    Raises:
+        OSError: one can't be made.
+    """
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(one):
+                raise
+
+
+def _places(path: str) -> "Iterator[tuple[str, bool]]":
+    """Yield every place that the kernel passes on its way to a path, and whether it is the last."""
+    names = path.split("/")[::-1]
+    here = "/"
+    links = 0
+    yield here, False
+    while names:
+        name = names.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = os.path.dirname(here)
+            continue
+        place = os.path.join(here, name)
+        try:
+            target = os.readlink(place)
+        except OSError:  # it is no link, or nothing is there
+            here = place
+            yield place, not any(names)
+            continue
+        yield place, False
+        links += 1
+        if links > _MOST_LINKS:
+            return
+        here = "/" if target.startswith("/") else here
+        names += target.split("/")[::-1]
+
+
+def _open_to(status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return ""  # a link has no permissions
+    if status.st_mode & stat.S_IWOTH:
+        return "everybody may write to it"
+    if status.st_mode & stat.S_IWGRP and not _is_private(status):
+        return f"others may write to it (group {status.st_gid})"
+    return ""
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Return whether a group has no other member: many systems give each user one of their own."""
+    if status.st_gid == 0 or (sys.platform == "darwin" and status.st_gid == _ADMINISTRATORS):
+        return True
+    import grp
+    import pwd
+
+    try:
+        group, user = grp.getgrgid(status.st_gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    if not {user.pw_name, "root"}.issuperset(group.gr_mem):
+        return False
+    is_systems = status.st_uid == 0 and group.gr_name in _OF_THE_SYSTEM
+    return is_systems or group.gr_name == user.pw_name
