@@ -17,7 +17,9 @@ from regrow.plain import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_PREFIX = ".regrow-new-"
+PREFIX = ".regrow-new-"
+"""How the names of directories begin that are not made yet."""
+
 _TRIES = 100  # each fails only if another process took our temporary directory for a dead one's
 
 
@@ -56,7 +58,7 @@ def _try_to_create(
     parent: Directory, name: str, prepare: "Callable[[Directory], None]"
 ) -> Directory | None:
     """Make it once; None if another process took the temporary directory for a dead one's."""
-    temporary = _PREFIX + os.urandom(8).hex()
+    temporary = PREFIX + os.urandom(8).hex()
     os.mkdir(temporary, dir_fd=parent.fd)
     try:
         directory = open_child(parent, temporary)
@@ -88,7 +90,7 @@ def remove_leftovers(parent: Directory) -> None:
     In a directory that others may write to, those of other users are not ours to remove.
     """
     with os.scandir(parent.fd) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(_PREFIX)]
+        names = [entry.name for entry in entries if entry.name.startswith(PREFIX)]
     for name in names:
         try:
             leftover = open_child(parent, name)

@@ -21,6 +21,7 @@ UNFINISHED = "unfinished"
 LOST = "mark lost"
 REPLACED = "replaced"
 GONE = "gone"
+LEFTOVER = "leftover"
 UNKNOWN = "unknown"
 ELSEWHERE = "other machine"
 
@@ -31,6 +32,7 @@ STATES = {
     LOST: "the directory stands, and a mark is off",
     REPLACED: "another directory stands in its place; a sweep marks it again",
     GONE: "nothing stands there; its recipe is kept for rebuilding",
+    LEFTOVER: "a rebuild was stopped while it replaced it; `regrow leftovers` shows what is in it",
     UNKNOWN: "it can't be opened",
     ELSEWHERE: "another machine wrote the record, and this very directory is not here",
 }
@@ -91,6 +93,10 @@ def _absent(record: Record) -> Entry:
 def _present(record: Record, directory: "Directory") -> Entry:
     if not records.is_same(record, records.identity(directory.fd)):
         return Entry(record, REPLACED if record.host == records.host() else ELSEWHERE)
+    from regrow.aside import is_aside  # ctypes comes with it
+
+    if is_aside(directory.name):
+        return Entry(record, LEFTOVER)
     if record.state == records.REBUILD:
         return Entry(record, UNFINISHED)
     if record.state == records.PENDING:

@@ -65,16 +65,17 @@ def is_mount_point(fd: int) -> bool:
     return bool(attributes & _STATX_ATTR_MOUNT_ROOT)
 
 
-def rename_exclusive(parent: int, old: str, new: str) -> None:
-    """Rename within one directory, never over something that exists.
+def rename_exclusive(parent: int, old: str, new: str, target: int | None = None) -> None:
+    """Rename, never over something that exists.
 
-    Plain rename(2) replaces an empty directory; another process may just have made it. Where the
-    file system can't do better (EINVAL), plain rename is what remains.
+    Plain rename(2) replaces a file or an empty directory; another process may just have made it.
+    Where the file system can't do better (EINVAL), the name is looked at before a plain rename.
 
     Args:
-        parent: descriptor of the directory that holds both names.
+        parent: descriptor of the directory that holds the present name.
         old: the present name.
         new: the name to give.
+        target: descriptor of the directory that gets the name; default: *parent*.
 
     Raises:
         FileExistsError: *new* exists.
@@ -85,19 +86,20 @@ def rename_exclusive(parent: int, old: str, new: str) -> None:
         if sys.platform == "darwin"
         else ("renameat2", _RENAME_NOREPLACE)
     )
+    into = parent if target is None else target
     call = getattr(_libc, name, None)
     if call is not None:
-        if call(parent, os.fsencode(old), parent, os.fsencode(new), flag) == 0:
+        if call(parent, os.fsencode(old), into, os.fsencode(new), flag) == 0:
             return
         number = ctypes.get_errno()
         if number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise OSError(number, os.strerror(number), new)
     try:
-        os.rename(old, new, src_dir_fd=parent, dst_dir_fd=parent)
-    except OSError as error:
-        if error.errno == errno.ENOTEMPTY:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from error
-        raise
+        os.stat(new, dir_fd=into, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(old, new, src_dir_fd=parent, dst_dir_fd=into)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
 
 
 def file_system(path: str, library: ctypes.CDLL = _libc) -> str:

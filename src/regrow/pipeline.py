@@ -473,7 +473,7 @@ def _keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> s
                 found = records.identity(directory.fd)
             own = _former(store.data(path), path)
             if records.is_same(replaced, found) and not (own and records.is_same(own, found)):
-                files = _attachments(replaced.path, store)
+                files = attachments(replaced.path, store)
                 store.write(replaced._replace(path=path), files).close()
                 return path
     except (OSError, PathError, NewerRecordError):
@@ -485,10 +485,11 @@ def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tu
     """Give what is to stand beside a record: with a former recipe goes what stood beside that."""
     if moved is None or reason.recipe != NO_RECIPE:
         return reason.files
-    return _attachments(moved.path, store)
+    return attachments(moved.path, store)
 
 
-def _attachments(path: str, store: "Store") -> "Sequence[tuple[str, bytes]]":
+def attachments(path: str, store: "Store") -> "Sequence[tuple[str, bytes]]":
+    """Return the files that stand beside the record of a path: name and bytes of each."""
     stood = {name: store.attachment(path, name) for name in records.ATTACHMENTS}
     return [(name, data) for name, data in stood.items() if data is not None]
 
@@ -521,6 +522,8 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     Raises:
         RecordError: the record can't be read or removed.
     """
+    from regrow.aside import is_aside
+
     with store.locked():
         path = path or directory.path
         record = store.read(path) or moved_here(directory, store)
@@ -536,7 +539,12 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
                 outcomes[name] = Outcome(FAILED, str(error))
                 continue
             outcomes[name] = markers.take_back(marker, directory, record.previous.get(name))
-        if not any(outcome.state == FAILED for outcome in outcomes.values()):
+        if any(outcome.state == FAILED for outcome in outcomes.values()):
+            return outcomes
+        if record.state == records.REBUILD and not is_aside(directory.name):
+            # It has the recipe of the whole, which `regrow rebuild` brings back.
+            store.write(record._replace(set=(), previous={})).close()
+        else:
             store.remove(record.path)
         return outcomes
 

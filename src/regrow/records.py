@@ -349,15 +349,26 @@ class Store:
             os.close(self._replace(record.path, data, attachment_name(record.path, name)))
         return Written(self._replace(record.path, content), record.path)
 
-    def restore(self, path: str, data: bytes | None) -> None:
+    def restore(
+        self, path: str, data: bytes | None, files: "Sequence[tuple[str, bytes]]" = ()
+    ) -> None:
         """Put a record's bytes back as ``data`` gave them; None: there was no record.
+
+        Args:
+            path: the directory's path.
+            data: the record's bytes.
+            files: what stood beside it, name and bytes.
 
         Raises:
             RecordError: it can't be written or removed.
         """
         if data is None:
             self.remove(path)
-        elif self.data(path) != data:
+            return
+        for name, content in files:
+            if self.attachment(path, name) != content:
+                os.close(self._replace(path, content, attachment_name(path, name)))
+        if self.data(path) != data:
             os.close(self._replace(path, data))
 
     def attachment(self, path: str, name: str) -> bytes | None:

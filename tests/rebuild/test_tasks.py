@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from regrow import environment, records, rules
+from regrow import aside, records, rules
 from regrow.model import Record, Rule
 from regrow.rebuild import tasks
 from regrow.rebuild.tasks import Task, find, what_is_wrong
@@ -128,8 +128,8 @@ def test_what_has_no_recipe_is_passed_over(project: Path) -> None:
 
 
 def test_what_a_killed_run_moved_aside_is_not_made_anew(project: Path) -> None:
-    aside = project / f"{environment.OLD_PREFIX}01234567-.venv"
-    assert find([recorded(aside, python())], rules.shipped()) == []
+    old = project / f"{aside.REBUILT}01234567-.venv"
+    assert find([recorded(old, python())], rules.shipped()) == []
 
 
 # The words.

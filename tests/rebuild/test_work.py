@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from regrow import environment as environments
-from regrow import records
+from regrow import aside, records
+from regrow.markers.tag import SIGNATURE
 from regrow.model import Record
 from regrow.rebuild.processes import logs_directory
 from tests.conftest import Regrow
@@ -168,7 +168,7 @@ def test_the_shell_that_a_backup_left_is_filled(
     for name in (".venv", "node_modules"):
         (project / name).mkdir()
         for file in left:
-            (project / name / file).write_text("x")
+            (project / name / file).write_bytes(SIGNATURE)
     assert outcomes(rebuild()) == {".venv": "rebuilt", "node_modules": "rebuilt"}
     assert_complete(project / ".venv", records_directory, tag=True)
     assert_complete(project / "node_modules", records_directory)
@@ -181,12 +181,11 @@ def test_an_environment_with_a_broken_interpreter_is_replaced(
     environment(project, "a==1")
     (path / "bin").mkdir(parents=True)
     (path / "pyvenv.cfg").touch()
-    (path / "old").touch()
     (path / "bin/python").symlink_to("/nowhere/python")
     [line] = rebuild()
-    assert line["outcome"] == "rebuilt"
+    assert (line["outcome"], line["detail"]) == ("rebuilt", [])
     assert line["why"] == "broken: its interpreter /nowhere/python is gone"
-    assert not (path / "old").exists()
+    assert (path / "bin/python").resolve() == Path("/bin/true").resolve()
     assert_complete(path, records_directory, tag=True)
 
 
@@ -388,7 +387,7 @@ class Before:
 
 def _hollow(path: Path) -> None:
     path.mkdir()
-    (path / "CACHEDIR.TAG").write_text("x")
+    (path / "CACHEDIR.TAG").write_bytes(SIGNATURE)
 
 
 def _broken(path: Path) -> None:
@@ -620,17 +619,19 @@ def test_a_directory_that_can_not_be_deleted_is_said_to_be_unfinished(
     assert outcomes(rebuild()) == {"node_modules": "rebuilt"}
 
 
-def test_what_a_killed_run_moved_aside_is_told(
+def test_what_a_killed_run_moved_aside_goes_back_to_its_place(
     rebuild: Rebuild, doubles: Doubles, project: Path
 ) -> None:
     environment(project)
-    aside = project / f"{environments.OLD_PREFIX}01234567-.venv"
-    _broken(aside)
+    old = project / f"{aside.REBUILT}01234567-.venv"
+    _broken(old)
+    (old / "mine").write_text("years of work")
     (project / ".venv").mkdir()
     [line] = rebuild()
     assert line["outcome"] == "rebuilt"
-    assert [str(aside) in text for text in line["detail"]] == [True]
-    assert aside.exists()
+    assert line["detail"] == ["put back, for nothing else brings it: mine"]
+    assert (project / ".venv/mine").read_text() == "years of work"
+    assert not old.exists()
 
 
 @pytest.mark.parametrize("place", ["state", "regrow"])

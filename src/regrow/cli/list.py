@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from regrow import journal
+from regrow import journal, leftovers
 from regrow.cli.output import (
     complain,
     human_size,
@@ -17,7 +17,8 @@ from regrow.cli.output import (
 )
 from regrow.directory import join, split
 from regrow.errors import RecordError
-from regrow.journal import ELSEWHERE, GONE, REPLACED, STATES, Entry
+from regrow.journal import ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
+from regrow.leftovers import Leftover, as_line
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
 
@@ -65,9 +66,12 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     found: list[Entry] = []
     errors: list[RecordError] = []
+    left: list[Leftover] = []
     store = Store.if_any()
     if store is not None:
         with store:
+            if not options.forget and (options.state is None or LEFTOVER in options.state):
+                left = leftovers.find(store, true_paths(options.path))
             for entry in journal.entries(store, true_paths(options.path)):
                 if isinstance(entry, RecordError):
                     errors.append(entry)
@@ -77,15 +81,20 @@ def run(words: list[str]) -> int:
                 found = [entry for entry in found if entry.state == GONE]
                 errors += _forget(store, found)
     found.sort(key=lambda entry: entry.record.path)
+    left = [one for one in left if one.path not in {entry.record.path for entry in found}]
     sizes = _measure(found) if options.sizes else {}
     if options.json:
         for entry in found:
             print_json(_as_json(entry, sizes))
+        for one in left:
+            print_json(as_line(one))
     elif options.print0:
         for entry in found:
             sys.stdout.buffer.write(os.fsencode(entry.record.path) + b"\0")
     else:
         _print(found, sizes)
+        for one in left:
+            print(f"{show(one.path)}  {one.kind}: {show(one.sentence)}; see `regrow leftovers`")
         if options.forget:
             print(f"forgotten: {len(found)}")
     for error in errors:

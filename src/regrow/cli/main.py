@@ -31,6 +31,7 @@ COMMANDS = {
     "watch": "mark what appears, as it appears",
     "service": "have regrow watch always",
     "rebuild": "bring back what was left out, after a restore",
+    "leftovers": "what rebuilds left beside what they made; put it back or remove it",
     "export": "write an exclude file for a backup program that reads no marks",
     "explain": "tell why a path would be marked or stays in the backup",
     "doctor": "check that everything is in place, and say what to do",

@@ -7,17 +7,19 @@ import shlex
 import signal
 import sys
 
-from regrow import config, rules
+from regrow import config, leftovers, rules
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
 from regrow.directory import is_below
 from regrow.errors import ConfigurationError, RecordError
+from regrow.leftovers import Leftover
 from regrow.model import FAILED
 from regrow.plain import TYPE_CHECKING
 from regrow.rebuild import mapping, tasks
+from regrow.rebuild.context import ALREADY, DIFFERS, REBUILT, STOPPED, Context, TaskResult
 from regrow.rebuild.processes import Processes, logs_directory
 from regrow.rebuild.tasks import Task
-from regrow.rebuild.work import ALREADY, DIFFERS, REBUILT, STOPPED, Ended, Workshop, carry_out
+from regrow.rebuild.work import carry_out
 from regrow.records import ATTACHMENTS, Store
 
 if TYPE_CHECKING:
@@ -105,11 +107,12 @@ def run(words: list[str]) -> int:
         for error in errors:
             complain(str(error))
         to_do, to_name = _sort(tasks.find(found, in_force), options)
+        left = _left(store, options, to_do)
         if not options.json:
-            _print_plan(to_do, to_name)
+            _print_plan(to_do, to_name, left)
         if options.dry_run:
             if options.json:
-                _print_json(to_do, to_name, [])
+                _print_json(to_do, to_name, [], left)
             return int(bool(errors))
         if to_do and is_asking and not confirm(f"Rebuild {_count(to_do)}?"):
             print("nothing was changed")
@@ -117,7 +120,7 @@ def run(words: list[str]) -> int:
         to_do, failed = _adopt(to_do, moved, store)
     ended = [*failed, *_carry_out(to_do, configuration, options)]
     if options.json:
-        _print_json([], to_name, ended)
+        _print_json([], to_name, ended, left)
     else:
         _print_summary(ended)
     if any(one.outcome == STOPPED for one in ended):
@@ -160,6 +163,17 @@ def _recorded(
     return found, moved, errors
 
 
+def _left(store: Store, options: argparse.Namespace, to_do: "Sequence[Task]") -> list[Leftover]:
+    """Return what earlier rebuilds left and this one does not put back."""
+    paths = {record.path for task in to_do for record in task.records}
+    return [
+        one
+        for one in leftovers.find(store, true_paths(options.directory))
+        if one.kind == leftovers.KEPT
+        or (one.kind == leftovers.INTERRUPTED and one.original not in paths)
+    ]
+
+
 def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
     """Part what is rebuilt from what is only named: builds, and what can't be done."""
     to_do = [task for task in found if not task.problem and (options.builds or not task.is_build)]
@@ -168,10 +182,10 @@ def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Ta
 
 def _adopt(
     to_do: "Sequence[Task]", moved: "dict[str, Record]", store: Store
-) -> tuple[list[Task], list[Ended]]:
+) -> tuple[list[Task], list[TaskResult]]:
     """Record under its new path what has moved; part the tasks from those that can't be."""
     adopted: list[Task] = []
-    failed: list[Ended] = []
+    failed: list[TaskResult] = []
     for task in to_do:
         try:
             for record in task.records:
@@ -180,7 +194,7 @@ def _adopt(
             adopted.append(task)
         except RecordError as error:
             complain(str(error))
-            failed.append(Ended(task, FAILED, (str(error),)))
+            failed.append(TaskResult(task, FAILED, (str(error),)))
     return adopted, failed
 
 
@@ -194,15 +208,15 @@ def _move(before: str, record: "Record", store: Store) -> None:
 
 def _carry_out(
     to_do: "Sequence[Task]", configuration: "Configuration", options: argparse.Namespace
-) -> list[Ended]:
+) -> list[TaskResult]:
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     processes = Processes(options.timeout * 60)
-    shop = Workshop(configuration, processes, logs_directory())
-    ended: list[Ended] = []
+    context = Context(configuration, processes, logs_directory())
+    ended: list[TaskResult] = []
     progress = _Progress(len(to_do))
     with _signals_interrupt(), progress, ThreadPoolExecutor(options.jobs) as pool:
-        waiting: list[Future[Ended]] = []
+        waiting: list[Future[TaskResult]] = []
 
         def gather(timeout: float | None = None) -> None:
             done, _ = wait(waiting, timeout=timeout, return_when=FIRST_COMPLETED)
@@ -214,7 +228,7 @@ def _carry_out(
 
         try:
             for task in to_do:
-                waiting.append(pool.submit(_one, task, shop, progress))
+                waiting.append(pool.submit(_one, task, context, progress))
             while waiting:
                 gather(_EVERY)
         except BaseException as error:
@@ -244,10 +258,10 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _one(task: Task, shop: Workshop, progress: "_Progress") -> Ended:
+def _one(task: Task, context: Context, progress: "_Progress") -> TaskResult:
     progress.begin(task)
     try:
-        return carry_out(task, shop)
+        return carry_out(task, context)
     finally:
         progress.end(task)
 
@@ -296,7 +310,7 @@ class _Progress:
         self._begun.pop(task.path, None)
         self._ended += 1
 
-    def tell(self, ended: Ended) -> None:
+    def tell(self, ended: TaskResult) -> None:
         """Say what became of a task."""
         for record in ended.task.records:
             print(f"{ended.outcome}  {show(record.path)}", flush=True)
@@ -313,7 +327,9 @@ def _by_project(found: "Sequence[Task]") -> "Iterator[tuple[str, list[Task]]]":
     yield from sorted(projects.items())
 
 
-def _print_plan(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
+def _print_plan(
+    to_do: "Sequence[Task]", to_name: "Sequence[Task]", left: "Sequence[Leftover]"
+) -> None:
     for project, found in _by_project(to_do):
         print(show(project))
         for task in found:
@@ -335,6 +351,11 @@ def _print_plan(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
         print("can't be rebuilt now:")
         for task in problems:
             print(f"  {show(task.path)}  {show(task.problem)}")
+        print()
+    if left:
+        print("left by earlier rebuilds; `regrow leftovers` puts it back or removes it:")
+        for one in left:
+            print(f"  {show(one.path)}  {show(one.sentence)}")
         print()
     if not to_do:
         print("there is nothing to rebuild")
@@ -358,7 +379,7 @@ def _count(to_do: "Sequence[Task]") -> str:
     return f"{count} {'directory' if count == 1 else 'directories'}"
 
 
-def _print_summary(ended: "Sequence[Ended]") -> None:
+def _print_summary(ended: "Sequence[TaskResult]") -> None:
     if not ended:
         return
     counts: dict[str, int] = {}
@@ -368,7 +389,10 @@ def _print_summary(ended: "Sequence[Ended]") -> None:
 
 
 def _print_json(
-    to_do: "Sequence[Task]", to_name: "Sequence[Task]", ended: "Sequence[Ended]"
+    to_do: "Sequence[Task]",
+    to_name: "Sequence[Task]",
+    ended: "Sequence[TaskResult]",
+    left: "Sequence[Leftover]",
 ) -> None:
     for task in (*to_do, *to_name):
         outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
@@ -378,6 +402,8 @@ def _print_json(
         for record in one.task.records:
             line = _as_json(one.task, record, one.outcome)
             print_json({**line, "detail": list(one.detail), "log": one.log or None})
+    for leftover in left:
+        print_json({**leftovers.as_line(leftover), "outcome": "leftover"})
 
 
 def _as_json(task: Task, record: "Record", outcome: str) -> "dict[str, object]":

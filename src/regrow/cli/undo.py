@@ -17,7 +17,7 @@ from regrow.cli.output import (
 )
 from regrow.directory import Opener
 from regrow.errors import RecordError, RegrowError
-from regrow.journal import INTERRUPTED, LOST, THERE, UNFINISHED, UNKNOWN, Entry
+from regrow.journal import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN, Entry
 from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
@@ -25,11 +25,13 @@ from regrow.records import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_MARKED = (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN)
+"""The states in which something may be taken back."""
+
 _AGAIN = (
     "a later sweep marks them again; a keep pattern in the configuration, or in a project's"
     " .regrow.toml, keeps them in the backup"
 )
-_UNFINISHED = "its rebuild was interrupted, and its record has the recipe: `regrow rebuild` first"
 
 
 class Undone(NamedTuple):
@@ -85,9 +87,9 @@ def run(words: list[str]) -> int:
         for entry in journal.entries(store, true_paths(options.path)):
             if isinstance(entry, RecordError):
                 errors.append(entry)
-            elif entry.state == UNFINISHED:
-                errors.append(RecordError(f"{entry.record.path}: {_UNFINISHED}"))
-            elif entry.state in (THERE, INTERRUPTED, LOST, UNKNOWN):
+            elif entry.state in (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN) or (
+                entry.state == UNFINISHED and entry.record.set
+            ):
                 marked.append(entry)
         marked.sort(key=lambda entry: entry.record.path)
         if options.dry_run:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from regrow import journal
+from regrow import journal, leftovers
 from regrow.doctor import NOT_APPLICABLE, OK, RECORDS, TO_DO, WRONG, Finding
 from regrow.errors import NewerRecordError, RecordError, RegrowError
 from regrow.plain import TYPE_CHECKING
@@ -79,12 +79,23 @@ def _entries(store: Store) -> "Iterator[Finding]":
         if state in found:
             yield Finding(RECORDS, state, TO_DO, _text(found[state], what), remedy)
     yield from _interrupted(found.get(journal.INTERRUPTED, []))
+    yield from _leftovers(store)
     if journal.GONE in found:
         text = f"{len(found[journal.GONE])} are gone; what brings them back is kept"
         yield Finding(RECORDS, journal.GONE, OK, text)
     if journal.ELSEWHERE in found:
         text = _text(found[journal.ELSEWHERE], "another machine wrote these records")
         yield Finding(RECORDS, journal.ELSEWHERE, NOT_APPLICABLE, text)
+
+
+def _leftovers(store: Store) -> "Iterator[Finding]":
+    """Name what rebuilds left, with what is in it."""
+    for one in leftovers.find(store):
+        remedy = "`regrow leftovers` shows it, and puts it back or removes it"
+        if one.kind == leftovers.INTERRUPTED:
+            remedy = f"`regrow rebuild` puts back what is yours; {remedy}"
+        text = f"{one.path}: {leftovers.KINDS[one.kind]}; {one.sentence}"
+        yield Finding(RECORDS, "leftover", TO_DO, text, remedy)
 
 
 def _interrupted(entries: "Sequence[Entry]") -> "Iterator[Finding]":

@@ -5,13 +5,13 @@ import re
 import shutil
 import stat
 
-from regrow import creators, journal
-from regrow.directory import ancestors, is_below, split
-from regrow.environment import HOLLOW_NAMES, OLD_PREFIX
+from regrow import aside, creators, journal, recipes
+from regrow.claim import HOLLOW_NAMES
+from regrow.directory import ancestors, is_below, join, split
 from regrow.errors import in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.rebuild import indexes
-from regrow.recipes import cmake, node
+from regrow.rebuild import indexes, neighbours
+from regrow.recipes import cmake, compare, node
 from regrow.records import ATTACHMENTS
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ MISSING = "missing"
 HOLLOW = "empty"
 UNFINISHED = "unfinished"
 BROKEN = "broken"
+REMAINS = "what a rebuild moved aside waits beside it"
 
 CONTENTS = "contents"
 """The kind of recipe of a directory that comes back by what is in it."""
@@ -63,13 +64,15 @@ class Task(NamedTuple):
     """Those that come back together: a workspace has one ``node_modules`` a member."""
     kind: str
     why: str
-    """``MISSING``, ``HOLLOW``, ``UNFINISHED`` or ``BROKEN``, with what is wrong with it."""
+    """``MISSING``, ``HOLLOW``, ``UNFINISHED``, ``BROKEN`` or ``REMAINS``, with what is wrong."""
     directory: str
     """Where the commands are run."""
     commands: tuple[tuple[str, ...], ...]
-    """What is run, as people are shown it."""
+    """What is run, as people are shown it; none, where all that is missing is its record."""
     problem: str = ""
     """Why it can't be done, and what to do about that."""
+    is_asked_for: bool = False
+    """Whether the user asked for this very recipe: it is done even where all is sound."""
 
     @property
     def path(self) -> str:
@@ -95,7 +98,7 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
     by_name = {rule.name: rule for rule in in_force}
     tasks: dict[tuple[object, ...], Task] = {}
     for record in sorted(recorded, key=lambda record: record.path):
-        if record.recipe.get("kind") == "none" or _is_aside(record.path):
+        if record.recipe.get("kind") == "none" or aside.is_aside(split(record.path)[1]):
             continue
         try:
             why = what_is_wrong(record)
@@ -104,9 +107,10 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
         else:
             if not why:
                 continue
-            task = _task(record, why, by_name)
+            task = _completion(record, why) or _task(record, why, by_name)
         # What one command brings back is one task.
-        key = (task.directory, task.commands) if task.kind == "node" else (record.path,)
+        is_shared = task.kind == "node" and task.commands
+        key = (task.directory, task.commands) if is_shared else (record.path,)
         if key in tasks:
             others = tasks[key]
             problem = others.problem or task.problem
@@ -143,7 +147,7 @@ def what_is_wrong(record: "Record") -> str:
         python = os.path.join(record.path, "bin", "python")
         if "pyvenv.cfg" in found and os.path.islink(python) and not os.path.exists(python):
             return f"{BROKEN}: its interpreter {os.path.realpath(python)} is gone"
-    return ""
+    return REMAINS if aside.stands_beside(record.path) else ""
 
 
 def not_as_recorded(path: str) -> str:
@@ -155,9 +159,47 @@ def not_as_recorded(path: str) -> str:
     return ""
 
 
-def _is_aside(path: str) -> bool:
-    """Tell whether a killed run has moved an environment aside under this name."""
-    return split(path)[1].startswith(OLD_PREFIX)
+def is_complete(record: "Record") -> bool:
+    """Return whether a directory with something wrong is whole, and only its record says no.
+
+    That is so where the user has finished by hand what a killed rebuild began, or where the kill
+    came after the last package.
+
+    Raises:
+        OSError: it is out of reach.
+    """
+    why = what_is_wrong(record)
+    if why == REMAINS:
+        return True
+    if why != UNFINISHED:
+        return False
+    if record.recipe.get("kind") == "node":
+        manager = record.recipe.get("manager")
+        traces = [name for name, writer in node.TRACES.items() if writer == manager]
+        return any(os.path.isfile(join(record.path, name)) for name in traces)
+    if record.recipe.get("kind") != "python":
+        return False
+    try:
+        now = recipes.take("python", record.path, split(record.path)[0]).recipe
+    except recipes.RecipeError:
+        return False
+    is_sound = os.path.exists(os.path.join(record.path, "bin", "python"))
+    return is_sound and not compare.missing(record.recipe, now)
+
+
+def _completion(record: "Record", why: str) -> Task | None:
+    """Return the task for a directory of which only the record is to be completed, or None."""
+    try:
+        if not is_complete(record):
+            return None
+    except OSError:
+        return None
+    parent = split(record.path)[0]
+    problem = not_as_recorded(record.path)
+    for place in (record.path, parent):
+        problem = problem or _not_ours(place)
+    why = why if why == REMAINS else f"{why}, and whole: its record is completed"
+    return Task((record,), str(record.recipe["kind"]), why, parent, (), problem)
 
 
 def _impossible(record: "Record", why: str, problem: str) -> Task:
@@ -166,14 +208,13 @@ def _impossible(record: "Record", why: str, problem: str) -> Task:
 
 
 def _with_neighbours(task: Task) -> Task:
-    """Refuse what would make sound directories anew: ``npm ci`` begins by emptying one."""
-    if task.kind != "node" or task.problem or task.commands != (("npm", "ci"),):
+    """Refuse what would remove something from directories that are not to be rebuilt."""
+    if task.kind != "node" or task.problem or not task.commands:
         return task
-    modules = os.path.join(task.directory, "node_modules")
-    if modules in (record.path for record in task.records) or not os.path.isdir(modules):
-        return task
-    problem = f"npm ci would make {modules} anew, which is there; run npm install yourself"
-    return task._replace(problem=problem)
+    lock = str(task.records[0].recipe["lock"])
+    paths = [record.path for record in task.records]
+    command = " ".join(task.commands[0])
+    return task._replace(problem=neighbours.in_the_way(task.directory, lock, command, paths))
 
 
 def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
@@ -256,6 +297,8 @@ def interpreter_of(recipe: "Recipe") -> str:
 
 
 def _python(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
+    if why.startswith(BROKEN):
+        record = _as_it_is(record)
     requirements = _requirements(record)
     version = record.recipe.get("version", "")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
@@ -271,6 +314,20 @@ def _python(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
         count = f"({len(requirements)} requirement{plural} of the record)"
         commands.append((*install, "--no-deps", "-r", count))
     return Task((record,), "python", why, split(record.path)[0], tuple(commands))
+
+
+def _as_it_is(record: "Record") -> "Record":
+    """Return the record of an environment with what is in it now, if that is no less.
+
+    Packages may have come, or come in other versions, since it was recorded.
+    """
+    try:
+        now = recipes.take("python", record.path, split(record.path)[0]).recipe
+    except recipes.RecipeError:
+        return record
+    if not compare.missing(record.recipe, now):
+        return record._replace(recipe={**record.recipe, "requirements": now["requirements"]})
+    return record
 
 
 def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:

@@ -1,57 +1,46 @@
 """Carries tasks out: marked from birth, in place, verified afterwards; or all as it was."""
 
 import contextlib
-import fcntl
 import os
-import shutil
-import subprocess
 
-from regrow import (
-    birth,
-    creators,
-    environment,
-    journal,
-    markers,
-    pipeline,
-    recipes,
-    records,
-)
+from regrow import aside, claim, pipeline, recipes, records
 from regrow.directory import Directory, open_child, open_parent, split
-from regrow.environment import HOLLOW_NAMES
-from regrow.errors import CreatorError, CreatorFailedError, PathError, RegrowError, in_words
-from regrow.model import FAILED, MARKED
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.errors import CreatorFailedError, PathError, RegrowError, in_words
+from regrow.model import FAILED
+from regrow.plain import TYPE_CHECKING
+from regrow.rebuild import python_environment, remains
+from regrow.rebuild.context import (
+    ALREADY,
+    DIFFERS,
+    REBUILT,
+    STOPPED,
+    Context,
+    TaskResult,
+    as_file,
+    last_lines,
+    not_marked,
+    write_log,
+)
 from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import Processes, StepError, ToolFailedError
+from regrow.rebuild.processes import StepError
 from regrow.rebuild.tasks import (
+    BUILDS,
     CONTENTS,
     UNFINISHED,
     Task,
-    creator_of,
-    interpreter_of,
+    is_complete,
     not_as_recorded,
     what_is_wrong,
 )
 from regrow.recipes import compare
 from regrow.recipes.files import LOCK_LIMIT, read
-from regrow.recipes.python import SEEDS
 from regrow.records import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from regrow.config import Configuration
-    from regrow.model import Outcome, Record
+    from regrow.model import Record
 
-REBUILT = "rebuilt"
-DIFFERS = "differs"
-ALREADY = "already there"
-STOPPED = "interrupted"
-
-_LAST_LINES = 5
-_PATIENCE = 10.0  # seconds that an interpreter has to tell its version
-_LINE_LENGTH = 300  # characters; what isn't text has lines of any length
-_TAIL = 16 * 1024  # bytes of a log that are looked at for its last lines
 _REPLACED_WHEN_EMPTY = ("pnpm",)
 """Managers that replace an empty directory, and so would lose its mark."""
 
@@ -59,223 +48,95 @@ _FILLING = ".regrow-filling"
 """The file that stands in a directory meanwhile, so that it is not empty."""
 
 
-class Ended(NamedTuple):
-    """What became of a task."""
-
-    task: Task
-    outcome: str
-    """``rebuilt``, ``differs``, ``already there``, ``failed`` or ``interrupted``."""
-    detail: tuple[str, ...] = ()
-    """How it differs, or why it failed and the log's last lines."""
-    log: str = ""
-
-
-class Workshop(NamedTuple):
-    """What all tasks share."""
-
-    configuration: "Configuration"
-    processes: Processes
-    logs: str
-    """The directory of the logs."""
-
-
-def carry_out(task: Task, shop: Workshop) -> Ended:
+def carry_out(task: Task, context: Context) -> TaskResult:
     """Carry one task out.
 
     Args:
         task: one without a problem.
-        shop: what all tasks share.
+        context: what all tasks share.
 
     Returns:
         What became of it. Where it failed, directory and record are as they were.
     """
     name = records.file_name(task.path).removesuffix(".toml")
-    path = os.path.join(shop.logs, f"{name}.log")
+    path = os.path.join(context.logs, f"{name}.log")
     try:
-        os.makedirs(shop.logs, mode=0o700, exist_ok=True)
+        os.makedirs(context.logs, mode=0o700, exist_ok=True)
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        return Ended(task, FAILED, (f"{path}: its log can't be written: {in_words(error)}",))
+        return TaskResult(task, FAILED, (f"{path}: its log can't be written: {in_words(error)}",))
     try:
-        if not _is_locked(log):
-            return Ended(task, FAILED, (f"{task.path}: another program is filling it",))
+        if not aside.is_locked(log):
+            return TaskResult(task, FAILED, (f"{task.path}: another program is filling it",))
         os.ftruncate(log, 0)
-        return _carry_out(task, shop, log)._replace(log=path)
+        result = _carry_out(task, context, log)._replace(log=path)
+        write_log(log, "".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
+        return result
     except Interrupted:
-        return Ended(task, STOPPED, log=path)
+        return TaskResult(task, STOPPED, log=path)
     except CreatorFailedError as error:
-        _write(log, error.output)
-        return Ended(task, FAILED, (str(error), *_last_lines(path)), path)
+        write_log(log, error.output)
+        return TaskResult(task, FAILED, (str(error), *last_lines(path)), path)
     except (RegrowError, OSError) as error:
         words = in_words(error) if isinstance(error, OSError) else str(error)
         if isinstance(error, OSError) and error.filename:
             words = f"{os.fsdecode(error.filename)}: {words}"
-        return Ended(task, FAILED, (words, *_last_lines(path)), path)
+        return TaskResult(task, FAILED, (words, *last_lines(path)), path)
     finally:
         os.close(log)
 
 
-def _carry_out(task: Task, shop: Workshop, log: int) -> Ended:
-    shop.processes.check()
+def _carry_out(task: Task, context: Context, log: int) -> TaskResult:
+    context.processes.check()
     with Store() as store:
         for record in task.records:
             problem = not_as_recorded(record.path)
             if problem:
                 raise PathError(f"{record.path}: {problem}")
         if task.kind == CONTENTS:
-            return _contents(task, shop, store)
+            return _contents(task, context, store)
         # Another rebuild may have been at work on it since the plan was made.
         now = [store.read(record.path) or record for record in task.records]
-        if not any(map(what_is_wrong, now)):
-            return Ended(task, ALREADY)
-        build = _python if task.kind == "python" else _other
-        return build(task, shop, store, log)
+        if not task.is_asked_for and not any(map(what_is_wrong, now)):
+            return TaskResult(task, ALREADY)
+        if not task.is_asked_for and all(map(is_complete, now)):
+            return _complete_all(task, context, store)
+        if task.kind == "python":
+            return python_environment.rebuild(task, context, store, log)
+        return _other(task, context, store, log)
 
 
-def _is_locked(fd: int) -> bool:
-    """Lock a file or a directory; its lock is held by the tools that inherit it, too."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks
-    return True
-
-
-def _python(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
-    """Make an environment anew, and install exactly what its record lists."""
-    (record,) = task.records
-    parent_path, name = split(record.path)
+def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
+    """Complete the records of directories that somebody else has finished meanwhile."""
+    detail: list[str] = []
     notices: list[str] = []
-
-    def create(words: list[str], made: Directory) -> bytes:
-        try:
-            shop.processes.run(words, parent_path, log, [made.fd])
-        except ToolFailedError as error:
-            raise CreatorError(str(error)) from error
-        return b""
-
-    creator = creator_of(record.recipe)
-    interpreters = _interpreters(record.recipe, creator)
-    for number, interpreter in enumerate(interpreters, start=1):
-        request = creators.Request(
-            python=interpreter,
-            system_site_packages=bool(record.recipe.get("system_site_packages")),
-            prompt=str(record.recipe.get("prompt") or "") or None,
-        )
-        try:
-            made = environment.make(
-                parent_path,
-                name,
-                creator,
-                request,
-                store=store,
-                configuration=shop.configuration,
-                recipe=record.recipe,
-                clear=True,
-                progress=contextlib.nullcontext(),
-                notice=notices.append,
-                rule=record.rule,
-                state=records.REBUILD,
-                run=create,
-                fill=lambda made: _install(record, made, creator, shop, log),
-            )
-            break
-        except CreatorError as error:  # there is no such interpreter
-            if number == len(interpreters):
-                raise
-            _write(log, getattr(error, "output", b"") + f"{error}\n".encode())
-    try:
-        now = recipes.take("python", record.path, parent_path).recipe
-    except recipes.RecipeError as error:
-        return Ended(task, DIFFERS, (f"it can't be compared with its record: {error}", *notices))
-    detail = [
-        *compare.differences(record.recipe, now, record.path),
-        *_not_marked(made.outcomes),
-    ]
-    return Ended(task, DIFFERS if detail else REBUILT, (*detail, *notices))
+    for record in task.records:
+        if task.kind == "python":
+            notices += python_environment.settle(record, store)
+            detail += python_environment.complete(record, "", context, store)
+        else:
+            notices += _settle(record, store)
+            detail += _complete(record, context, store, pipeline.attachments(record.path, store))
+    return TaskResult(task, DIFFERS if detail else ALREADY, (*detail, *notices))
 
 
-def _interpreters(recipe: "recipes.Recipe", creator: str) -> list[str | None]:
-    """Give what to ask a creator for: the very interpreter, its version, then one next to it.
-
-    What stands in the interpreter's place by now may be another Python: it comes last then.
-    """
-    interpreter, version = interpreter_of(recipe), str(recipe.get("version", ""))
-    implementation = str(recipe.get("implementation", "")).lower()
-    prefix = "" if implementation in ("", "cpython") else f"{implementation}@"
-    found: list[str | None] = []
-    if version and creator == creators.UV:
-        found.append(f"{prefix}{version}")
-    series = ".".join(version.split(".")[:2])
-    if version:
-        found.append(f"{prefix}{series}")
-    now = _series(interpreter)
-    if now:
-        found.insert(0 if now == series else len(found), interpreter)
-    return found or [None]
-
-
-def _series(interpreter: str) -> str:
-    """Ask an interpreter for the first two numbers of its version; empty: it can't be run."""
-    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
-    try:
-        done = subprocess.run(
-            [interpreter, "-I", "-c", ask],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.decode(errors="replace").strip()
-
-
-def _install(record: "Record", made: Directory, creator: str, shop: Workshop, log: int) -> None:
-    """Install what the record lists, and take away what the creator put in besides."""
-    python = os.path.join(record.path, "bin", "python")
-    parent_path = split(record.path)[0]
-    words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
-    if creator == creators.UV:
-        words = [shutil.which("uv") or "uv", "pip"]
-    at = ["--python", python] if creator == creators.UV else []
-    lines = compare.texts(record.recipe, "requirements")
-    if lines:
-        with _as_file("\n".join(lines) + "\n") as file:
-            # The user's own settings for indexes stand in the project, or in the home directory.
-            install = [*words, "install", *at, "--no-deps", "-r", file]
-            shop.processes.run(install, parent_path, log, [made.fd])
-    now = recipes.take("python", record.path, parent_path).recipe
-    names = set(map(compare.name_of, compare.texts(now, "requirements")))
-    seeds = sorted(names & SEEDS - set(map(compare.name_of, lines)))
-    if seeds:
-        remove = [*words, "uninstall", *at, *([] if at else ["--yes"]), *seeds]
-        shop.processes.run(remove, parent_path, log, [made.fd])
-
-
-def _not_marked(outcomes: "dict[str, Outcome]") -> list[str]:
-    errors = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
-    return [f"it is not excluded from backups: {'; '.join(errors)}"] if errors else []
-
-
-def _contents(task: Task, shop: Workshop, store: Store) -> Ended:
+def _contents(task: Task, context: Context, store: Store) -> TaskResult:
     """Make a directory that others are rebuilt in, and mark it; they may have begun meanwhile."""
     (record,) = task.records
     os.makedirs(record.path, exist_ok=True)
-    detail = _complete(record, shop, store, ())
-    return Ended(task, DIFFERS if detail else REBUILT, tuple(detail))
+    detail = _complete(record, context, store, ())
+    return TaskResult(task, DIFFERS if detail else REBUILT, tuple(detail))
 
 
-def _other(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
+def _other(task: Task, context: Context, store: Store, log: int) -> TaskResult:
     """Run a recipe's commands, with the directories marked before they are filled."""
-    files = {record.path: _files(record, store) for record in task.records}
-    with contextlib.ExitStack() as held, _UndoOnFailure() as undo:
-        directories = []
-        for record in task.records:
-            directories.append(_begin(record, files[record.path], shop, store, undo))
-            held.enter_context(directories[-1])
+    files = {record.path: pipeline.attachments(record.path, store) for record in task.records}
+    notices: list[str] = []
+    with contextlib.ExitStack() as held:
+        directories = [
+            held.enter_context(_claimed(task, record, files[record.path], context, store, notices))
+            for record in task.records
+        ]
         with contextlib.ExitStack() as meanwhile:
             if task.commands[0][0] in _REPLACED_WHEN_EMPTY:
                 for directory in directories:
@@ -283,91 +144,57 @@ def _other(task: Task, shop: Workshop, store: Store, log: int) -> Ended:
             for words, placed in _steps(task, store):
                 with placed:
                     locks = [directory.fd for directory in directories]
-                    shop.processes.run(words, task.directory, log, locks)
+                    context.processes.run(words, task.directory, log, locks)
         missing = [record.path for record in task.records if not _is_filled(record.path)]
         if missing:
             raise StepError(f"the command ended without an error, and {missing[0]} is not there")
-        detail: list[str] = []
-        for record in task.records:
-            detail += _complete(record, shop, store, files[record.path])
-    return Ended(task, DIFFERS if detail else REBUILT, tuple(detail))
+    detail: list[str] = []
+    for record in task.records:
+        notices += _settle(record, store)
+        detail += _complete(record, context, store, files[record.path])
+    return TaskResult(task, DIFFERS if detail else REBUILT, (*detail, *notices))
 
 
-class _UndoOnFailure(contextlib.ExitStack):
-    """Calls its callbacks only if the block failed."""
-
-    def __exit__(self, kind: object, *more: object) -> bool | None:
-        if kind is None:
-            self.pop_all()
-        return super().__exit__(kind, *more)  # type: ignore[arg-type]
-
-
-def _begin(
+@contextlib.contextmanager
+def _claimed(
+    task: Task,
     record: "Record",
-    files: "Iterable[tuple[str, bytes]]",
-    shop: Workshop,
+    files: "Sequence[tuple[str, bytes]]",
+    context: Context,
     store: Store,
-    undo: contextlib.ExitStack,
-) -> Directory:
-    """Make the directory, empty, recorded as unfinished and marked; or take the one there is."""
+    notices: list[str],
+) -> "Iterator[Directory]":
+    """Make the directory of a record, or take the one there is: recorded as unfinished.
+
+    Package managers empty or prune what they find, so what stands there is moved aside. A build is
+    taken up where it was: its tool removes only what it made.
+    """
     parent_path, name = split(record.path)
-    attributes = markers.selected(nodump=shop.configuration.nodump)
     reason = pipeline.Reason(
         record.rule, record.evidence, record.recipe, tuple(files), records.REBUILD
     )
-    set_here: list[markers.Marker] = []
-
-    def prepare(made: Directory) -> None:
-        outcomes = pipeline.mark_before_birth(made, attributes, store, reason, record.path)
-        set_here.extend(one for one in attributes if outcomes[one.name].state == MARKED)
-
-    undo.callback(environment.remove_empty, environment.make_missing(parent_path))
-    with open_parent(parent_path) as parent, store.locked():
+    with claim.parent_of(parent_path) as parent:
         if parent.path != parent_path:
             raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
-        before = store.data(record.path)
-        if not parent.has(name):
-            undo.callback(_restore, record, before, reason.files, store, is_new=True)
-            try:
-                directory = birth.create(parent, name, prepare)
-            except FileExistsError:
-                raise PathError(f"{record.path}: another program has just made it") from None
-            undo.callback(_delete, record.path)
-            return directory
-        directory = open_child(parent, name)
-        try:
-            if not _is_locked(directory.fd):
-                raise PathError(f"{record.path}: another program is filling it")
-            undo.callback(_restore, record, before, reason.files, store, is_new=False)
-            names = frozenset(os.listdir(directory.fd))
-            if names <= HOLLOW_NAMES:
-                undo.callback(_strip, record.path, names, set_here)
-            prepare(directory)
-        except BaseException:
-            directory.close()
-            raise
-        return directory
+        with claim.claim(
+            parent,
+            name,
+            store=store,
+            configuration=context.configuration,
+            reason=reason,
+            is_replaced=lambda _: task.kind not in BUILDS,
+            prefix=aside.REBUILT,
+            notice=notices.append,
+        ) as claimed:
+            yield claimed.directory
 
 
-def _restore(
-    record: "Record",
-    data: bytes | None,
-    files: "Sequence[tuple[str, bytes]]",
-    store: Store,
-    *,
-    is_new: bool,
-) -> None:
-    """Put a record back as it was, with what stood beside it.
-
-    If a new directory can't be deleted, its record goes on saying that it is not finished.
-    """
-    with store.locked():
-        now = store.read(record.path)
-        if is_new and now and journal.what_became_of(now).state == journal.UNFINISHED:
-            return
-        if any(store.attachment(record.path, name) != content for name, content in files):
-            store.write(record, files).close()
-        store.restore(record.path, data)
+def _settle(record: "Record", store: Store) -> list[str]:
+    """Put back what the user had put into the directories that were moved aside."""
+    parent_path, name = split(record.path)
+    with open_parent(parent_path) as parent:
+        found = remains.settle(parent, name, store, None)
+    return remains.sentences(found)
 
 
 @contextlib.contextmanager
@@ -384,16 +211,16 @@ def _not_empty(directory: Directory) -> "Iterator[None]":
 def _steps(
     task: Task, store: Store
 ) -> "Iterator[tuple[Sequence[str], contextlib.AbstractContextManager[object]]]":
-    """Give the words that are run, each with what has to stand there meanwhile."""
+    """Yield the words that are run, each with what has to stand there meanwhile."""
     recipe = task.records[0].recipe
     if task.kind == "conda":
         lines = ["@EXPLICIT", *compare.texts(recipe, "explicit")]
-        with _as_file("\n".join(lines) + "\n") as file:
+        with as_file("\n".join(lines) + "\n") as file:
             yield [*task.commands[0][:-1], file], contextlib.nullcontext()
         requirements = compare.texts(recipe, "requirements")
         if requirements:
             python = os.path.join(task.path, "bin", "python")
-            with _as_file("\n".join(requirements) + "\n") as file:
+            with as_file("\n".join(requirements) + "\n") as file:
                 words = [python, "-I", "-m", "pip", "install", "--no-deps", "-r", file]
                 yield words, contextlib.nullcontext()
         return
@@ -414,12 +241,15 @@ def _copied_lock(task: Task, store: Store) -> "Iterator[None]":
         raise StepError(f"the copy of {name} that stood beside its record is gone")
     place = os.path.join(task.directory, name)
     # A run that was killed may have left the copy; any other lock there by now is the truth.
-    is_left = task.why == UNFINISHED and _content(place) == content
-    if os.path.lexists(place) and not is_left:
+    if task.why == UNFINISHED and _content(place) == content:
+        os.unlink(place)
+    try:
+        fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
         yield
         return
     try:
-        with open(place, "wb") as file:
+        with open(fd, "wb") as file:
             file.write(content)
         yield
     finally:
@@ -435,7 +265,7 @@ def _content(path: str) -> bytes | None:
 
 
 def _complete(
-    record: "Record", shop: Workshop, store: Store, files: "tuple[tuple[str, bytes], ...]"
+    record: "Record", context: Context, store: Store, files: "Sequence[tuple[str, bytes]]"
 ) -> list[str]:
     """Put all marks on what stands there now, and record it as it is.
 
@@ -457,73 +287,16 @@ def _complete(
         else:
             recipe, files = taken.recipe, taken.files
             detail += compare.differences(record.recipe, recipe, record.path)
-    reason = pipeline.Reason(record.rule, record.evidence, recipe, files)
+    reason = pipeline.Reason(record.rule, record.evidence, recipe, tuple(files))
     with open_parent(parent_path) as parent, open_child(parent, name) as directory:
-        chosen = pipeline.choose_markers(directory, shop.configuration)
+        chosen = pipeline.choose_markers(directory, context.configuration)
         outcomes = pipeline.mark(directory, chosen, store, reason)
-    return detail + _not_marked(outcomes)
-
-
-def _files(record: "Record", store: Store) -> tuple[tuple[str, bytes], ...]:
-    found = ((name, store.attachment(record.path, name)) for name in records.ATTACHMENTS)
-    return tuple((name, content) for name, content in found if content is not None)
+    return detail + not_marked(outcomes)
 
 
 def _is_filled(path: str) -> bool:
+    """Return whether a directory stands at a path, not a link, and holds anything."""
     try:
-        return not HOLLOW_NAMES.issuperset(os.listdir(path))
+        return not os.path.islink(path) and not claim.HOLLOW_NAMES.issuperset(os.listdir(path))
     except OSError:
         return False
-
-
-def _strip(path: str, names: "frozenset[str]", set_here: "Sequence[markers.Marker]") -> None:
-    """Leave a directory that a tool failed in as it was: with these names, without our marks."""
-    parent_path, name = split(path)
-    with open_parent(parent_path) as parent:
-        try:
-            directory = open_child(parent, name)
-        except PathError:
-            return  # the tool took it away
-        with directory:
-            for entry in os.listdir(directory.fd):
-                if entry not in names:
-                    environment.delete(directory, entry)
-            for marker in set_here:
-                markers.take_off(marker, directory)
-
-
-def _delete(path: str) -> None:
-    """Delete what a failed rebuild left, never through a link."""
-    parent_path, name = split(path)
-    try:
-        with open_parent(parent_path) as parent:
-            environment.delete(parent, name)
-    except PathError:
-        return
-
-
-@contextlib.contextmanager
-def _as_file(text: str) -> "Iterator[str]":
-    """Write a private temporary file, for as long as it is needed."""
-    import tempfile
-
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", errors="surrogateescape") as file:
-        file.write(text)
-        file.flush()
-        yield file.name
-
-
-def _write(log: int, data: bytes) -> None:
-    with contextlib.suppress(OSError):
-        os.write(log, data)
-
-
-def _last_lines(path: str) -> list[str]:
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return [line[-_LINE_LENGTH:] for line in lines[-_LAST_LINES:]]

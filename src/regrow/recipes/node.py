@@ -27,13 +27,13 @@ LOCKS = {
 HIDDEN_LOCK = ".package-lock.json"
 """npm writes it into node_modules: what it installed, whether or not a lock stands beside."""
 
-_TRACES = {
+TRACES = {
     ".modules.yaml": "pnpm",
     ".yarn-state.yml": "yarn",
     ".yarn-integrity": "yarn",
     HIDDEN_LOCK: "npm",
 }
-"""By file in node_modules: the manager that leaves it there."""
+"""By file in node_modules: the manager that writes it there when it has finished."""
 
 _YARN_2_COMMAND = ["yarn", "install", "--immutable"]
 _FROM_HIDDEN_LOCK = ["npm", "install", "--package-lock"]
@@ -118,7 +118,7 @@ def places(lock: str, path: str, project: str) -> list[str]:
         path: the directory.
         project: where package.json stands.
     """
-    found = [os.path.join(path, name) for name in _TRACES]
+    found = [os.path.join(path, name) for name in TRACES]
     for directory in (project, *ancestors(project)):
         locks = [os.path.join(directory, name) for name in LOCKS]
         found += locks
@@ -136,7 +136,7 @@ def _find_lock(path: str, project: str) -> str | None:
         # Projects that moved from one manager to another often have both locks.
         for name in sorted(LOCKS, key=lambda name: LOCKS[name][0] != manager):
             lock = os.path.join(directory, name)
-            if _is_written(lock) and (directory == project or _is_member(project, lock)):
+            if _is_written(lock) and (directory == project or is_member(project, lock)):
                 return lock
         if os.path.lexists(os.path.join(directory, ".git")):
             return None
@@ -150,7 +150,7 @@ def _is_written(lock: str) -> bool:
 
 def _manager(path: str, root: str) -> str:
     """Tell which manager filled a directory, else which one package.json asks for."""
-    for name, manager in _TRACES.items():
+    for name, manager in TRACES.items():
         if os.path.lexists(os.path.join(path, name)):
             return manager
     return _stated(root)[0]
@@ -176,8 +176,15 @@ def _manager_version(path: str, project: str, root: str, manager: str) -> str:
     return found[1].decode() if found else ""
 
 
-def _is_member(project: str, lock: str) -> bool:
-    """Tell whether a project belongs to the workspace at whose root a lock stands."""
+def is_workspace(directory: str) -> bool:
+    """Return whether a directory is the root of a workspace of npm, yarn, pnpm or bun."""
+    return "workspaces" in _package(directory) or os.path.lexists(
+        os.path.join(directory, "pnpm-workspace.yaml")
+    )
+
+
+def is_member(project: str, lock: str) -> bool:
+    """Return whether a project belongs to the workspace at whose root a lock stands."""
     root = os.path.dirname(lock)
     place = os.path.relpath(project, root)
     if os.path.basename(lock) == "pnpm-lock.yaml":

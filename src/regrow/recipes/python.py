@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _REMEMBERED = 4096  # names of distributions: the same come in one environment after the other
-_HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
+HEAD = 8192  # bytes of METADATA: name and version stand in its first lines
 _HEADER = re.compile(
     rb"^(?:(name|version)[ \t\r\f\v]*:(.*)|[ \t\r\f\v]*)$", re.MULTILINE | re.IGNORECASE
 )
@@ -213,11 +213,11 @@ def read_distributions(
                 found.append(_from_dist_info(fd, entry, remarks))
             elif entry.endswith(".egg-info"):
                 inside = os.path.isdir(f"{place}/{entry}")
-                head = read_head(f"{entry}/PKG-INFO" if inside else entry, _HEAD, fd)
-                found.append(_pinned(*_name_and_version(head, entry)))
+                head = read_head(f"{entry}/PKG-INFO" if inside else entry, HEAD, fd)
+                found.append(_pinned(*name_and_version(head, entry)))
             elif entry.endswith(".egg") and os.path.isdir(f"{place}/{entry}"):
-                head = read_head(f"{entry}/EGG-INFO/PKG-INFO", _HEAD, fd)
-                found.append(_pinned(*_name_and_version(head, entry)))
+                head = read_head(f"{entry}/EGG-INFO/PKG-INFO", HEAD, fd)
+                found.append(_pinned(*name_and_version(head, entry)))
             elif entry.endswith(".egg-link"):
                 found.append(_from_egg_link(fd, entry))
     finally:
@@ -250,7 +250,7 @@ def _pinned(name: str, version: str) -> Distribution:
 
 
 def _from_dist_info(place: int, entry: str, remarks: list[str]) -> Distribution:
-    name, version = _name_and_version(read_head(f"{entry}/METADATA", _HEAD, place), entry)
+    name, version = name_and_version(read_head(f"{entry}/METADATA", HEAD, place), entry)
     origin = read(f"{entry}/direct_url.json", place=place)
     if origin is None:
         return _pinned(name, version)
@@ -263,14 +263,14 @@ def _from_dist_info(place: int, entry: str, remarks: list[str]) -> Distribution:
     return Distribution(name, version, requirement, False, source)
 
 
-def _name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
+def name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
     """Read the headers Name and Version, which the core metadata specification requires."""
     if head is None:
         raise RecipeError(f"{entry} in it says neither name nor version")
     values: dict[bytes, str] = {}
     for header in _HEADER.finditer(head):
         key, value = header.groups()
-        if key is None or header.end() == _HEAD:
+        if key is None or header.end() == HEAD:
             break  # the headers end, and a description follows; or this one may be cut off
         values.setdefault(key.lower(), value.strip().decode(errors="replace"))
         if len(values) == 2:

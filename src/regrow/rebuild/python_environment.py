@@ -1,0 +1,215 @@
+"""Makes a virtual environment anew, with exactly what its record lists."""
+
+import os
+import shutil
+import subprocess
+
+from regrow import aside, claim, creators, environment, pipeline, recipes, records
+from regrow.directory import Directory, join, open_parent, split
+from regrow.errors import CreatorError, PathError
+from regrow.plain import TYPE_CHECKING
+from regrow.rebuild import remains
+from regrow.rebuild.context import (
+    DIFFERS,
+    REBUILT,
+    Context,
+    TaskResult,
+    as_file,
+    not_marked,
+    write_log,
+)
+from regrow.rebuild.explained import Installed, distributions
+from regrow.rebuild.processes import ToolFailedError
+from regrow.rebuild.tasks import creator_of, interpreter_of, not_as_recorded
+from regrow.recipes import compare
+from regrow.recipes.python import SEEDS, site_packages
+
+if TYPE_CHECKING:
+    from regrow.model import Record
+    from regrow.rebuild.tasks import Task
+    from regrow.recipes import Recipe
+    from regrow.records import Store
+
+_PATIENCE = 10.0  # seconds that an interpreter has to tell its version
+
+
+def rebuild(task: "Task", context: Context, store: "Store", log: int) -> TaskResult:
+    """Make an environment anew, verify it, and put the user's own files back into it.
+
+    Args:
+        task: the task; its one record names the environment.
+        context: what all tasks share.
+        store: where the record is.
+        log: the descriptor of the log.
+
+    Raises:
+        RegrowError: it failed, and all is as it was.
+    """
+    (record,) = task.records
+    notices: list[str] = []
+    creator = creator_of(record.recipe)
+    interpreters = _interpreters(record.recipe, creator)
+    for number, interpreter in enumerate(interpreters, start=1):
+        request = creators.Request(
+            python=interpreter,
+            system_site_packages=bool(record.recipe.get("system_site_packages")),
+            prompt=str(record.recipe.get("prompt") or "") or None,
+        )
+        try:
+            _make(record, creator, request, context, store, log, notices)
+            break
+        except CreatorError as error:  # there is no such interpreter
+            if number == len(interpreters):
+                raise
+            write_log(log, getattr(error, "output", b"") + f"{error}\n".encode())
+    notices += settle(record, store)
+    detail = complete(record, creator, context, store)
+    return TaskResult(task, DIFFERS if detail else REBUILT, (*detail, *notices))
+
+
+def _make(
+    record: "Record",
+    creator: str,
+    request: creators.Request,
+    context: Context,
+    store: "Store",
+    log: int,
+    notices: list[str],
+) -> None:
+    """Make the environment and install into it; it stays recorded as unfinished."""
+    parent_path, name = split(record.path)
+    reason = pipeline.Reason(
+        record.rule, record.evidence or ("pyvenv.cfg",), record.recipe, state=records.REBUILD
+    )
+    with claim.parent_of(parent_path) as parent:
+        if parent.path != parent_path:
+            raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
+        words = creators.command(creator, join(parent.path, name), request)
+        with claim.claim(
+            parent,
+            name,
+            store=store,
+            configuration=context.configuration,
+            reason=reason,
+            is_replaced=lambda _: True,
+            prefix=aside.REBUILT,
+            notice=notices.append,
+        ) as claimed:
+            try:
+                context.processes.run(words, parent_path, log, [claimed.directory.fd])
+            except ToolFailedError as error:
+                raise CreatorError(str(error)) from error
+            environment.open_made(parent, name, creator, b"").close()
+            _install(record, claimed.directory, creator, context, log)
+
+
+def settle(record: "Record", store: "Store") -> list[str]:
+    """Put back what the user had put into the environments that were moved aside.
+
+    Args:
+        record: the record of the environment that stands now.
+        store: where the records are.
+
+    Returns:
+        What people should read about it.
+    """
+    parent_path, name = split(record.path)
+    with open_parent(parent_path) as parent:
+        if not aside.of(parent, name):
+            return []
+        installed = _distributions(record.path)
+        found = remains.settle(parent, name, store, lambda path: Installed(path, installed))
+    return remains.sentences(found)
+
+
+def _distributions(path: str) -> set[tuple[str, str]]:
+    """Return the normalised names and the versions of what is installed in an environment."""
+    return {
+        (name, version)
+        for place in site_packages(path)
+        for _, name, version in distributions(place)
+    }
+
+
+def complete(record: "Record", creator: str, context: Context, store: "Store") -> list[str]:
+    """Put all marks on what stands there now, and record it as it is.
+
+    Args:
+        record: what was to come back.
+        creator: who made it; empty: somebody else did.
+        context: what all tasks share.
+        store: where the record is.
+
+    Returns:
+        How it differs from its record.
+    """
+    parent_path, name = split(record.path)
+    try:
+        now = recipes.take("python", record.path, parent_path).recipe
+        detail = compare.differences(record.recipe, now, record.path)
+    except recipes.RecipeError as error:
+        detail = [f"it can't be compared with its record: {error}"]
+    reason = pipeline.Reason(record.rule, record.evidence or ("pyvenv.cfg",), record.recipe)
+    with open_parent(parent_path) as parent:
+        made = environment.complete(
+            parent, name, creator, b"", store, context.configuration, reason
+        )
+    return [*detail, *not_marked(made.outcomes)]
+
+
+def _interpreters(recipe: "Recipe", creator: str) -> list[str | None]:
+    """Return what to ask a creator for: the very interpreter, its version, then one next to it.
+
+    What stands in the interpreter's place by now may be another Python: it comes last then.
+    """
+    interpreter, version = interpreter_of(recipe), str(recipe.get("version", ""))
+    implementation = str(recipe.get("implementation", "")).lower()
+    prefix = "" if implementation in ("", "cpython") else f"{implementation}@"
+    found: list[str | None] = []
+    if version and creator == creators.UV:
+        found.append(f"{prefix}{version}")
+    series = ".".join(version.split(".")[:2])
+    if version:
+        found.append(f"{prefix}{series}")
+    now = _series(interpreter)
+    if now:
+        found.insert(0 if now == series else len(found), interpreter)
+    return found or [None]
+
+
+def _series(interpreter: str) -> str:
+    """Return the first two numbers of an interpreter's version; empty: it can't be run."""
+    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run(
+            [interpreter, "-I", "-c", ask],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
+
+
+def _install(record: "Record", made: Directory, creator: str, context: Context, log: int) -> None:
+    """Install what the record lists, and take away what the creator put in besides."""
+    python = os.path.join(record.path, "bin", "python")
+    parent_path = split(record.path)[0]
+    words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
+    if creator == creators.UV:
+        words = [shutil.which("uv") or "uv", "pip"]
+    at = ["--python", python] if creator == creators.UV else []
+    lines = compare.texts(record.recipe, "requirements")
+    if lines:
+        with as_file("\n".join(lines) + "\n") as file:
+            # The user's own settings for indexes stand in the project, or in the home directory.
+            install = [*words, "install", *at, "--no-deps", "-r", file]
+            context.processes.run(install, parent_path, log, [made.fd])
+    now = recipes.take("python", record.path, parent_path).recipe
+    names = set(map(compare.name_of, compare.texts(now, "requirements")))
+    seeds = sorted(names & SEEDS - set(map(compare.name_of, lines)))
+    if seeds:
+        remove = [*words, "uninstall", *at, *([] if at else ["--yes"]), *seeds]
+        context.processes.run(remove, parent_path, log, [made.fd])

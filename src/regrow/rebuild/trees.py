@@ -1,0 +1,204 @@
+"""Removes from a replaced directory what its successor brings back; moves the rest to its place.
+
+Both trees are walked together by descriptor, never through a link. Nothing is removed that the new
+tree does not hold equally, or that the caller does not explain; nothing is written over. Each step
+is one unlink, rmdir or exclusive rename, so that a kill leaves the rest for the next run.
+"""
+
+import os
+import stat
+
+from regrow.libc import rename_exclusive
+from regrow.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Explains(Protocol):
+        """What the caller knows of a directory's contents."""
+
+        def owns(self, path: str, status: os.stat_result, parent: int) -> bool:
+            """Return whether the recipe brings back the entry at a path, or nobody misses it.
+
+            Args:
+                path: from the top of the old tree.
+                status: the entry's own, if it is a link.
+                parent: descriptor of the directory that holds it.
+            """
+
+        def may_own_below(self, path: str) -> bool:
+            """Return whether anything below a directory may be owned."""
+
+        def stays(self, path: str) -> bool:
+            """Return whether an entry must not go back: it would spoil the new tree."""
+
+
+_DEEPEST = 200  # directories; the tools' own trees have at most some thirty
+_CHUNK = 1 << 20  # bytes that are compared at a time
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def remove_explained(
+    old: int, new: int | None, explains: "Explains | None", below: str = "", depth: int = 0
+) -> None:
+    """Remove from the old tree what the new one holds equally, and what is explained.
+
+    A file counts as equal that is the beginning of the new one: an installer was stopped while
+    it wrote it. What can't be read or removed stays.
+
+    Args:
+        old: descriptor of the old directory.
+        new: descriptor of the new one; None: there is none.
+        explains: what is known of the old one's contents; None: nothing.
+        below: the path of both from the tops of their trees, with a slash at its end.
+        depth: how many directories that is.
+    """
+    for name in os.listdir(old):
+        path = f"{below}{name}"
+        try:
+            status = os.stat(name, dir_fd=old, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                if depth < _DEEPEST:
+                    _remove_explained_below(old, new, explains, path, depth)
+            elif (new is not None and _is_same(old, new, name, status)) or (
+                explains is not None and explains.owns(path, status, old)
+            ):
+                os.unlink(name, dir_fd=old)
+        except (OSError, ValueError):
+            continue  # it stays, and is named with what else is left
+
+
+def _remove_explained_below(
+    old: int, new: int | None, explains: "Explains | None", path: str, depth: int
+) -> None:
+    name = path.rpartition("/")[2]
+    inner_new = _open_directory(name, new)
+    if inner_new is None and not (explains is not None and explains.may_own_below(path)):
+        return
+    inner_old = os.open(name, _OPEN_DIRECTORY, dir_fd=old)
+    try:
+        remove_explained(inner_old, inner_new, explains, f"{path}/", depth + 1)
+    finally:
+        os.close(inner_old)
+        if inner_new is not None:
+            os.close(inner_new)
+    os.rmdir(name, dir_fd=old)  # raises where something is left in it
+
+
+def move_back(
+    old: int, new: int, explains: "Explains | None", below: str = "", depth: int = 0
+) -> list[str]:
+    """Move what is left of the old tree to its place in the new one, where that is free.
+
+    Args:
+        old: descriptor of the old directory.
+        new: descriptor of the new one.
+        explains: what is known of the old one's contents; None: nothing.
+        below: the path of both from the tops of their trees, with a slash at its end.
+        depth: how many directories that is.
+
+    Returns:
+        The paths that were moved, from the top. A directory that the new tree lacks is moved as a
+        whole. What has no free place stays.
+    """
+    moved = []
+    for name in sorted(os.listdir(old)):
+        path = f"{below}{name}"
+        try:
+            if explains is not None and explains.stays(path):
+                raise FileExistsError
+            rename_exclusive(old, name, name, new)
+        except FileExistsError:
+            if depth < _DEEPEST:
+                moved += _move_back_below(old, new, explains, path, depth)
+        except OSError:
+            continue  # a mount point, or no permission: it stays
+        else:
+            moved.append(path)
+    return moved
+
+
+def _move_back_below(
+    old: int, new: int, explains: "Explains | None", path: str, depth: int
+) -> list[str]:
+    """Move back what is in a directory that both trees hold."""
+    name = path.rpartition("/")[2]
+    inner_old, inner_new = _open_directory(name, old), _open_directory(name, new)
+    moved: list[str] = []
+    try:
+        if inner_old is not None and inner_new is not None:
+            moved = move_back(inner_old, inner_new, explains, f"{path}/", depth + 1)
+            os.rmdir(name, dir_fd=old)  # raises where something is left in it
+    except OSError:
+        pass
+    finally:
+        for fd in (inner_old, inner_new):
+            if fd is not None:
+                os.close(fd)
+    return moved
+
+
+def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
+    """Return the paths of what is in a directory that is no directory itself, sorted.
+
+    Args:
+        directory: its descriptor.
+        below: what the paths begin with.
+        limit: how many are looked for.
+    """
+    found: list[str] = []
+    for name in sorted(os.listdir(directory)):
+        if len(found) >= limit:
+            break
+        inner = _open_directory(name, directory) if below.count("/") < _DEEPEST else None
+        if inner is None:
+            found.append(f"{below}{name}")
+            continue
+        try:
+            inside = left(inner, f"{below}{name}/", limit - len(found))
+            found += inside or [f"{below}{name}/"]
+        finally:
+            os.close(inner)
+    return found
+
+
+def _open_directory(name: str, parent: int | None) -> int | None:
+    if parent is None:
+        return None
+    try:
+        return os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
+    except OSError:
+        return None
+
+
+def _is_same(old: int, new: int, name: str, status: os.stat_result) -> bool:
+    """Return whether the new directory holds an entry's equal; a beginning counts as equal."""
+    try:
+        now = os.stat(name, dir_fd=new, follow_symlinks=False)
+    except OSError:
+        return False
+    if stat.S_IFMT(now.st_mode) != stat.S_IFMT(status.st_mode):
+        return False
+    if stat.S_ISLNK(now.st_mode):
+        return os.readlink(name, dir_fd=old) == os.readlink(name, dir_fd=new)
+    if not stat.S_ISREG(now.st_mode) or status.st_size > now.st_size:
+        return False
+    if (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino):
+        return True  # both are links to a file in the installer's cache
+    return _begins_alike(old, new, name, status.st_size)
+
+
+def _begins_alike(old: int, new: int, name: str, size: int) -> bool:
+    with (
+        open(name, "rb", opener=lambda path, _: os.open(path, _OPEN_FILE, dir_fd=old)) as one,
+        open(name, "rb", opener=lambda path, _: os.open(path, _OPEN_FILE, dir_fd=new)) as other,
+    ):
+        if not all(stat.S_ISREG(os.fstat(file.fileno()).st_mode) for file in (one, other)):
+            return False
+        while size > 0:
+            chunk = one.read(min(_CHUNK, size))
+            if not chunk or chunk != other.read(len(chunk)):
+                return False
+            size -= len(chunk)
+        return not one.read(1)  # it has not grown meanwhile
