@@ -48,13 +48,13 @@ def original_name(name: str) -> str:
     return name[len(prefix) :].partition("-")[2]
 
 
-def stands_beside(path: str) -> bool:
-    """Return whether something that was moved aside from a path still waits beside it."""
+def beside(path: str) -> list[str]:
+    """Return the paths of what was moved aside from a path and still waits there."""
     parent, name = split(path)
     try:
-        return any(_belongs_to(other, name) for other in os.listdir(parent))
+        return [join(parent, other) for other in os.listdir(parent) if _belongs_to(other, name)]
     except OSError:
-        return False
+        return []
 
 
 def is_locked(fd: int) -> bool:

@@ -130,8 +130,11 @@ def _refuse(directory: Directory, store: "Store", *, clear: bool) -> None:
             f"{directory.path}: there is an environment already; --clear replaces it"
         )
     if is_half_made:
+        beside = aside.beside(directory.path)
+        more = f"; what it was replacing is {', '.join(beside)}" if beside else ""
         raise EnvironmentExistsError(
-            f"{directory.path}: an earlier run was interrupted here; --clear replaces what it left"
+            f"{directory.path}: an earlier run was interrupted here; --clear replaces what it"
+            f" left{more}"
         )
     raise EnvironmentExistsError(
         f"{directory.path}: it holds files and is no environment; choose another path"

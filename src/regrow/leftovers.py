@@ -56,19 +56,19 @@ class Leftover(NamedTuple):
         return f"{count} {noun}: {', '.join(self.first)}{more}"
 
 
-def find(store: "Store", places: "Iterable[str]" = ()) -> "list[Leftover]":
+def find(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> "list[Leftover]":
     """Find what was left: beside what is recorded, and directly in the places given.
 
     Args:
-        store: where the records are.
-        places: true paths; only what is there and below, and the places themselves. None:
+        recorded: the paths of the records.
+        places: true paths: only what is there and below, and the places themselves; none:
             everything.
 
     Returns:
         What was found, by path.
     """
     asked = tuple(places)
-    parents = {split(path)[0] for path in store.paths().values()}
+    parents = {split(path)[0] for path in recorded}
     if asked:
         parents = {path for path in parents if any(is_below(path, place) for place in asked)}
         parents.update(asked)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Regrow
+from tests.hostile.helpers import has_attribute
 
 QUICK = {"uv": [], "virtualenv": ["--", "--no-seed"], "venv": ["--", "--without-pip"]}
 creators = pytest.mark.parametrize("creator", QUICK)
@@ -91,11 +92,24 @@ def test_clear_replaces_an_environment_and_the_new_one_is_marked(
     creator: str, regrow: Regrow, tmp_path: Path
 ) -> None:
     regrow("venv", cwd=tmp_path)
-    (tmp_path / ".venv/mine").touch()
     (line,) = regrow.json("venv", "--clear", "--creator", creator, cwd=tmp_path)
     assert line["outcome"] == "marked" or line["outcome"] == "already marked"
-    assert not (tmp_path / ".venv/mine").exists()
     assert os.listdir(tmp_path) == [".venv"]
+
+
+@creators
+def test_clear_keeps_ones_own_files_beside_and_names_them(
+    creator: str, regrow: Regrow, tmp_path: Path
+) -> None:
+    regrow("venv", "--creator", creator, cwd=tmp_path)
+    (tmp_path / ".venv/mine").write_text("years of work")
+    done = regrow("venv", "--clear", "--creator", creator, cwd=tmp_path)
+    assert not (tmp_path / ".venv/mine").exists()
+    [kept] = [tmp_path / name for name in os.listdir(tmp_path) if name != ".venv"]
+    assert os.listdir(kept) == ["mine"]
+    assert (kept / "mine").read_text() == "years of work"
+    assert not has_attribute(kept)
+    assert f"kept in {kept}: mine" in done.stderr
 
 
 @pytest.mark.parametrize("clear", [[], ["--clear"]])

@@ -14,7 +14,7 @@ from regrow.markers import CACHEDIR_TAG, XDG_ROBOTS
 from regrow.markers.xdg import ATTRIBUTE
 from regrow.model import ALREADY_MARKED
 from regrow.programs import program
-from regrow.rebuild.work import REBUILT
+from regrow.rebuild.context import REBUILT
 from tests.conftest import REQUIRE_TOOLS
 from tests.e2e.backups import back_up, backup, restore
 from tests.e2e.drill import CORE, MORE, Home, Project

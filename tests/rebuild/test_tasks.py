@@ -170,7 +170,8 @@ def test_a_sound_neighbour_in_a_workspace_is_not_made_anew(project: Path) -> Non
     member.mkdir(parents=True)
     missing = recorded(member / "node_modules", recipe, "node-modules")
     assert only(missing).problem == (
-        f"npm ci would make {project}/node_modules anew, which is there; run npm install yourself"
+        f"npm ci would remove from {project}/node_modules, which is there, what the lock does not"
+        " name; move that away, or run it yourself"
     )
     repairing = recipe | {"command": ["yarn", "install", "--immutable"]}
     assert "yarn is not on PATH" in only(missing._replace(recipe=repairing)).problem

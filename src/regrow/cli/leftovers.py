@@ -6,7 +6,7 @@ import sys
 from regrow import leftovers
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
-from regrow.errors import RegrowError
+from regrow.errors import RecordError, RegrowError
 from regrow.leftovers import KINDS, Leftover, as_line
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
@@ -51,7 +51,8 @@ def run(words: list[str]) -> int:
     if store is None:
         return 0
     with store:
-        found = leftovers.find(store, true_paths(options.path))
+        recorded = [record.path for record in store.all() if not isinstance(record, RecordError)]
+        found = leftovers.find(recorded, true_paths(options.path))
         if not (options.put_back or options.remove):
             _print(found, as_json=options.json)
             return 0

@@ -66,22 +66,22 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     found: list[Entry] = []
     errors: list[RecordError] = []
-    left: list[Leftover] = []
+    recorded: list[str] = []
     store = Store.if_any()
     if store is not None:
         with store:
-            if not options.forget and (options.state is None or LEFTOVER in options.state):
-                left = leftovers.find(store, true_paths(options.path))
             for entry in journal.entries(store, true_paths(options.path)):
                 if isinstance(entry, RecordError):
                     errors.append(entry)
-                elif options.state is None or entry.state in options.state:
+                    continue
+                recorded.append(entry.record.path)
+                if options.state is None or entry.state in options.state:
                     found.append(entry)
             if options.forget:
                 found = [entry for entry in found if entry.state == GONE]
                 errors += _forget(store, found)
     found.sort(key=lambda entry: entry.record.path)
-    left = [one for one in left if one.path not in {entry.record.path for entry in found}]
+    left = _left(recorded, options)
     sizes = _measure(found) if options.sizes else {}
     if options.json:
         for entry in found:
@@ -100,6 +100,14 @@ def run(words: list[str]) -> int:
     for error in errors:
         complain(str(error))
     return int(bool(errors))
+
+
+def _left(recorded: "Sequence[str]", options: argparse.Namespace) -> list[Leftover]:
+    """Return what rebuilds left that has no record."""
+    if options.forget or not (options.state is None or LEFTOVER in options.state):
+        return []
+    found = leftovers.find(recorded, true_paths(options.path))
+    return [one for one in found if one.path not in recorded]
 
 
 def true_paths(paths: "Iterable[str]") -> list[str]:

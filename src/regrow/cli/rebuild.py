@@ -107,7 +107,7 @@ def run(words: list[str]) -> int:
         for error in errors:
             complain(str(error))
         to_do, to_name = _sort(tasks.find(found, in_force), options)
-        left = _left(store, options, to_do)
+        left = _left(found, options, to_do)
         if not options.json:
             _print_plan(to_do, to_name, left)
         if options.dry_run:
@@ -163,12 +163,16 @@ def _recorded(
     return found, moved, errors
 
 
-def _left(store: Store, options: argparse.Namespace, to_do: "Sequence[Task]") -> list[Leftover]:
+def _left(
+    recorded: "Sequence[Record]", options: argparse.Namespace, to_do: "Sequence[Task]"
+) -> list[Leftover]:
     """Return what earlier rebuilds left and this one does not put back."""
     paths = {record.path for task in to_do for record in task.records}
     return [
         one
-        for one in leftovers.find(store, true_paths(options.directory))
+        for one in leftovers.find(
+            (record.path for record in recorded), true_paths(options.directory)
+        )
         if one.kind == leftovers.KEPT
         or (one.kind == leftovers.INTERRUPTED and one.original not in paths)
     ]

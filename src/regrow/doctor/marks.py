@@ -79,7 +79,8 @@ def _entries(store: Store) -> "Iterator[Finding]":
         if state in found:
             yield Finding(RECORDS, state, TO_DO, _text(found[state], what), remedy)
     yield from _interrupted(found.get(journal.INTERRUPTED, []))
-    yield from _leftovers(store)
+    seen_paths = [entry.record.path for entries in found.values() for entry in entries]
+    yield from _leftovers(seen_paths)
     if journal.GONE in found:
         text = f"{len(found[journal.GONE])} are gone; what brings them back is kept"
         yield Finding(RECORDS, journal.GONE, OK, text)
@@ -88,9 +89,9 @@ def _entries(store: Store) -> "Iterator[Finding]":
         yield Finding(RECORDS, journal.ELSEWHERE, NOT_APPLICABLE, text)
 
 
-def _leftovers(store: Store) -> "Iterator[Finding]":
+def _leftovers(recorded: "Sequence[str]") -> "Iterator[Finding]":
     """Name what rebuilds left, with what is in it."""
-    for one in leftovers.find(store):
+    for one in leftovers.find(recorded):
         remedy = "`regrow leftovers` shows it, and puts it back or removes it"
         if one.kind == leftovers.INTERRUPTED:
             remedy = f"`regrow rebuild` puts back what is yours; {remedy}"

@@ -147,7 +147,7 @@ def what_is_wrong(record: "Record") -> str:
         python = os.path.join(record.path, "bin", "python")
         if "pyvenv.cfg" in found and os.path.islink(python) and not os.path.exists(python):
             return f"{BROKEN}: its interpreter {os.path.realpath(python)} is gone"
-    return REMAINS if aside.stands_beside(record.path) else ""
+    return REMAINS if aside.beside(record.path) else ""
 
 
 def not_as_recorded(path: str) -> str:
