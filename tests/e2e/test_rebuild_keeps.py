@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,8 +95,10 @@ class Drill(NamedTuple):
             if not any(_holds(place / name, content) for place in places):
                 missing.append(name)
         for name, content in CHANGED.items():
-            if not any((place / name).exists() and content in (place / name).read_text()
-                       for place in places):
+            if not any(
+                (place / name).exists() and content in (place / name).read_text()
+                for place in places
+            ):
                 missing.append(name)
         if not any((place / SITE / "nut.py").exists() for place in places):
             missing.append("nut, which was installed since")
@@ -119,13 +120,13 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def drill(home: Path, tmp_path: Path) -> Iterator[Drill]:
+def drill(home: Path, tmp_path: Path) -> Drill:
     interpreter = tmp_path / "python-now/bin/python3"
     interpreter.parent.mkdir(parents=True)
     interpreter.symlink_to(os.path.realpath(sys.executable))
     place = home.resolve() / "code"
     place.mkdir()
-    yield Drill(place, interpreter)
+    return Drill(place, interpreter)
 
 
 def test_an_upgrade_of_the_interpreter_loses_nothing_in_any_creators_environment(
