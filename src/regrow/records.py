@@ -689,8 +689,13 @@ def _toml(value: "Value") -> str:
     return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
 
 
-# TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped.
-_ESCAPES = {number: f"\\u{number:04x}" for number in (*range(0x20), 0x7F)}
+# TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped. So are
+# C1, separators of lines and bidi controls, for people who look at a record in a terminal.
+_CONTROLS = (
+    *range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+)  # fmt: skip
+_ESCAPES = {number: f"\\u{number:04x}" for number in _CONTROLS}
 _ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"}
 
 

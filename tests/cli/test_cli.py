@@ -340,6 +340,26 @@ def test_every_line_of_json_is_one_line(regrow: Regrow, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["path"] == f"{tmp_path}/a\nb"
 
 
+CONTROLS = "\x1b\x7f\x85\x9b\u061c\u200e\u2028\u2029\u202e\u2066\U000e0001"
+"""What terminals, readers of lines and eyes may take for something else than a letter."""
+
+
+def test_json_and_records_hold_no_character_that_controls_a_terminal(
+    regrow: Regrow, tmp_path: Path, records_directory: Path
+) -> None:
+    place = tmp_path / f"a{CONTROLS}ü b"
+    place.mkdir()
+    for words in (("mark",), ("list",), ("status",), ("explain",), ("unmark",)):
+        if words == ("list",):
+            (record,) = records_directory.iterdir()
+            assert set(CONTROLS[:-1]).isdisjoint(record.read_bytes().decode())
+            assert "ü b" in record.read_text()
+        done = regrow(*words, "--json", place)
+        assert done.stdout.removesuffix("\n").isprintable()
+        assert json.loads(done.stdout)["path"] == str(place)
+        assert "ü b" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [

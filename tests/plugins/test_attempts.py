@@ -35,3 +35,12 @@ def test_a_mistake_of_regrows_is_logged_with_its_place(caplog: pytest.LogCapture
 def test_an_interruption_passes_through(error: BaseException) -> None:
     with pytest.raises(type(error)):
         attempt(lambda: failing(error))
+
+
+def test_what_is_logged_controls_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RecordError("/a\x9b31m\nb: it is missing")
+
+    attempt(fail)
+    (line,) = caplog.records
+    assert line.getMessage() == r"regrow: /a\x9b31m\nb: it is missing"

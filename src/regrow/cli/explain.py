@@ -210,14 +210,14 @@ def _print(explanation: Explanation) -> None:
     verdict = {MARK: "would be marked", KEEP: f"stays in the backup: {decision.reason}"}
     print(f"  {show(verdict.get(decision.decision, 'is marked already'))}")
     print(f"  rule {rule.name}, on the evidence of {show(', '.join(decision.candidate.evidence))}")
-    print(f"  it comes back by: {rule.command}")
+    print(f"  it comes back by: {show(rule.command)}")
     if rule.note:
-        print(f"  note: {rule.note}")
+        print(f"  note: {show(rule.note)}")
     if decision.taken is not None:
         for line in _recipe_lines(decision.taken):
             print(f"  {show(line)}")
     if rule.documentation:
-        print(f"  see {rule.documentation}")
+        print(f"  see {show(rule.documentation)}")
     for guard in GUARDS:
         word = explanation.words[guard.name]
         print(f"  {guard.question:42} {'yes: ' + show(word) if word else 'no objection'}")

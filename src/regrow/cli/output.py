@@ -43,7 +43,11 @@ def complain(message: str) -> None:
 
 
 def print_json(line: "dict[str, Any]") -> None:
-    """Print one line of JSON Lines. A ``path`` that is not UTF-8 has ``path_b64`` besides."""
+    """Print one line of JSON Lines. A ``path`` that is not UTF-8 has ``path_b64`` besides.
+
+    What people's terminals and readers of lines may take for a command (C1, DEL, bidi controls,
+    U+2028) stands as an escape, which JSON has for every character.
+    """
     import json
 
     path = line.get("path")
@@ -52,7 +56,10 @@ def print_json(line: "dict[str, Any]") -> None:
 
         exact = b64encode(os.fsencode(path)).decode()
         line = {**line, "path": show(path), "path_b64": exact}
-    print(json.dumps(line, ensure_ascii=False).encode(errors="backslashreplace").decode())
+    text = json.dumps(line, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    print(text)
 
 
 def _is_utf_8(text: str) -> bool:

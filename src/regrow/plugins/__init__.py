@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 
+def _printable(record: logging.LogRecord) -> bool:
+    """Let no name control the terminal on which a tool shows what is logged."""
+    from regrow.cli.output import show
+
+    record.msg, record.args = show(record.getMessage()), ()
+    return True
+
+
+LOGGER.addFilter(_printable)
+
+
 def attempt(step: "Callable[[], T]") -> "T | None":
     """Take a step that must not break the tool which it is taken in.
 
