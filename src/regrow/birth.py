@@ -63,7 +63,11 @@ def _try_to_create(
     try:
         directory = open_child(parent, temporary)
     except PathError:
-        return None
+        try:
+            os.rmdir(temporary, dir_fd=parent.fd)
+        except OSError:
+            return None
+        raise  # it was there: the umask (0777, say) lets nobody in
     try:
         try:
             fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

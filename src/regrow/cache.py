@@ -5,7 +5,7 @@ import stat
 import sys
 from functools import lru_cache
 
-from regrow import __version__
+from regrow import __version__, ownership
 from regrow.plain import TYPE_CHECKING
 
 try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
@@ -126,7 +126,7 @@ def replace(name: str, parts: "Iterable[bytes]") -> None:
     place = directory()
     temporary = os.path.join(place, f".{os.getpid()}-{name}")
     try:
-        os.makedirs(place, mode=0o700, exist_ok=True)
+        ownership.make_private(place)
         if os.stat(place).st_uid != os.geteuid():
             return  # with sudo, the home directory is somebody else's
         try:
@@ -134,7 +134,7 @@ def replace(name: str, parts: "Iterable[bytes]") -> None:
             os.unlink(temporary)
         except FileNotFoundError:
             pass
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = ownership.create_private(temporary, os.O_WRONLY | os.O_EXCL)
         try:
             with open(fd, "wb") as file:
                 file.writelines(parts)

@@ -1,14 +1,19 @@
 """Who can have written a file: its owner, its permissions, and those of the directories above."""
 
+import errno
 import os
 import stat
 import sys
 
+from regrow.errors import PathError, in_words
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from regrow.directory import Directory, Opener
+
+_OWNER = stat.S_IRUSR | stat.S_IWUSR
 _MOST_LINKS = 40  # what Linux follows before it says ELOOP
 _ADMINISTRATORS = 80  # macOS: the group that may become root; Homebrew's directories are its
 _OF_THE_SYSTEM = ("wheel", "staff", "admin", "sudo")  # Debian's /usr/local is staff's
@@ -58,14 +63,73 @@ def not_trusted_way(path: str, top: str = "/") -> str:
     return ""
 
 
+def not_trusted_above(path: str) -> str:
+    """Return why others may lead a path elsewhere; empty: they can't.
+
+    Every directory and link that is passed must exist, belong to this user or to root, and be
+    closed to others, as in ``not_trusted_way``. What stands at the path itself is not looked at: a
+    sticky directory may hold it.
+
+    Args:
+        path: a path; links in it are followed, and must be trusted themselves.
+
+    Returns:
+        A sentence that names the place.
+    """
+    for place, is_last in _places(os.path.join(os.getcwd(), path)):
+        if is_last:
+            break
+        try:
+            status = os.lstat(place)
+        except OSError as error:
+            return f"{place}: {in_words(error)}"
+        why = not_trusted(status)
+        if why and not (status.st_uid in (os.geteuid(), 0) and status.st_mode & stat.S_ISVTX):
+            return f"{place}: {why}"
+    return ""
+
+
+def open_to_change(path: str, opener: "Opener") -> "Directory":
+    """Open a directory that a user names, to put marks on it or to take them off.
+
+    The superuser goes no way that another user can turn to another place, and changes nothing of
+    another user's.
+
+    Args:
+        path: the directory.
+        opener: opens it.
+
+    Raises:
+        PathError: as ``Opener.open``; or it is not the superuser's to change.
+    """
+    if os.geteuid() != 0:
+        return opener.open(path)
+    why = not_trusted_above(path)
+    if why:
+        raise PathError(
+            f"{path}: the superuser goes no way that others can change: {why}; run regrow as the"
+            " user whose directory it is"
+        )
+    directory = opener.open(path)
+    if directory.status.st_uid != 0:
+        directory.close()
+        raise PathError(f"{path}: it belongs to another user: run regrow as that user")
+    return directory
+
+
 def make_private(path: str) -> None:
     """Make a directory and those above it that are missing, for this user alone.
 
-    Their permissions don't depend on the umask: ``os.makedirs`` would leave those above to it.
+    Their permissions don't depend on the umask: ``os.makedirs`` would leave those above to it. The
+    superuser makes none where others can lead the way.
 
     Raises:
         OSError: one can't be made.
     """
+    if os.geteuid() == 0:
+        why = not_trusted_way(path)
+        if why:
+            raise PermissionError(errno.EPERM, why, path)
     missing = []
     while not os.path.isdir(path):
         missing.append(path)
@@ -73,9 +137,42 @@ def make_private(path: str) -> None:
     for one in reversed(missing):
         try:
             os.mkdir(one, 0o700)
+            if stat.S_IMODE(os.lstat(one).st_mode) != stat.S_IRWXU:
+                os.chmod(one, stat.S_IRWXU)  # the umask has taken bits of the owner's
         except FileExistsError:
             if not os.path.isdir(one):
                 raise
+
+
+def create_private(path: str, flags: int, place: int | None = None) -> int:
+    """Open a file to write to it, and make it for this user alone, whatever the umask.
+
+    Args:
+        path: the file; nothing is written through a link.
+        flags: what ``os.open`` takes besides ``O_CREAT``.
+        place: the descriptor of the directory that a relative path begins in.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: it can't be made or opened.
+    """
+    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o600, dir_fd=place)
+    try:
+        let_owner_in(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def let_owner_in(fd: int) -> None:
+    """Give a new file's owner the permissions that the umask has taken. Raises OSError."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    if mode & _OWNER != _OWNER:
+        os.fchmod(fd, mode | _OWNER)
 
 
 def _places(path: str) -> "Iterator[tuple[str, bool]]":

@@ -380,12 +380,7 @@ class Store:
         name = name or file_name(path)
         temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"  # see _is_temporary
         try:
-            fd = os.open(
-                temporary,
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
-                0o600,
-                dir_fd=self._fd,
-            )
+            fd = ownership.create_private(temporary, os.O_WRONLY | os.O_EXCL, self._fd)
             try:
                 _write_all(fd, data)
                 os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
@@ -414,7 +409,9 @@ class Store:
 def _refuse_others(path: str) -> None:
     """Refuse a directory of records in which somebody else could put, or change, a record."""
     home = os.path.expanduser("~")
-    top = home if path.startswith(home.rstrip("/") + "/") else "/"
+    is_below_home = path.startswith(home.rstrip("/") + "/")
+    # An ordinary user's home is where it is; the superuser's must be nobody's to move, either.
+    top = home if is_below_home and os.geteuid() != 0 else "/"
     why = ownership.not_trusted_way(path, top)
     if not why:
         return

@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, git, pipeline
+from regrow import config, git, ownership, pipeline
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import Opener
 from regrow.errors import RegrowError
@@ -58,7 +58,7 @@ def run(words: list[str]) -> int:
         refusals = Refusals(store, repositories, progress)
         for path in options.path:
             try:
-                with opener.open(path) as directory:
+                with ownership.open_to_change(path, opener) as directory:
                     if not options.force:
                         try:
                             refusals.refuse(directory)

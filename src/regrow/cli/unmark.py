@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, pipeline
+from regrow import config, ownership, pipeline
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import Opener
 from regrow.errors import RegrowError
@@ -31,7 +31,7 @@ def run(words: list[str]) -> int:
     with Store() as store, Opener() as opener:
         for path in options.path:
             try:
-                with opener.open(path) as directory:
+                with ownership.open_to_change(path, opener) as directory:
                     outcomes = pipeline.unmark(directory, store, configuration)
                     true_path = directory.path
             except RegrowError as error:

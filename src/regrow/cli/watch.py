@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from regrow import config, decisions, rules
+from regrow import config, decisions, ownership, rules
 from regrow.cli.output import complain, parser, print_json, show
 from regrow.errors import ConfigurationError, RecordError, WatchError, in_words
 from regrow.export.fresh import Fresh
@@ -158,7 +158,7 @@ def only_one(code: str) -> "Iterator[None]":
     """
     path = lock.path()
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = ownership.create_private(path, os.O_RDWR)
     except OSError as error:
         raise RecordError(f"{path}: {in_words(error)}") from error
     try:

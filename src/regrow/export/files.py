@@ -3,6 +3,7 @@
 import os
 import stat
 
+from regrow import ownership
 from regrow.directory import split
 from regrow.errors import PathError, in_words
 from regrow.export import compose
@@ -10,6 +11,8 @@ from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.export.model import Format
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read(path: str) -> bytes | None:
@@ -19,14 +22,21 @@ def read(path: str) -> bytes | None:
         PathError: it can't be read, or is no regular file; the message names it.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise PathError(f"{path}: this is no regular file; name another for the exclude file")
-        with open(path, "rb") as file:
+        fd = os.open(os.path.realpath(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _no_file(path)
             return file.read()
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise _no_file(path) from None
     except OSError as error:
         raise PathError(f"{path}: the exclude file can't be read: {in_words(error)}") from error
+
+
+def _no_file(path: str) -> PathError:
+    return PathError(f"{path}: this is no regular file; name another for the exclude file")
 
 
 def is_current(path: str, data: bytes) -> bool:
@@ -51,8 +61,10 @@ def replace(path: str, form: "Format", data: bytes) -> None:
 def write(path: str, data: bytes) -> None:
     """Write a file under a temporary name and rename it into place.
 
-    A link is followed, so that it goes on leading to the file. The mode of a file that is there is
-    kept; a new one gets that of every new file.
+    A link is followed, so that it goes on leading to the file, but only the user's own or root's,
+    through directories in which nobody else may write: what backups leave out is for nobody else to
+    say, nor where it is written. The mode of a file that is there is kept, but for what lets others
+    write; a new one gets that of every new file, likewise.
 
     Args:
         path: the file.
@@ -61,20 +73,46 @@ def write(path: str, data: bytes) -> None:
     Raises:
         PathError: it can't be written; what was there stands as it was.
     """
-    target = os.path.realpath(path)
-    temporary = os.path.join(split(target)[0], f".regrow-{os.getpid()}-{os.urandom(4).hex()}")
+    why = ownership.not_trusted_above(path)
+    if why:
+        raise PathError(
+            f"{path}: the exclude file is not written where others can change it: {why}; name one"
+            " in a directory of your own"
+        )
+    place, name = split(os.path.realpath(path))
+    temporary = f".regrow-{os.getpid()}-{os.urandom(4).hex()}"
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            with open(fd, "wb") as file:
-                if os.path.exists(target):
-                    os.fchmod(fd, stat.S_IMODE(os.stat(target).st_mode))
-                file.write(data)
-                file.flush()
-                os.fsync(fd)
-            os.rename(temporary, target)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            _write(directory, temporary, name, data)
+        finally:
+            os.close(directory)
     except OSError as error:
         raise PathError(f"{path}: the exclude file can't be written: {in_words(error)}") from error
+
+
+def _write(directory: int, temporary: str, name: str, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(temporary, flags, 0o644, dir_fd=directory)
+    try:
+        with open(fd, "wb") as file:
+            ownership.let_owner_in(fd)
+            mode = _mode_of_own(directory, name)
+            if mode is not None:
+                os.fchmod(fd, mode & ~_OTHERS_MAY_WRITE)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def _mode_of_own(directory: int, name: str) -> int | None:
+    """Return the permissions of a file of this user's; None where there is none."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(status.st_mode) if status.st_uid == os.geteuid() else None

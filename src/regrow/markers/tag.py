@@ -50,6 +50,8 @@ class CachedirTag:
 
     def set(self, directory: "Directory") -> None:
         """See ``Marker.set``. The directory's own times are put back."""
+        from regrow import ownership  # reading a tag needs none of it
+
         if os.geteuid() == 0 and directory.status.st_uid != 0:
             raise MarkerError(
                 "the directory belongs to another user, in which the superuser writes nothing:"
@@ -62,6 +64,7 @@ class CachedirTag:
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             fd = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory.fd)
+            ownership.let_owner_in(fd)  # a tag that backups can't read leaves nothing out
         except FileExistsError:
             fd = os.open(NAME, flags, dir_fd=directory.fd)
             if not _is_empty_file(fd):  # somebody wrote it since we looked

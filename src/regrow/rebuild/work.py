@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from regrow import aside, claim, pipeline, recipes, records
+from regrow import aside, claim, ownership, pipeline, recipes, records
 from regrow.directory import Directory, open_child, open_parent, split
 from regrow.errors import CreatorFailedError, PathError, RegrowError, in_words
 from regrow.model import FAILED
@@ -61,8 +61,8 @@ def carry_out(task: Task, context: Context) -> TaskResult:
     name = records.file_name(task.path).removesuffix(".toml")
     path = os.path.join(context.logs, f"{name}.log")
     try:
-        os.makedirs(context.logs, mode=0o700, exist_ok=True)
-        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        ownership.make_private(context.logs)
+        log = ownership.create_private(path, os.O_WRONLY)
     except OSError as error:
         return TaskResult(task, FAILED, (f"{path}: its log can't be written: {in_words(error)}",))
     try:

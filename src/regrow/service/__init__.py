@@ -7,9 +7,12 @@ import os
 import shutil
 import sys
 
+from regrow import ownership
 from regrow.directory import split
 from regrow.errors import RegrowError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
+
+_MODE = 0o644  # of the unit: service managers read it, and some refuse what others may write
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -222,9 +225,10 @@ def _write(path: str, data: bytes) -> None:
     directory, name = split(path)
     temporary = os.path.join(directory, f".{name}-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        os.makedirs(directory, exist_ok=True)
+        ownership.make_private(directory)
         try:
             with open(temporary, "xb") as file:
+                os.fchmod(file.fileno(), _MODE)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 
+from regrow import ownership
 from regrow.directory import split
 from regrow.service import MADE_BY, PAUSE, NoManagerError, ServiceError, State
 
@@ -69,7 +70,7 @@ class Launchd:
         """See ``Manager.start``."""
         self.stop()
         try:
-            os.makedirs(split(self._log)[0], exist_ok=True)
+            ownership.make_private(split(self._log)[0])
         except OSError as error:
             raise ServiceError(f"{self._log}: its directory can't be made: {error}") from error
         _carry_out("bootstrap", self._domain, self.file)
