@@ -11,8 +11,9 @@ import os
 
 from regrow import pipeline, records
 from regrow.directory import Directory, join, open_child, split
-from regrow.errors import PathError, in_words
+from regrow.errors import NewerRecordError, PathError, RecordError, in_words
 from regrow.libc import rename_exclusive
+from regrow.model import Record
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ CLEARED = ".regrow-cleared-"
 
 KEPT = ".regrow-kept-"
 """The prefix of what is left of either: the user's own, which is nobody's to touch any more."""
+
+RULE = "aside"
+"""The rule in the record of a directory that had none before it was moved aside."""
 
 _PREFIXES = (REBUILT, CLEARED)
 
@@ -98,13 +102,43 @@ def move(parent: Directory, directory: Directory, store: "Store", prefix: str) -
     """
     path, name = directory.path, directory.name
     old = _aside_name(prefix, _ending(name))
-    pipeline.carry_record(store, path, join(parent.path, old))
+    _record(directory, join(parent.path, old), store)
     try:
         os.rename(name, old, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
     except OSError as error:
         store.remove(join(parent.path, old))
         raise PathError(f"{path}: it can't be replaced: {in_words(error)}") from error
     directory.path = join(parent.path, old)
+
+
+def _record(directory: Directory, path: str, store: "Store") -> None:
+    """Record a directory under the path that it is to have: only what is recorded is put back.
+
+    Anybody may have made a directory of such a name: an archive may hold one.
+    """
+    this = records.identity(directory.fd)
+    try:
+        former = store.read(directory.path)
+    except NewerRecordError:
+        raise
+    except RecordError:
+        former = None  # what a damaged one said is lost already
+    if former is None or not records.is_same(former, this):
+        former = Record(
+            path=path,
+            host=records.host(),
+            inode=this.inode,
+            born=this.born,
+            rule=RULE,
+            evidence=(),
+            recipe=pipeline.NO_RECIPE,
+            set=(),
+            found=(),
+            previous={},
+            state=records.MARKED,
+            time=records.now(),
+        )
+    store.write(former._replace(path=path)).close()
 
 
 def keep(parent: Directory, directory: Directory) -> None:
@@ -139,7 +173,9 @@ def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
         try:
             if parent.has(name):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-            pipeline.carry_record(store, aside, path)
+            record = store.read(aside)
+            if record is not None and record.rule != RULE:
+                store.write(record._replace(path=path)).close()
             rename_exclusive(parent.fd, old, name)
         except OSError as error:
             raise PathError(
@@ -148,21 +184,23 @@ def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
         store.remove(aside)
 
 
-def of(parent: Directory, name: str) -> list[str]:
-    """Return the names of the user's directories that were moved aside from *name*, newest first.
+def of(parent: Directory, name: str, store: "Store") -> list[str]:
+    """Return the names of what regrow moved aside from *name*, newest first.
 
-    In a directory that others may write to, what another user put there is left out.
+    Only what has its record is: an archive, or somebody who may write to the parent, may have put
+    something else of such a name there.
     """
     with os.scandir(parent.fd) as entries:
         names = [entry.name for entry in entries if _belongs_to(entry.name, name)]
     found = []
     for old in names:
         try:
-            status = os.stat(old, dir_fd=parent.fd, follow_symlinks=False)
-        except FileNotFoundError:
-            continue
-        if _is_ours(status, parent):
-            found.append((status.st_ctime_ns, old))  # a rename sets this time
+            with open_child(parent, old) as directory:
+                record = store.read(directory.path)
+                if record is not None and records.is_same(record, records.identity(directory.fd)):
+                    found.append((directory.status.st_ctime_ns, old))  # a rename sets this time
+        except (PathError, RecordError):
+            continue  # gone meanwhile, or nothing of ours
     return [old for _, old in sorted(found, reverse=True)]
 
 
@@ -178,7 +216,7 @@ def recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str
     Raises:
         PathError: another run is at work on it.
     """
-    for old in of(parent, name):
+    for old in of(parent, name, store):
         try:
             directory = open_child(parent, old)
         except PathError:
@@ -209,8 +247,3 @@ def _aside_name(prefix: str, ending: str) -> str:
 def _ending(name: str) -> str:
     """Return what tells whose directory was moved aside: its name, or one that is not too long."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else records.digest(name)
-
-
-def _is_ours(status: os.stat_result, parent: Directory) -> bool:
-    owner, user = status.st_uid, os.geteuid()
-    return owner == user or (user == 0 and owner == parent.status.st_uid)

@@ -95,7 +95,7 @@ def make(
         ) as claimed:
             output = creators.run(creator, words, progress)
             made = complete(parent, name, creator, output, store, configuration, reason)
-        if aside.of(parent, name):
+        if aside.of(parent, name, store):
             from regrow.rebuild import remains
             from regrow.rebuild.explained import Installed
 

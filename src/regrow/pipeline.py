@@ -270,22 +270,6 @@ def mark_before_birth(
         return outcomes
 
 
-def carry_record(store: "Store", path: str, other: str) -> None:
-    """Record under another path what stands in a directory's record, because it moves there.
-
-    Args:
-        store: where both records are.
-        path: the directory's path until now; without a record of it, nothing is done.
-        other: the path that it is to have.
-
-    Raises:
-        RecordError: the record can't be written, or a newer regrow wrote the one there is.
-    """
-    record = _former(store.data(path), path)
-    if record is not None:
-        store.write(record._replace(path=other)).close()
-
-
 def summed_up(outcomes: dict[str, Outcome], done: str) -> str:
     """Sum the markers' outcomes up: one failed and all failed; one was changed and all were.
 

@@ -626,6 +626,10 @@ def test_what_a_killed_run_moved_aside_goes_back_to_its_place(
     old = project / f"{aside.REBUILT}01234567-.venv"
     _broken(old)
     (old / "mine").write_text("years of work")
+    fd = os.open(old, os.O_RDONLY)
+    inode, born = records.identity(fd)
+    os.close(fd)
+    write(recorded(old, python())._replace(inode=inode, born=born))
     (project / ".venv").mkdir()
     [line] = rebuild()
     assert line["outcome"] == "rebuilt"
@@ -665,3 +669,22 @@ def test_a_planted_link_in_the_place_of_a_log_is_not_followed(
     [line] = rebuild()
     assert line["outcome"] == "failed"
     assert victim.read_text() == "years of work"
+
+
+def test_what_an_archive_brought_is_never_put_into_an_environment(
+    rebuild: Rebuild, doubles: Doubles, project: Path, regrow: Regrow
+) -> None:
+    """A directory of the name that regrow gives, but without a record of regrow's."""
+    planted = project / f"{aside.REBUILT}01234567-.venv"
+    site = "lib/python3.11/site-packages"
+    (planted / site).mkdir(parents=True)
+    (planted / site / "evil.pth").write_text("import os")
+    environment(project, "a==1")
+    [line, left] = rebuild()
+    assert (line["outcome"], line["detail"]) == ("rebuilt", [])
+    assert (left["path"], left["outcome"]) == (str(planted), "leftover")
+    assert not (project / ".venv" / site / "evil.pth").exists()
+    shutil.rmtree(project / ".venv")
+    assert regrow("venv", cwd=project).returncode == 0
+    assert (planted / site / "evil.pth").exists()
+    assert not (project / ".venv" / site / "evil.pth").exists()

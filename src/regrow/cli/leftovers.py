@@ -44,6 +44,8 @@ def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
     made = arguments()
     options = made.parse_args(words)
+    if (options.put_back or options.remove) and not options.path:
+        made.error("--put-back and --remove take the paths of what they are about")
     is_asking = options.remove and not options.yes
     if is_asking and (options.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
         made.error("not a terminal: pass --yes to remove")

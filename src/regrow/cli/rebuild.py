@@ -167,14 +167,12 @@ def _left(
     recorded: "Sequence[Record]", options: argparse.Namespace, to_do: "Sequence[Task]"
 ) -> list[Leftover]:
     """Return what earlier rebuilds left and this one does not put back."""
-    paths = {record.path for task in to_do for record in task.records}
+    paths = {record.path for record in recorded}
+    to_settle = {record.path for task in to_do for record in task.records}
     return [
         one
-        for one in leftovers.find(
-            (record.path for record in recorded), true_paths(options.directory)
-        )
-        if one.kind == leftovers.KEPT
-        or (one.kind == leftovers.INTERRUPTED and one.original not in paths)
+        for one in leftovers.find(paths, true_paths(options.directory))
+        if one.kind != leftovers.UNBORN and not (one.path in paths and one.original in to_settle)
     ]
 
 

@@ -30,7 +30,7 @@ _PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xb
 """How executables begin: ELF; Mach-O of 64 and 32 bits; Mach-O for several processors."""
 
 _INTERPRETER = re.compile(r"bin/(python|pypy|graalpy)[\w.-]*")
-_ACTIVATION = re.compile(r"bin/((de)?activate[\w.-]*|pydoc\.bat)")
+_ACTIVATION = re.compile(r"bin/((de)?[aA]ctivate[\w.-]*|pydoc\.bat)")
 _BYTECODE = re.compile(r"((?:.*/)?)__pycache__/([^/]+?)\.[^/]+\.pyc")
 _TEXTS = {
     "CACHEDIR.TAG": SIGNATURE,
@@ -77,7 +77,7 @@ class Installed:
             self._directories.update(_parents(f"{below}/x"))
             for entry, name, version in distributions(place):
                 if back is None or name in _SEEDS or (name, version) in back:
-                    self._add(place, below, entry)
+                    self._add(place, below, entry, name)
                 elif name in names_back:  # in another version, which two of would break
                     recorded = (path for path, _ in _recorded(place, below, entry))
                     self._stays.update(*map(_with_parents, recorded))
@@ -106,7 +106,9 @@ class Installed:
 
     def may_own_below(self, path: str) -> bool:
         """See ``trees.Explains``."""
-        return path in self._directories
+        parent, _, name = path.rpartition("/")
+        is_bytecode = name == "__pycache__" and (not parent or parent in self._directories)
+        return is_bytecode or path in self._directories or path.startswith("include/")
 
     def stays(self, path: str) -> bool:
         """See ``trees.Explains``."""
@@ -122,11 +124,16 @@ class Installed:
         except OSError:
             return False
 
-    def _add(self, place: str, below: str, entry: str) -> None:
-        """Add the files that a distribution's RECORD names."""
+    def _add(self, place: str, below: str, entry: str, name: str) -> None:
+        """Add the files that a distribution's RECORD names.
+
+        Without a hash only what installers themselves write so: the RECORD, bytecode, and of
+        virtualenv's pip and its like all that it made.
+        """
+        unhashed = (f"{below}/{entry}/", f"bin/{name}") if name in _SEEDS else ("//",)
         for path, owned in _recorded(place, below, entry):
             is_own = path == f"{below}/{entry}/RECORD" or path.endswith(".pyc")
-            if owned.hash or is_own:
+            if owned.hash or is_own or path.startswith(unhashed):
                 self._owned[path] = owned
                 self._directories.update(_parents(path))
 
@@ -197,15 +204,15 @@ def _newest_activation(path: str) -> int:
 
 def _is_as_recorded(owned: _Owned, status: os.stat_result, name: str, parent: int) -> bool:
     """Return whether a file is as its RECORD has it: by size and times, else by its hash."""
-    if not owned.hash:
-        return True  # the RECORD itself, and bytecode
+    if not owned.hash and name.endswith((".pyc", "RECORD")):
+        return True
     if owned.size and owned.size != str(status.st_size):
         return False
     is_changed_since = status.st_nlink == 1 and (
         status.st_ctime_ns > owned.recorded.st_ctime_ns + _LAG
     )
     is_older = status.st_mtime_ns <= owned.recorded.st_mtime_ns + _LAG
-    if owned.size and is_older and not is_changed_since:
+    if (owned.size or not owned.hash) and is_older and not is_changed_since:
         return True
     return _has_hash(owned.hash, name, parent)
 

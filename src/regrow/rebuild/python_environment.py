@@ -115,7 +115,7 @@ def settle(record: "Record", store: "Store") -> list[str]:
     """
     parent_path, name = split(record.path)
     with open_parent(parent_path) as parent:
-        if not aside.of(parent, name):
+        if not aside.of(parent, name, store):
             return []
         installed = _distributions(record.path)
         found = remains.settle(parent, name, store, lambda path: Installed(path, installed))

@@ -59,7 +59,7 @@ def settle(
     Returns:
         What became of each, newest first.
     """
-    return [_settle(parent, name, old, store, explains) for old in aside.of(parent, name)]
+    return [_settle(parent, name, old, store, explains) for old in aside.of(parent, name, store)]
 
 
 def sentences(found: "Collection[Remains]") -> list[str]:

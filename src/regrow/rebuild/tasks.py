@@ -97,11 +97,13 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
     """
     by_name = {rule.name: rule for rule in in_force}
     tasks: dict[tuple[object, ...], Task] = {}
-    for record in sorted(recorded, key=lambda record: record.path):
+    by_path = sorted(recorded, key=lambda record: record.path)
+    waiting = _replaced(by_path)
+    for record in by_path:
         if record.recipe.get("kind") == "none" or aside.is_aside(split(record.path)[1]):
             continue
         try:
-            why = what_is_wrong(record)
+            why = what_is_wrong(record) or (REMAINS if record.path in waiting else "")
         except OSError as error:
             task = _impossible(record, "", f"it can't be looked at: {in_words(error)}")
         else:
@@ -123,6 +125,16 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
         if task.kind != CONTENTS
         or any(is_below(other.path, task.path) for other in tasks.values() if other is not task)
     ]
+
+
+def _replaced(recorded: "Iterable[Record]") -> set[str]:
+    """Return the paths from which something was moved aside that still stands there."""
+    found = set()
+    for record in recorded:
+        parent, name = split(record.path)
+        if aside.is_aside(name) and os.path.isdir(record.path):
+            found.add(join(parent, aside.original_name(name)))
+    return found
 
 
 def what_is_wrong(record: "Record") -> str:
@@ -147,7 +159,7 @@ def what_is_wrong(record: "Record") -> str:
         python = os.path.join(record.path, "bin", "python")
         if "pyvenv.cfg" in found and os.path.islink(python) and not os.path.exists(python):
             return f"{BROKEN}: its interpreter {os.path.realpath(python)} is gone"
-    return REMAINS if aside.beside(record.path) else ""
+    return ""
 
 
 def not_as_recorded(path: str) -> str:
@@ -159,16 +171,16 @@ def not_as_recorded(path: str) -> str:
     return ""
 
 
-def is_complete(record: "Record") -> bool:
+def is_complete(record: "Record", why: str) -> bool:
     """Return whether a directory with something wrong is whole, and only its record says no.
 
     That is so where the user has finished by hand what a killed rebuild began, or where the kill
     came after the last package.
 
-    Raises:
-        OSError: it is out of reach.
+    Args:
+        record: its record.
+        why: what is wrong with it.
     """
-    why = what_is_wrong(record)
     if why == REMAINS:
         return True
     if why != UNFINISHED:
@@ -189,10 +201,7 @@ def is_complete(record: "Record") -> bool:
 
 def _completion(record: "Record", why: str) -> Task | None:
     """Return the task for a directory of which only the record is to be completed, or None."""
-    try:
-        if not is_complete(record):
-            return None
-    except OSError:
+    if not is_complete(record, why):
         return None
     parent = split(record.path)[0]
     problem = not_as_recorded(record.path)

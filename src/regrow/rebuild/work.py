@@ -26,6 +26,7 @@ from regrow.rebuild.processes import StepError
 from regrow.rebuild.tasks import (
     BUILDS,
     CONTENTS,
+    REMAINS,
     UNFINISHED,
     Task,
     is_complete,
@@ -97,13 +98,22 @@ def _carry_out(task: Task, context: Context, log: int) -> TaskResult:
             return _contents(task, context, store)
         # Another rebuild may have been at work on it since the plan was made.
         now = [store.read(record.path) or record for record in task.records]
-        if not task.is_asked_for and not any(map(what_is_wrong, now)):
-            return TaskResult(task, ALREADY)
-        if not task.is_asked_for and all(map(is_complete, now)):
-            return _complete_all(task, context, store)
+        if not task.is_asked_for:
+            wrong = [what_is_wrong(record) or _remains(record, store) for record in now]
+            if not any(wrong):
+                return TaskResult(task, ALREADY)
+            if all(map(is_complete, now, wrong)):
+                return _complete_all(task, context, store)
         if task.kind == "python":
             return python_environment.rebuild(task, context, store, log)
         return _other(task, context, store, log)
+
+
+def _remains(record: "Record", store: Store) -> str:
+    """Return ``REMAINS`` where something that was moved aside waits beside a directory."""
+    parent_path, name = split(record.path)
+    with open_parent(parent_path) as parent:
+        return REMAINS if aside.of(parent, name, store) else ""
 
 
 def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
