@@ -79,6 +79,7 @@ def _evidence(rule: Rule) -> str:
         f"inside: {names(rule.inside_all, ' and ')}" if rule.inside_all else "",
         f"not inside: {names(rule.inside_none, ', ')}" if rule.inside_none else "",
         "nothing else inside" if rule.only else "",
+        "nothing else inside, unless git ignores it" if rule.makes else "",
         "sources outside" if rule.source_outside else "",
     ]
     return "; ".join(filter(None, parts))

@@ -119,6 +119,8 @@ class Listing:
                 self.consulted += ("/".join(steps[:depth]),)
                 here = os.open(step, flags, dir_fd=here)
                 fds.append(here)
+            if "*" in name:
+                return Listing.read(here).find(name + "/" * wants_directory) is not None
             mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
         except OSError:
             return False
@@ -168,9 +170,15 @@ def speaks_against(rule: Rule, directory: Listing) -> bool:
     """Tell whether something stands inside that a rule does not allow."""
     if any(_stands(name, directory) for name in rule.inside_none):
         return True
-    if rule.only and not set(rule.only).issuperset(directory.names):
+    if rule.only and _strangers(rule.only, directory):
         return True
     return bool(rule.source_outside) and not is_source_outside(rule.source_outside, directory)
+
+
+def _strangers(made: tuple[str, ...], directory: Listing, targets: str = "") -> list[str]:
+    from regrow.contents import strangers  # most projects have nothing to ask it about
+
+    return strangers(made, directory, targets)
 
 
 def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> list[str]:
@@ -188,10 +196,12 @@ def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> l
     for name in rule.inside_none:
         if _stands(name, directory):
             lacking.append(f"{name} must not be inside it")
-    extra = sorted({*directory.names}.difference(rule.only)) if rule.only else []
+    made = rule.only or rule.makes
+    extra = _strangers(made, directory, rule.targets) if made else []
     if extra:
-        shown = ", ".join(extra[:3]) + (", …" if len(extra) > 3 else "")
-        lacking.append(f"no tool makes what else is inside it: {shown}")
+        from regrow.contents import shown
+
+        lacking.append(f"no tool makes what else is inside it: {shown(extra)}")
     if rule.source_outside and not is_source_outside(rule.source_outside, directory):
         lacking.append("its sources must lie outside of it")
     return lacking

@@ -107,6 +107,15 @@ def generic_name(candidate: Candidate, known: Circumstances) -> str | None:
     return f"{name!r} is a common name, and git does not ignore it"
 
 
+def holds_foreign_entries(candidate: Candidate, known: Circumstances) -> str | None:
+    """Guard 2: something stands in it that its tool does not make, and git does not ignore it."""
+    verdict = known.git_says.get(candidate.path)
+    if not candidate.foreign or (verdict is not None and verdict.is_ignored):
+        return None
+    tool = candidate.rule.ecosystem or candidate.rule.name
+    return f"it holds what {tool} does not make: {candidate.foreign}"
+
+
 def evidence_out_of_place(candidate: Candidate, known: Circumstances) -> str | None:
     """Guard 3: the evidence beside stands in the home directory, in /, or above the start."""
     rule = candidate.rule
@@ -225,6 +234,7 @@ GUARDS = (
     Guard("tracked", "does git track anything inside?", tracked_by_git),
     Guard("git-silent", "can git not be asked?", git_is_silent),
     Guard("generic-name", "is its name too common to be sure?", generic_name),
+    Guard("foreign", "does it hold what its tool does not make?", holds_foreign_entries),
     Guard("evidence-place", "does its evidence stand where no project is?", evidence_out_of_place),
     Guard("users-word", "did you say to keep it?", users_word),
     Guard("not-ours", "is it out of our hands?", not_ours),

@@ -105,7 +105,12 @@ class Rule(NamedTuple):
     inside_none: tuple[str, ...] = ()
     """None of these may be inside it."""
     only: tuple[str, ...] = ()
-    """No entry but these may be directly inside it; empty: any may."""
+    """No entry but these may be directly inside it; empty: any may. See ``contents.strangers``."""
+    makes: tuple[str, ...] = ()
+    """What the tool makes directly inside it. Another entry keeps it, unless git ignores it: what
+    a build makes can have any name."""
+    targets: str = ""
+    """What has the name of something that the tool makes in its own: ``CMakeFiles/*.dir/``."""
     source_outside: str = ""
     """The variable of CMakeCache.txt that must name a directory outside the match."""
     generic: bool = False
@@ -148,6 +153,8 @@ class Candidate(NamedTuple):
     """Whether a generic name is made up for by what is inside."""
     device: int
     inode: int
+    foreign: str = ""
+    """What stands directly inside that the rule's tool does not make: the first names."""
     kept_by: Rule | None = None
     """A rule that says to keep this very directory, where there is one."""
 
@@ -164,6 +171,9 @@ MARK = "mark"
 KEEP = "keep"
 MARKED_ALREADY = "marked already"
 TAKE_BACK = "take back"
+
+FAILURE = "failure"
+"""In place of a guard's name: to look at it failed; see ``mishaps``."""
 
 
 class Decision(NamedTuple):

@@ -154,14 +154,18 @@ class Index:
             ):
                 continue
             if best is None or (best.rule.generic and not best.decisive):
-                best = _candidate(path, status, hint, _kept_by(hints), found or ())
+                others = _foreign(rule, listing, found or ()) or ""
+                best = _candidate(path, status, hint, _kept_by(hints), found or (), others)
         if best is not None or self.triggers.isdisjoint(listing.names):
             return best
         for rule in self.anywhere:
             found = evidence.inside(rule, listing)
-            if found is not None:
+            if found is None:
+                continue
+            foreign = _foreign(rule, listing, found)
+            if foreign is not None:
                 hint = Hint(rule, (), split(path)[0], ())
-                return _candidate(path, status, hint, _kept_by(hints), found)
+                return _candidate(path, status, hint, _kept_by(hints), found, foreign)
         return None
 
 
@@ -170,12 +174,22 @@ def pack(hints: "Iterable[Hint]") -> "list[Packed]":
     return [(hint.rule.name, hint.rest, hint.project, hint.found) for hint in hints]
 
 
+def _foreign(rule: Rule, listing: "Listing", found: "Sequence[str]") -> str | None:
+    """Say what stands in a directory that its rule's tool does not make; see ``contents``."""
+    if not rule.makes:
+        return ""
+    from regrow.contents import foreign
+
+    return foreign(rule, listing, found)
+
+
 def _candidate(
     path: str,
     status: os.stat_result,
     hint: Hint,
     kept_by: Rule | None,
     inside: tuple[str, ...] = (),
+    foreign: str = "",
 ) -> Candidate:
     return Candidate(
         path,
@@ -185,6 +199,7 @@ def _candidate(
         hint.rule.generic and bool(inside),
         status.st_dev,
         status.st_ino,
+        foreign,
         kept_by,
     )
 

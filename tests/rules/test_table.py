@@ -185,11 +185,11 @@ RECIPES = {
     "venv": "python",
 }
 
-LISTS = {"beside", "beside_all", "inside", "inside_all", "inside_none", "only"}
+LISTS = {"beside", "beside_all", "inside", "inside_all", "inside_none", "makes", "only"}
 FLAGS = {"container", "generic", "home", "manual", "output"}
 TEXTS = {
     "command", "directory", "documentation", "ecosystem", "keep", "name", "note", "recipe",
-    "source_outside",
+    "source_outside", "targets",
 }  # fmt: skip
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["name"])
 each_file = pytest.mark.parametrize("file", FILES)

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from glob import escape
 from itertools import combinations
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from regrow import decisions, rules
 from regrow.config import Configuration
+from regrow.contents import NOISE
 from regrow.model import MARK, Candidate, Decision, Rule
 from regrow.scan import Scan
 
@@ -36,7 +38,9 @@ PARTS: list[tuple[str, str]] = [
     ("CMakeCache.txt", "cmake-inside"), ("CMakeCache.txt", "file"), ("CMakeCache.txt", "dir"),
     ("venv/pyvenv.cfg", "file"), ("venv/bin/python", "link"), ("venv/lib", "dir"),
     ("venv/main.py", "file"), ("pyvenv.cfg", "file"), ("pyvenv.cfg", "dir"), ("bin/python", "link"),
-    ("bin/python", "dir"), ("env/conda-meta/history", "file"), ("env/envs", "dir"),
+    ("bin/python", "dir"), ("env/conda-meta/history", "file"), ("env/lib", "dir"),
+    ("env/envs", "dir"), ("out/CMakeCache.txt", "cmake-outside"), ("out/CMakeFiles/x.dir", "dir"),
+    ("out/x", "file"), ("out/own", "file"), ("out/sub/CMakeFiles", "dir"),
     ("env/envs", "link"), ("conda-meta/history", "file"), ("meson-info", "dir"),
     ("meson-private", "dir"), ("build", "dir"), ("build.gradle", "file"), ("setup.py", "file"),
     ("build/meson-info", "dir"), ("build/meson-private", "dir"), ("vendor", "dir"),
@@ -117,7 +121,7 @@ def fits_inside(rule: Rule, directory: Path) -> bool:
     names = {path.name for path in directory.iterdir()}
     if any(name.rstrip("/") in names for name in rule.inside_none):
         return False
-    if rule.only and not names <= set(rule.only):
+    if rule.only and foreign(directory, rule.only):
         return False
     if rule.source_outside:
         cache = directory / "CMakeCache.txt"
@@ -127,6 +131,38 @@ def fits_inside(rule: Rule, directory: Path) -> bool:
         if directory == source or directory in source.parents:
             return False
     return has_all(directory, rule.inside, rule.inside_all)
+
+
+def is_made(entry: Path, patterns: Sequence[str], targets: str) -> bool:
+    is_directory = entry.is_dir() and not entry.is_symlink()
+    for pattern in patterns:
+        if pattern.startswith("*/"):
+            if is_directory and stands(entry, pattern.removeprefix("*/")):
+                return True
+        elif "{}" in pattern:
+            before, after = targets.rstrip("/").split("/")[-1].split("*")
+            for target in entry.parent.glob(targets.rstrip("/")):
+                name = target.name[len(before) : len(target.name) - len(after)]
+                if fnmatchcase(entry.name, pattern.replace("{}", escape(name))):
+                    return True
+        elif fnmatchcase(entry.name, pattern.rstrip("/")) and (
+            is_directory or not pattern.endswith("/")
+        ):
+            return True
+    return entry.name in NOISE
+
+
+def foreign(directory: Path, patterns: Sequence[str], targets: str = "") -> bool:
+    return not all(is_made(entry, patterns, targets) for entry in directory.iterdir())
+
+
+def is_more_than_evidence(rule: Rule, directory: Path) -> bool:
+    """Whether the tool made more than its evidence, or there is nothing of anybody else's."""
+    if not rule.makes or not foreign(directory, rule.makes, rule.targets):
+        return True
+    made = [one for one in directory.iterdir() if is_made(one, rule.makes, rule.targets)]
+    pieces = len(rule.inside_all) + bool(rule.inside)
+    return len([one for one in made if one.name not in NOISE]) > pieces
 
 
 def claims(directory: Path, root: Path) -> Iterator[Rule]:
@@ -163,7 +199,9 @@ def recognise(directory: Path, root: Path) -> str | None:
     if vague:
         return vague[-1].name
     for rule in RULES:
-        if rule.directory == "*" and fits_inside(rule, directory):
+        if rule.directory != "*" or not fits_inside(rule, directory):
+            continue
+        if is_more_than_evidence(rule, directory):
             return rule.name
     return None
 

@@ -298,6 +298,7 @@ def test_what_no_creator_puts_in_an_environment_is_seen(code: Path) -> None:
 def test_the_history_of_an_environment_of_conda_is_missed(code: Path) -> None:
     (code / "project/env/conda-meta").mkdir(parents=True)
     (code / "project/env/conda-meta/history").touch()
+    (code / "project/env/bin").mkdir()
     assert paths(sweep(code)) == {str(code / "project/env")}
     (code / "project/env/conda-meta/history").unlink()
     assert changed(code) == set()

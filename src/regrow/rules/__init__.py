@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 RECIPES = ("command", "contents", "python", "conda", "pixi", "node", "cmake", "meson")
 
 _TEXTS = ("name", "directory", "ecosystem", "recipe", "command", "documentation", "note", "keep")
-_NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only")
+_NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only", "makes")
 _FLAGS = ("generic", "output", "home", "container", "manual")
-FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside")
+FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside", "targets")
 
 
 @cache
