@@ -120,10 +120,13 @@ def include(path: "StrOrBytesPath") -> dict[str, Outcome]:
     """
     from regrow import markers
     from regrow.directory import open_directory
+    from regrow.markers import signature
 
     with open_directory(path) as directory:
         chosen = (*markers.selected(), markers.marker(markers.CACHEDIR_TAG))
-        return {mark.name: markers.take_off(mark, directory) for mark in chosen}
+        outcomes = {mark.name: markers.take_off(mark, directory) for mark in chosen}
+        signature.clear(directory)
+        return outcomes
 
 
 def is_excluded(path: "StrOrBytesPath") -> dict[str, Exclusion | None]:

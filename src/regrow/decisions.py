@@ -8,8 +8,18 @@ from regrow.directory import ancestors, is_below, open_directory, split
 from regrow.errors import PathError, RecordError, in_words
 from regrow.guards import GUARDS, Circumstances
 from regrow.markers import tag
-from regrow.model import KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision, Record, Rule
-from regrow.pipeline import EXPLICIT, choose_markers, moved_here
+from regrow.model import (
+    EXPLICIT,
+    KEEP,
+    MARK,
+    MARKED_ALREADY,
+    TAKE_BACK,
+    Candidate,
+    Decision,
+    Record,
+    Rule,
+)
+from regrow.pipeline import choose_markers
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +34,9 @@ NO_RULE = "no-rule"
 
 UNFINISHED = "unfinished"
 """In place of a guard's name: a rebuild was begun and not ended."""
+
+MOVED, COPIED = "moved", "copied"
+"""In place of a guard's name: what regrow marked elsewhere has come here."""
 
 CONTENTS = "contents"
 """In place of a guard's name: what a container of environments holds besides."""
@@ -326,28 +339,51 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
     if data is not None and records.is_unfinished(data, decision.candidate.inode):
         reason = "a rebuild of it was interrupted: `regrow rebuild` does it again"
         return Decision(decision.candidate, KEEP, UNFINISHED, reason)
-    if decision.decision != KEEP or decision.guard in _NO_WORD:
-        return decision
-    if data is None:
-        if not _has_moved_here(decision.candidate, store):
-            return decision
-    else:
-        record = _readable(store, records.file_name(decision.candidate.path))
-        if record is None or _marked_by_rule(record) is None:
-            return decision
-    if decision.guard == "no-recipe" and _is_being_filled(decision.candidate):
-        return decision
-    return decision._replace(decision=TAKE_BACK)
+    if decision.decision == KEEP and _is_regrows_mark(decision, store):
+        return decision._replace(decision=TAKE_BACK)
+    return decision
 
 
-def _has_moved_here(candidate: Candidate, store: "Store") -> bool:
-    """Tell whether regrow marked a directory by a rule, in another place than it stands in now."""
+def _is_regrows_mark(decision: Decision, store: "Store") -> bool:
+    """Return whether what is kept carries a mark, or the copy of one, that no user asked for."""
+    from regrow import moves
+
+    candidate = decision.candidate
     try:
         with open_directory(candidate.path) as directory:
-            record = moved_here(directory, store)
+            known = moves.standing(directory, store)
     except PathError:
         return False
-    return record is not None and record.rule != EXPLICIT and bool(record.set)
+    record = known.record
+    if known.word == moves.COPIED:
+        return decision.guard != "not-ours"
+    if record is None or record.rule == EXPLICIT or not record.set:
+        return False
+    if known.word == moves.RESTORED:
+        return decision.guard != "not-ours"
+    if known.word == moves.HERE and record.path != candidate.path:
+        return False  # that path is decided about on its own
+    if decision.guard in _NO_WORD:
+        return False
+    return decision.guard != "no-recipe" or not _is_being_filled(candidate)
+
+
+def to_look_at(signed: "Iterable[str]", decided: "Iterable[Decision]", store: "Store") -> list[str]:
+    """Return the signed directories about which ``withdraw.strays`` is to be asked.
+
+    That are all but those that are marked as candidates where they are recorded.
+
+    Args:
+        signed: the paths of all that carry the signature.
+        decided: what was decided about the candidates.
+        store: where the records are.
+    """
+    signed = list(signed)
+    if not signed:
+        return []
+    names = set(store.names())
+    marked = {d.candidate.path for d in decided if d.decision in (MARK, MARKED_ALREADY)}
+    return [p for p in signed if p not in marked or records.file_name(p) not in names]
 
 
 def _is_being_filled(candidate: Candidate) -> bool:

@@ -246,6 +246,32 @@ def ancestors(path: str) -> "Iterator[str]":
         yield path
 
 
+def mount_point(path: str) -> str:
+    """Return where the file system is mounted that holds a directory.
+
+    Args:
+        path: a true path that exists.
+
+    Returns:
+        The directory furthest up that is on the same mount: a bind mount counts as one. Empty where
+        that can't be told.
+    """
+    from regrow.libc import mount_id
+
+    def mount(place: str) -> tuple[int, int]:
+        return os.lstat(place).st_dev, mount_id(place)
+
+    try:
+        here = mount(path)
+        for above in ancestors(path):
+            if mount(above) != here:
+                return path
+            path = above
+    except OSError:
+        return ""  # it is gone again, or out of reach
+    return path
+
+
 def _true_path(fd: int, given: str) -> str:
     """Ask the kernel for the path of an open directory."""
     if sys.platform == "darwin":

@@ -3,16 +3,18 @@
 import errno
 import os
 
-from regrow import markers, records
+from regrow import markers, moves, records
 from regrow.directory import is_below, open_directory
 from regrow.errors import MarkerError, PathError, RecordError, in_words
 from regrow.model import HOLDS, Record
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from regrow.config import Configuration
     from regrow.directory import Directory
+    from regrow.moves import Standing
     from regrow.records import Store
 
 THERE = "there"
@@ -21,6 +23,7 @@ UNFINISHED = "unfinished"
 LOST = "mark lost"
 REPLACED = "replaced"
 GONE = "gone"
+AWAY = "away"
 LEFTOVER = "leftover"
 UNKNOWN = "unknown"
 ELSEWHERE = "other machine"
@@ -32,6 +35,7 @@ STATES = {
     LOST: "the directory stands, and a mark is off",
     REPLACED: "another directory stands in its place; a sweep marks it again",
     GONE: "nothing stands there; its recipe is kept for rebuilding",
+    AWAY: "the file system that it was on is not there; it is looked for again when it is",
     LEFTOVER: "a rebuild was stopped while it replaced it; `regrow leftovers` shows what is in it",
     UNKNOWN: "it can't be opened",
     ELSEWHERE: "another machine wrote the record, and this very directory is not here",
@@ -67,6 +71,44 @@ def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | Re
             yield what_became_of(record)
 
 
+def strays(signed: "Iterable[str]", store: "Store") -> "Iterator[tuple[str, Standing]]":
+    """Find the directories that carry regrow's signature and are not recorded at their paths.
+
+    Args:
+        signed: the paths of those that carry it.
+        store: where the records are.
+
+    Yields:
+        The path, and whether it was moved, copied or restored.
+    """
+    for path in signed:
+        try:
+            with open_directory(path) as directory:
+                known = moves.standing(directory, store)
+        except PathError:
+            continue  # it is gone again
+        if known.word in (moves.MOVED, moves.COPIED, moves.RESTORED):
+            yield path, known
+
+
+def signed(
+    configuration: "Configuration", tick: "Callable[[int], None]" = lambda _: None
+) -> "Sequence[str]":
+    """Find the directories below the start directories that carry regrow's signature.
+
+    What a sweep has left of its scan is made use of.
+
+    Args:
+        configuration: the user's settings.
+        tick: called now and then with how many directories were read.
+    """
+    from regrow import config, rules
+    from regrow.survey import survey
+
+    in_force = rules.in_force(configuration, config.path())
+    return survey(configuration.start, in_force, configuration.skip, tick).signed
+
+
 def what_became_of(record: Record) -> Entry:
     """Look at the directory that a record tells of. Nothing is changed."""
     try:
@@ -87,7 +129,10 @@ def what_became_of(record: Record) -> Entry:
 
 
 def _absent(record: Record) -> Entry:
-    return Entry(record, GONE if record.host == records.host() else ELSEWHERE)
+    if record.host != records.host():
+        return Entry(record, ELSEWHERE)
+    absence = moves.absence(record)
+    return Entry(record, AWAY, absence) if absence else Entry(record, GONE)
 
 
 def _present(record: Record, directory: "Directory") -> Entry:

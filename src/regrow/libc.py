@@ -13,6 +13,10 @@ _STATX_SIZE = 256
 _STATX_ATTRIBUTES_OFFSET = 8
 _STATX_ATTR_MOUNT_ROOT = 0x2000  # Linux 5.8
 _STATX_BTIME_OFFSET = 80
+_AT_FDCWD = -100
+_AT_SYMLINK_NOFOLLOW = 0x100
+_STATX_MNT_ID = 0x1000  # Linux 5.8
+_STATX_MNT_ID_OFFSET = 144
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _RENAME_EXCL = 4  # macOS, <sys/stdio.h>
 # macOS, <sys/mount.h>: struct statfs with 64-bit inodes; f_fstypename of 16 bytes at 72.
@@ -45,6 +49,29 @@ def birth_time(fd: int) -> int | None:
         return None
     seconds, nanoseconds = struct.unpack_from("=qI", buffer, _STATX_BTIME_OFFSET)
     return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+def mount_id(path: str) -> int:
+    """Return the number of the mount that a path is on, as long as that is mounted (Linux).
+
+    Args:
+        path: the path; a link at its end is not followed.
+
+    Returns:
+        The number; 0 where the system tells none, and the device has to do.
+    """
+    statx = getattr(_libc, "statx", None)
+    if sys.platform != "linux" or statx is None:
+        return 0
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    name = os.fsencode(path)
+    if statx(_AT_FDCWD, name, _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer) != 0:
+        return 0
+    (mask,) = struct.unpack_from("=I", buffer, 0)
+    if not mask & _STATX_MNT_ID:
+        return 0
+    (number,) = struct.unpack_from("=Q", buffer, _STATX_MNT_ID_OFFSET)
+    return int(number)
 
 
 def is_mount_point(fd: int) -> bool:

@@ -84,6 +84,8 @@ class Record(NamedTuple):
     """When this record was written, in seconds since 1970 (UTC)."""
     modified: int | None = None
     """When the directory was modified last before regrow touched it, in nanoseconds since 1970."""
+    mount: str = ""
+    """Where the file system is mounted that it was recorded on; empty: an older regrow wrote it."""
 
 
 class Rule(NamedTuple):
@@ -166,6 +168,9 @@ class Unreadable(NamedTuple):
     error: str
     """Why, in words."""
 
+
+EXPLICIT = "explicit"
+"""The rule in the record of a directory that the user named."""
 
 MARK = "mark"
 KEEP = "keep"

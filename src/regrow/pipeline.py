@@ -4,7 +4,7 @@ import errno
 import os
 
 from regrow import git, markers, records
-from regrow.directory import join, open_directory, split
+from regrow.directory import mount_point, split
 from regrow.errors import (
     MarkerError,
     NewerRecordError,
@@ -12,9 +12,10 @@ from regrow.errors import (
     RecordError,
     RegrowError,
 )
-from regrow.markers import CACHEDIR_TAG, tag
+from regrow.markers import CACHEDIR_TAG, signature, tag
 from regrow.model import (
     ALREADY_MARKED,
+    EXPLICIT,
     FAILED,
     HOLDS,
     KEEP,
@@ -38,14 +39,12 @@ if TYPE_CHECKING:
     from regrow.config import Configuration
     from regrow.directory import Directory, Opener
     from regrow.markers import Marker
+    from regrow.markers.signature import Signature
     from regrow.recipes import Recipe
     from regrow.records import Identity, Store
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 """What opening a directory says of one that is removed, or replaced by a file or a link."""
-
-EXPLICIT = "explicit"
-"""The rule in the record of a directory that the user named."""
 
 _UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
 
@@ -199,38 +198,46 @@ def mark(
     with store.locked():
         before = _read(chosen, directory)
         this = records.identity(directory.fd)
+        signed = signature.read(directory)
         data = store.data(directory.path)
         if (
             data is not None
+            and records.tells_mount(data)
             and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
             and records.is_current(data, directory.path, this)
             and _is_told(reason, data, directory.path, store)
         ):
+            _sign_again(directory, signed, store)
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
         replaced = _former(data, directory.path)
-        moved = _moved_from(replaced, before, this, store)
+        moved = _moved_from(replaced, before, this, signed, store)
         former = moved or replaced
         _put_time_back(directory, this, former)
-        record = _pending(directory, directory.path, this, chosen, before, reason, former)
+        record = _pending(directory, directory.path, this, chosen, before, reason, former, signed)
         files = _files(reason, moved, store)
         kept_at = _keep_beside(replaced, this, store)
         if data is not None and former is None:
             # Its record is damaged: regrow was here, and what holds was most likely its doing.
             record = record._replace(set=(*record.set, *record.found), found=())
+        # The signature comes last: on a full disk it shall not take the room of a mark. A mark that
+        # a kill left without one has its record, which is pending still.
         with store.write(record, files) as written:
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
+                signature.put(directory, records.file_name(record.path), record.set)
                 written.complete()
                 if moved is not None and moved.path != kept_at:
                     store.remove(moved.path)
                 return outcomes
         if failed == set(outcomes) and former is None:
+            signature.clear(directory)
             store.remove(directory.path)
         else:
             own = tuple(name for name in record.set if name not in failed)
             store.write(record._replace(set=own)).close()
+            signature.put(directory, records.file_name(record.path), own)
         return outcomes
 
 
@@ -258,13 +265,15 @@ def mark_before_birth(
     with store.locked():
         before = _read(chosen, directory)
         this = records.identity(directory.fd)
+        signed = signature.read(directory)
         replaced = _former(store.data(path), path)
-        moved = _moved_from(replaced, before, this, store)
-        record = _pending(directory, path, this, chosen, before, reason, moved or replaced)
+        moved = _moved_from(replaced, before, this, signed, store)
+        record = _pending(directory, path, this, chosen, before, reason, moved or replaced, signed)
         files = _files(reason, moved, store)
         kept_at = _keep_beside(replaced, this, store)
         store.write(record, files).close()
         outcomes = _put_on(chosen, directory, before)
+        signature.put(directory, records.file_name(path), record.set)
         if moved is not None and moved.path != kept_at:
             store.remove(moved.path)
         return outcomes
@@ -342,12 +351,13 @@ def _pending(
     before: dict[str, Reading],
     reason: Reason,
     former: Record | None,
+    signed: "Signature | None",
 ) -> Record:
     """Write down what is about to be done; what regrow set here earlier stays its own."""
     previous = {
         name: reading.value for name, reading in before.items() if reading.value is not None
     }
-    set_earlier: tuple[str, ...] = ()
+    set_earlier = _set_on_original(directory, signed)
     if former is not None:
         is_same = records.is_same(former, this)
         reason = _with_what_was_known(reason, former, is_same=is_same)
@@ -378,7 +388,15 @@ def _pending(
         previous=previous,
         state=reason.state,
         time=records.now(),
+        mount=mount_point(directory.path),
     )
+
+
+def _set_on_original(directory: "Directory", signed: "Signature | None") -> tuple[str, ...]:
+    """Return the marks that a copy has from a directory that regrow marked."""
+    if signed is None or directory.status.st_uid != os.geteuid():
+        return ()
+    return tuple(n for n in signed.set if n != CACHEDIR_TAG or tag.is_regrows(directory))
 
 
 def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Reason:
@@ -399,70 +417,39 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
     )
 
 
-def moved_here(directory: "Directory", store: "Store") -> Record | None:
-    """Find the record of a directory that was marked elsewhere and moved here since.
+def _sign_again(directory: "Directory", signed: "Signature | None", store: "Store") -> None:
+    """Put the signature back that a copy or a restore has left behind, or that names another."""
+    if signed is not None and signed.record == records.file_name(directory.path):
+        return
+    from regrow import moves
 
-    Args:
-        directory: the directory, open; it has no record at its path.
-        store: where the records are.
-    """
-    before = _read(markers.selected(), directory)
-    return _moved_here(before, records.identity(directory.fd), store)
+    record = store.read(directory.path)
+    if record is not None and not moves.is_signed_for(directory, signed, store):
+        signature.put(directory, records.file_name(record.path), record.set)
 
 
 def _moved_from(
-    replaced: Record | None, before: dict[str, Reading], this: "Identity", store: "Store"
+    replaced: Record | None,
+    before: dict[str, Reading],
+    this: "Identity",
+    signed: "Signature | None",
+    store: "Store",
 ) -> Record | None:
     """Find the record of a directory's former place, where the record at its path is no help."""
-    if replaced is not None and records.is_same(replaced, this):
+    if signed is None and not any(reading.state == HOLDS for reading in before.values()):
         return None
-    return _moved_here(before, this, store)
+    from regrow import moves
 
-
-def _moved_here(before: dict[str, Reading], this: "Identity", store: "Store") -> Record | None:
-    if not any(reading.state == HOLDS for reading in before.values()):
-        return None
-    record = store.by_identity(this)
-    if record is None or not _has_left(record.path, this):
-        return None  # a snapshot, or a link in the old place: that record goes on being true
-    return record
-
-
-def _has_left(path: str, this: "Identity") -> bool:
-    """Tell whether nothing stands where a directory was, or another directory does."""
-    try:
-        with open_directory(path) as directory:
-            return records.identity(directory.fd) != this
-    except PathError:
-        return not os.path.lexists(path)
+    return moves.moved_from(replaced, this, signed, store)
 
 
 def _keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
-    """Keep a record that is about to be replaced, where its directory stands beside by now.
-
-    After ``mv .venv .venv.old; uv venv`` in one go nobody has seen the moved one alone, and this
-    record alone tells regrow's marks on it from somebody else's.
-
-    Returns:
-        The path that it is about now; None: its directory is not beside, or has its own record.
-    """
-    if replaced is None or replaced.born is None or records.is_same(replaced, this):
+    """See ``moves.keep_beside``, which most marks need not load."""
+    if replaced is None:
         return None
-    parent, name = split(replaced.path)
-    try:
-        with os.scandir(parent) as entries:
-            names = [one.name for one in entries if one.inode() == replaced.inode]
-        for path in (join(parent, other) for other in names if other != name):
-            with open_directory(path) as directory:
-                found = records.identity(directory.fd)
-            own = _former(store.data(path), path)
-            if records.is_same(replaced, found) and not (own and records.is_same(own, found)):
-                files = attachments(replaced.path, store)
-                store.write(replaced._replace(path=path), files).close()
-                return path
-    except (OSError, PathError, NewerRecordError):
-        return None  # it is gone again, or a newer regrow's business
-    return None
+    from regrow import moves
+
+    return moves.keep_beside(replaced, this, store)
 
 
 def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tuple[str, bytes]]":
@@ -500,8 +487,9 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
             moved from. They differ where a directory above was moved, and a link left in its place.
 
     Returns:
-        By marker that regrow set: what became of it. None, where the record is about another
-        directory that stood here. A mark that somebody changed since is left.
+        By marker that regrow set: what became of it. A copy has the marks taken off that its
+        signature names, and the record of the original stays. None, where the record is about
+        another directory that stood here. A mark that somebody changed since is left.
 
     Raises:
         RecordError: the record can't be read or removed.
@@ -510,9 +498,16 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
 
     with store.locked():
         path = path or directory.path
-        record = store.read(path) or moved_here(directory, store)
         this = records.identity(directory.fd)
+        record = store.read(path)
         if record is None or not records.is_same(record, this):
+            from regrow import moves
+
+            known = moves.standing(directory, store)
+            if known.word in (moves.COPIED, moves.RESTORED):
+                return _undo_on_copy(directory, known.signature)
+            record = known.record if known.word == moves.MOVED else None
+        if record is None:
             return {}
         _put_time_back(directory, this, record)
         outcomes = {}
@@ -525,12 +520,26 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
             outcomes[name] = markers.take_back(marker, directory, record.previous.get(name))
         if any(outcome.state == FAILED for outcome in outcomes.values()):
             return outcomes
+        signature.clear(directory)
         if record.state == records.REBUILD and not is_aside(directory.name):
             # It has the recipe of the whole, which `regrow rebuild` brings back.
             store.write(record._replace(set=(), previous={})).close()
         else:
             store.remove(record.path)
         return outcomes
+
+
+def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[str, Outcome]:
+    """Take the marks off that a copy of a marked directory carries; records stay as they are."""
+    outcomes = {}
+    for name in signed.set if signed is not None else ():
+        try:
+            outcomes[name] = markers.take_back(markers.marker(name), directory, None)
+        except MarkerError as error:
+            outcomes[name] = Outcome(FAILED, str(error))
+    if not any(outcome.state == FAILED for outcome in outcomes.values()):
+        signature.clear(directory)
+    return outcomes
 
 
 def unmark(
@@ -559,5 +568,6 @@ def unmark(
         outcomes = {name: markers.take_off(marker, directory) for name, marker in chosen.items()}
         # The record goes last, and only if nothing that it answers for is left.
         if not any(outcome.state == FAILED for outcome in outcomes.values()):
+            signature.clear(directory)
             store.remove(directory.path)
         return outcomes

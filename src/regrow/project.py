@@ -83,6 +83,14 @@ def mark_all(
     found = [finding for finding in scan if isinstance(finding, Candidate)]
     decided = decisions.decide(found, configuration, [root], (), store)
     decided += decisions.no_longer_recognised(found, configuration, [root], in_force, store)
+    signed = decisions.to_look_at(scan.signed, decided, store)
+    if signed:
+        from regrow import moves, withdraw
+
+        candidates = {candidate.path for candidate in found}
+        strays = withdraw.strays(signed, candidates, configuration, [root], in_force, store)
+        moves.follow(strays.moved, store)
+        decided += strays.decisions
     with Opener() as opener:
         return [
             pipeline.carry_out(decision, store, opener)

@@ -540,6 +540,11 @@ def tells_recipe(data: bytes, recipe: "Recipe") -> bool:
     return _recipe(recipe).encode() in data
 
 
+def tells_mount(data: bytes) -> bool:
+    """Return whether a record's bytes say where its file system is mounted: older ones do not."""
+    return b"\nmount = " in data
+
+
 def is_unfinished(data: bytes, inode: int) -> bool:
     """Tell from a record's bytes whether a rebuild of a directory was begun and not ended."""
     is_begun = data.startswith(_HEAD.encode() + _state(REBUILD))
@@ -568,6 +573,7 @@ def encode(record: Record) -> bytes:
         _line("format", FORMAT),
         _line("path", record.path),
         _line("host", record.host),
+        _line("mount", record.mount) if record.mount else "",
         _line("inode", record.inode),
         _line("born", record.born) if record.born is not None else "",
         _line("modified", record.modified) if record.modified is not None else "",
@@ -630,6 +636,7 @@ def decode(data: bytes, name: str) -> Record:
             },
             state=top["state"],
             time=int(top["time"].timestamp()),
+            mount=_true_path(top["mount"]) if "mount" in top else "",
         )
         record_values.check(record)
     except KeyError as error:

@@ -25,7 +25,7 @@ from regrow.directory import (
 )
 from regrow.errors import MarkerError, PathError, in_words
 from regrow.evidence import Listing, directories_in
-from regrow.markers import tag
+from regrow.markers import signature, tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING
 from regrow.recognise import Hint, Index, pack
@@ -171,6 +171,8 @@ class Scan:
         """How many directories were read so far."""
         self.last_seen = ""
         """The directory that was looked into last."""
+        self.signed: list[str] = []
+        """The directories found so far that carry regrow's signature, candidates or not."""
         self._start = start
         self._index = Index(in_force)
         self._notable = self._index.triggers | {tag.NAME}
@@ -216,6 +218,8 @@ class Scan:
         try:
             if self._recorder is not None:
                 self._recorder.looked_at(root.path, root.status)
+            if signature.is_on(root.fd):
+                self.signed.append(root.path)
             if self._observer is not None:
                 self._observer.enter(top.fd, top.path)
             listing = Listing.read(top.fd)
@@ -306,6 +310,8 @@ class Scan:
             status = os.fstat(fd)
             if self._recorder is not None:
                 self._recorder.looked_at(path, status)
+            if signature.is_on(fd):
+                self.signed.append(path)
             hints = parent.hints.pop(name, ()) if parent.hints else ()
             if hints:
                 candidate = self._look_at_hints(path, status, hints)

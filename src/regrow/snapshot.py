@@ -207,7 +207,7 @@ class Snapshot:
     def __init__(self, fd: int, head: "tuple[Any, ...]", in_force: "Sequence[Rule]") -> None:
         """Use ``load``."""
         self._fd = fd
-        self._index, self._findings, self.owners, hinted, self.directories = head
+        self._index, self._findings, self.owners, hinted, self.signed, self.directories = head
         self._in_force = in_force
         self.hinted_ones = frozenset(hinted)
 
@@ -323,20 +323,29 @@ def load(key: str, in_force: "Sequence[Rule]") -> Snapshot | None:
         raise
 
 
-def save(key: str, notes: Recorder, findings: "Iterable[Finding]", directories: int) -> None:
+def save(
+    key: str,
+    notes: Recorder,
+    findings: "Iterable[Finding]",
+    signed: "Iterable[str]",
+    directories: int,
+) -> None:
     """Keep a snapshot, if that can be done.
 
     Args:
         key: what it was made of.
         notes: of the scan, ended.
         findings: what was found.
+        signed: the paths of the directories that carry regrow's signature.
         directories: how many were looked at.
     """
-    cache.replace(_PREFIX + key, _file(notes, findings, directories))
+    cache.replace(_PREFIX + key, _file(notes, findings, signed, directories))
     cache.keep_newest(_PREFIX, _KEPT)
 
 
-def _file(notes: Recorder, findings: "Iterable[Finding]", directories: int) -> "Iterator[bytes]":
+def _file(
+    notes: Recorder, findings: "Iterable[Finding]", signed: "Iterable[str]", directories: int
+) -> "Iterator[bytes]":
     index = []
     offset = 0
     for section in notes.sections:
@@ -344,7 +353,9 @@ def _file(notes: Recorder, findings: "Iterable[Finding]", directories: int) -> "
         offset += len(section)
         yield section
     packed = [pack(finding) for finding in findings]
-    head = marshal.dumps((index, packed, notes.owners, notes.hinted_ones, directories))
+    head = marshal.dumps(
+        (index, packed, notes.owners, notes.hinted_ones, list(signed), directories)
+    )
     yield head
     yield array(_TIME, (offset, len(head))).tobytes()
     yield cache.digest(head)

@@ -40,6 +40,8 @@ class Survey(NamedTuple):
     """How many directories were read."""
     unchanged: int = 0
     """How many were as an earlier scan had left them."""
+    signed: "Sequence[str]" = ()
+    """The paths of the directories that carry regrow's signature."""
 
 
 def survey(
@@ -79,7 +81,7 @@ def survey(
     notes = Recorder(began)
     found = _read_all(asked, notes)
     if found.read >= _KEPT_FROM:
-        snapshot.save(key, notes, found.findings, found.read)
+        snapshot.save(key, notes, found.findings, found.signed, found.read)
     return found
 
 
@@ -143,7 +145,7 @@ def _read_all(asked: _Asked, notes: Recorder) -> Survey:
     )
     findings = _sorted(scan)
     notes.end()
-    return Survey(findings, scan.directories)
+    return Survey(findings, scan.directories, signed=scan.signed)
 
 
 class _Pair:
@@ -168,13 +170,15 @@ class _Pair:
         """Scan. Raises HelperLostError: it has to be done again."""
         try:
             findings = list(self._scan)
-            directories = 0
+            directories, signed = 0, self._scan.signed
             if self._channel is not None:
                 findings += self._parts(self._channel)
-                more, directories = self._results(self._channel)
+                more, directories, others = self._results(self._channel)
                 findings += more
+                signed = [*signed, *others]
             self._notes.end()
-            return Survey(_sorted(findings), self._scan.directories + directories)
+            read = self._scan.directories + directories
+            return Survey(_sorted(findings), read, signed=signed)
         finally:
             if self._channel is not None:
                 self._channel.close()
@@ -211,16 +215,18 @@ class _Pair:
         self._asked = self._asked._replace(tick=lambda _: None)
         self._notes.begin_again()
         before = self._scan.directories
+        self._scan.signed.clear()
         findings = [snapshot.pack(finding) for finding in self._parts(channel)]
         self._notes.end()
-        channel.send((findings, self._scan.directories - before, *self._notes.packed()))
+        read = self._scan.directories - before
+        channel.send((findings, read, self._scan.signed, *self._notes.packed()))
         while self._notes.sections:
             channel.send(self._notes.sections.pop())  # of a million directories it is 40 MB
 
-    def _results(self, channel: "Channel") -> "tuple[list[Finding], int]":
-        packed, directories, owners, hinted, count = channel.receive()
+    def _results(self, channel: "Channel") -> "tuple[list[Finding], int, list[str]]":
+        packed, directories, signed, owners, hinted, count = channel.receive()
         self._notes.add(owners, hinted, (channel.receive() for _ in range(count)))
-        return snapshot.unpack(packed, self._asked.in_force), directories
+        return snapshot.unpack(packed, self._asked.in_force), directories, signed
 
 
 # Only what has changed is read.
@@ -236,7 +242,7 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
     sections = list(helper.share(earlier.count, earlier.changes, asked.meanwhile, pays=pays))
     count = sum(len(words) - words.count(snapshot.SAME) for words in sections)
     if not count:
-        return Survey(earlier.findings(), 0, earlier.directories)
+        return Survey(earlier.findings(), 0, earlier.directories, earlier.signed)
     if count * _MOSTLY > earlier.directories:
         return None
     from regrow.scan import Scan
@@ -252,12 +258,16 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
     known = earlier.findings()
     old = [one for one in known if one.path not in asked.start and notes.stays(one.path)]
     findings = _sorted([*old, *fresh])
+    places = set(asked.places)
+    kept = (path for path in earlier.signed if path not in places and notes.stays(path))
+    signed = sorted({*kept, *scan.signed})
     unchanged = earlier.directories - min(scan.directories, earlier.directories)
-    if findings != known or not changed.keys() <= visits.doubtful:
+    is_as_known = findings == known and signed == sorted(earlier.signed)
+    if not is_as_known or not changed.keys() <= visits.doubtful:
         notes.adopt(earlier)
         notes.end()
-        snapshot.save(key, notes, findings, unchanged + scan.directories)
-    return Survey(findings, scan.directories, unchanged)
+        snapshot.save(key, notes, findings, signed, unchanged + scan.directories)
+    return Survey(findings, scan.directories, unchanged, signed)
 
 
 class _Visits:

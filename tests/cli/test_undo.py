@@ -707,7 +707,7 @@ def test_what_moved_to_where_it_is_kept_loses_its_mark(
     assert regrow("list", "--json").stdout == ""
 
 
-def test_a_copy_has_the_marks_of_another_and_the_record_stays_with_that_one(
+def test_a_copy_has_a_record_of_its_own_and_its_marks_are_regrows(
     regrow: Regrow, tmp_path: Path
 ) -> None:
     modules(tmp_path / "shop")
@@ -717,7 +717,7 @@ def test_a_copy_has_the_marks_of_another_and_the_record_stays_with_that_one(
     found = {line["path"]: line["set"] for line in regrow.json("list")}
     assert found == {
         str(tmp_path / "shop/node_modules"): ["xdg-robots"],
-        str(tmp_path / "copy/node_modules"): [],
+        str(tmp_path / "copy/node_modules"): ["xdg-robots"],
     }
 
 

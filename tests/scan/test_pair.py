@@ -73,10 +73,10 @@ class Shares:
         self.forks = 0
         results, fork = survey._Pair._results, helper.fork
 
-        def told(pair: survey._Pair, channel: Channel) -> tuple[list[Any], int]:
-            findings, directories = results(pair, channel)
-            self.read += directories
-            return findings, directories
+        def told(pair: survey._Pair, channel: Channel) -> tuple[list[Any], int, list[str]]:
+            told = results(pair, channel)
+            self.read += told[1]
+            return told
 
         def forked(work: Callable[[Channel], None]) -> Channel:
             self.forks += 1

@@ -51,6 +51,7 @@ def run(words: list[str]) -> int:
         *itself.check(),
         *_check_configuration(configuration),
         *marks.check(),
+        *marks.check_strays(configuration),
         *misplaced.check(),
         *watching.check(configuration),
         *machine.check_markers(options.path, configuration.nodump),

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from regrow import journal, leftovers
+from regrow import config, journal, leftovers
 from regrow.cli.output import (
     complain,
     human_size,
@@ -15,10 +15,11 @@ from regrow.cli.output import (
     show,
     track,
 )
-from regrow.directory import join, split
+from regrow.directory import is_below, join, split
 from regrow.errors import RecordError
-from regrow.journal import ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
+from regrow.journal import AWAY, ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
 from regrow.leftovers import Leftover, as_line
+from regrow.moves import MOVED
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
 
@@ -51,7 +52,8 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--forget",
         action="store_true",
-        help="remove the records of what is gone; it can't be rebuilt from them any more",
+        help="remove the records of what is gone; it can't be rebuilt from them any more; with"
+        " `--state away` those, too, of what was on file systems that are not there",
     )
     shape = made.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print a line of JSON for each record")
@@ -70,15 +72,19 @@ def run(words: list[str]) -> int:
     store = Store.if_any()
     if store is not None:
         with store:
-            for entry in journal.entries(store, true_paths(options.path)):
+            places = true_paths(options.path)
+            for entry in journal.entries(store, places):
                 if isinstance(entry, RecordError):
                     errors.append(entry)
-                    continue
-                recorded.append(entry.record.path)
-                if options.state is None or entry.state in options.state:
+                else:
+                    recorded.append(entry.record.path)
                     found.append(entry)
+            found = _where_they_are(found, places, store)
+            if options.state is not None:
+                found = [entry for entry in found if entry.state in options.state]
             if options.forget:
-                found = [entry for entry in found if entry.state == GONE]
+                forgotten = (GONE, AWAY) if AWAY in (options.state or ()) else (GONE,)
+                found = [entry for entry in found if entry.state in forgotten]
                 errors += _forget(store, found)
     found.sort(key=lambda entry: entry.record.path)
     left = _left(recorded, options)
@@ -110,6 +116,28 @@ def _left(recorded: "Sequence[str]", options: argparse.Namespace) -> list[Leftov
     return [one for one in found if one.path not in recorded]
 
 
+def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list[Entry]:
+    """Put what was moved below the start directories in place of what is gone.
+
+    Args:
+        found: what is recorded at these places.
+        places: true paths; none: everything.
+        store: where the records are.
+    """
+    is_any_lost = any(entry.state in (GONE, REPLACED) for entry in found)
+    if places and not is_any_lost:
+        is_any_lost = not all(map(os.path.lexists, store.paths().values()))
+    if not is_any_lost:
+        return found
+    for path, known in journal.strays(journal.signed(config.read()), store):
+        if known.word == MOVED and known.record is not None:
+            old = known.record.path
+            found = [entry for entry in found if entry.record.path != old]
+            if not places or any(is_below(path, place) for place in places):
+                found.append(journal.what_became_of(known.record._replace(path=path)))
+    return found
+
+
 def true_paths(paths: "Iterable[str]") -> list[str]:
     """Give the paths as records hold them: absolute, links on the way followed.
 
@@ -133,7 +161,7 @@ def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
             with store.locked():
                 record = store.read(path)
                 # Unless a sweep has marked it anew since we looked.
-                if record is not None and journal.what_became_of(record).state == GONE:
+                if record is not None and journal.what_became_of(record).state == entry.state:
                     store.remove(path)
         except RecordError as error:
             errors.append(error)
@@ -143,7 +171,8 @@ def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
 def _measure(found: "Sequence[Entry]") -> dict[str, int]:
     from regrow.sizes import on_disk
 
-    there = [entry for entry in found if entry.state not in (GONE, REPLACED, ELSEWHERE)]
+    not_there = (GONE, AWAY, REPLACED, ELSEWHERE)
+    there = [entry for entry in found if entry.state not in not_there]
     return {entry.record.path: on_disk(entry.record.path) for entry in track(there, "measuring")}
 
 

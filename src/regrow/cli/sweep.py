@@ -79,6 +79,8 @@ class Plan(NamedTuple):
     """How many were as the last sweep had left them."""
     sizes: dict[str, int]
     """By path, in bytes; empty where nobody asked."""
+    moved: "Sequence[str]" = ()
+    """The directories whose records are to follow them."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -202,10 +204,18 @@ def _plan(
     if options.rule:
         store = None  # what this rule keeps, another one may recognise: nothing is taken back
     decided = decisions.decide(found, configuration, start, options.keep, store, memory())
+    moved: Sequence[str] = ()
     if store is not None:
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
+        paths = decisions.to_look_at(surveyed.signed, decided, store)
+        if paths:
+            from regrow.withdraw import strays
+
+            candidates = {candidate.path for candidate in found}
+            moved, more = strays(paths, candidates, configuration, places, in_force, store)
+            decided += more
     sizes = _measure(decided) if options.sizes else {}
-    return Plan(decided, unreadable, surveyed.read, surveyed.unchanged, sizes)
+    return Plan(decided, unreadable, surveyed.read, surveyed.unchanged, sizes, moved)
 
 
 def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -> bool:
@@ -219,6 +229,10 @@ def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -
 def _carry_out(plan: Plan, store: Store) -> list[Result]:
     from regrow import decisions, pipeline
 
+    if plan.moved:
+        from regrow import moves
+
+        moves.follow(plan.moved, store)
     with Opener() as opener:
         return [
             pipeline.carry_out(decision, store, opener)

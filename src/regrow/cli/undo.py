@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import journal, pipeline
+from regrow import config, journal, pipeline
 from regrow.cli.list import true_paths
 from regrow.cli.output import (
     complain,
@@ -17,7 +17,7 @@ from regrow.cli.output import (
 )
 from regrow.directory import Opener
 from regrow.errors import RecordError, RegrowError
-from regrow.journal import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN, Entry
+from regrow.journal import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN
 from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.records import Store
@@ -49,7 +49,9 @@ def arguments() -> argparse.ArgumentParser:
         "undo",
         "Take back what regrow did: the marks that its records say it set, and nothing that others"
         " set; a value that it replaced is put back. Without PATH everything is taken back, as"
-        " before uninstalling, and asked about first. Records of what is gone stay.",
+        " before uninstalling, and asked about first. Records of what is gone stay. Copies of what"
+        " regrow marked carry its marks, too: those below the start directories, or below PATH, are"
+        " taken back with the rest.",
         "  regrow undo --dry-run         what would be taken back\n"
         "  regrow undo                   all of it\n"
         "  regrow undo ~/code/shop       what is there and below\n"
@@ -77,38 +79,54 @@ def run(words: list[str]) -> int:
         options.json or options.print0 or not (sys.stdin.isatty() and sys.stdout.isatty())
     ):
         made.error("nobody can be asked here: give --yes, --dry-run, or the paths")
-    store = Store.if_any()
+    places = true_paths(options.path)
+    signed = _signed(places)
+    store = Store() if signed else Store.if_any()
     if store is None:
         print("there is nothing to take back", file=sys.stderr)
         return 0
     with store:
-        marked: list[Entry] = []
+        marked: list[str] = []
         errors: list[RecordError] = []
-        for entry in journal.entries(store, true_paths(options.path)):
+        for entry in journal.entries(store, places):
             if isinstance(entry, RecordError):
                 errors.append(entry)
             elif entry.state in (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN) or (
                 entry.state == UNFINISHED and entry.record.set
             ):
-                marked.append(entry)
-        marked.sort(key=lambda entry: entry.record.path)
+                marked.append(entry.record.path)
+        marked = sorted({*marked, *(path for path, _ in journal.strays(signed, store))})
         if options.dry_run:
-            undone = [Undone(entry.record.path, "would take back", {}) for entry in marked]
+            undone = [Undone(path, "would take back", {}) for path in marked]
         elif is_asking and marked and not confirm(f"Take back the marks of {len(marked)}?"):
             print("nothing was changed")
             return 0
         else:
             store.remove_leftovers()
             with Opener() as opener:
-                undone = [_undo(entry, store, opener) for entry in track(marked, "taking back")]
+                undone = [_undo(path, store, opener) for path in track(marked, "taking back")]
     _report(options, undone)
     for error in errors:
         complain(f"{error}; it is left as it is")
     return int(bool(errors) or any(one.outcome == FAILED for one in undone))
 
 
-def _undo(entry: Entry, store: Store, opener: Opener) -> Undone:
-    path = entry.record.path
+def _signed(places: "Sequence[str]") -> "Sequence[str]":
+    """Find what is signed at some places and below; none: below the start directories."""
+    configuration = config.read()
+    if not places:
+        return journal.signed(configuration)
+    from regrow import rules
+    from regrow.scan import Scan
+
+    in_force = rules.in_force(configuration, config.path())
+    scan = Scan([p for p in places if os.path.isdir(p)], in_force, configuration.skip)
+    for _ in scan:
+        pass
+    return scan.signed
+
+
+def _undo(path: str, store: Store, opener: Opener) -> Undone:
     try:
         with opener.open(path) as directory:
             outcomes = pipeline.undo(directory, store, path)

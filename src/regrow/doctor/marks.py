@@ -3,15 +3,16 @@
 import os
 import time
 
-from regrow import journal, leftovers
+from regrow import journal, leftovers, moves
 from regrow.doctor import NOT_APPLICABLE, OK, RECORDS, TO_DO, WRONG, Finding
 from regrow.errors import NewerRecordError, RecordError, RegrowError
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store, now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from regrow.config import Configuration
     from regrow.journal import Entry
 
 _BUDGET = 0.4  # seconds; thousands of long records take more, and `regrow list` reads them all
@@ -26,6 +27,12 @@ _ANEW = (
     "`regrow sweep` marks them again; `regrow service install`, a prompt hook (`regrow hook`) or"
     " a plugin beside the tool does it at once"
 )
+_SWEEP = "`regrow sweep` decides about them, and has records follow"
+_STRAY = {
+    moves.MOVED: "they were moved, and are recorded where they stood",
+    moves.COPIED: "they carry regrow's mark and have no record: most often they are copies",
+    moves.RESTORED: "they were taken out of a backup with regrow's mark",
+}
 _TELL = {
     journal.LOST: (
         "a mark is off: most often a restore or a copy that left attributes behind, or somebody"
@@ -52,6 +59,39 @@ def _directory(path: str) -> Finding:
     if os.access(path, os.W_OK):
         return Finding(RECORDS, "directory", OK, path)
     return Finding(RECORDS, "directory", WRONG, f"{path}: no record can be written", _WRITABLE)
+
+
+def check_strays(configuration: "Configuration") -> list[Finding]:
+    """Look for marks of regrow's on what is not recorded where it is, as far as the time goes."""
+    end = time.monotonic() + _BUDGET
+
+    def tick(_: int) -> None:
+        if time.monotonic() > end:
+            raise _OverBudgetError
+
+    try:
+        signed = journal.signed(configuration, tick)
+        store = Store() if signed else None
+    except _OverBudgetError:
+        text = "no sweep has left a scan to go by: marks on copies were not looked for"
+        return [Finding(RECORDS, moves.COPIED, NOT_APPLICABLE, text, "`regrow sweep` looks at all")]
+    except RecordError:
+        return []  # told already
+    if store is None:
+        return []
+    with store:
+        found = list(journal.strays(signed, store))
+    findings = []
+    for word, what in _STRAY.items():
+        paths = [path for path, known in found if known.word == word]
+        if paths:
+            text = _of_paths(paths, what)
+            findings.append(Finding(RECORDS, word, TO_DO, text, _SWEEP))
+    return findings
+
+
+class _OverBudgetError(Exception):
+    """The time is over."""
 
 
 def _entries(store: Store) -> "Iterator[Finding]":
@@ -84,6 +124,9 @@ def _entries(store: Store) -> "Iterator[Finding]":
     if journal.GONE in found:
         text = f"{len(found[journal.GONE])} are gone; what brings them back is kept"
         yield Finding(RECORDS, journal.GONE, OK, text)
+    if journal.AWAY in found:
+        text = _text(found[journal.AWAY], "the file systems that they are on are not there")
+        yield Finding(RECORDS, journal.AWAY, OK, text)
     if journal.ELSEWHERE in found:
         text = _text(found[journal.ELSEWHERE], "another machine wrote these records")
         yield Finding(RECORDS, journal.ELSEWHERE, NOT_APPLICABLE, text)
@@ -113,6 +156,10 @@ def _interrupted(entries: "Sequence[Entry]") -> "Iterator[Finding]":
 
 def _text(entries: "Sequence[Entry]", what: str) -> str:
     """Write how many, which, and what: ``2: /home/ada/a/.venv, …: a mark is off``."""
-    paths = sorted(entry.record.path for entry in entries)
+    return _of_paths((entry.record.path for entry in entries), what)
+
+
+def _of_paths(found: "Iterable[str]", what: str) -> str:
+    paths = sorted(found)
     more = ", …" if len(paths) > _EXAMPLES else ""
     return f"{len(paths)}: {', '.join(paths[:_EXAMPLES])}{more}: {what}"

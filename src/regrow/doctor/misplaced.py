@@ -9,8 +9,7 @@ from regrow.directory import Directory, ancestors, join, open_directory, open_pa
 from regrow.doctor import OK, RECORDS, WRONG, Finding
 from regrow.errors import PathError, RecordError, RegrowError
 from regrow.markers import CACHEDIR_TAG, NODUMP, tag
-from regrow.model import HOLDS
-from regrow.pipeline import EXPLICIT
+from regrow.model import EXPLICIT, HOLDS
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
 from regrow.refusals import Refusals, home_paths

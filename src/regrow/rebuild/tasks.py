@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 
-from regrow import aside, creators, journal, recipes
+from regrow import aside, creators, journal, moves, recipes
 from regrow.claim import HOLLOW_NAMES
 from regrow.directory import ancestors, is_below, join, split
 from regrow.errors import in_words
@@ -109,7 +109,12 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
         else:
             if not why:
                 continue
-            task = _completion(record, why) or _task(record, why, by_name)
+            absence = moves.absence(record) if why == MISSING else ""
+            task = (
+                _away(record, absence)
+                if absence
+                else _completion(record, why) or _task(record, why, by_name)
+            )
         # What one command brings back is one task.
         is_shared = task.kind == "node" and task.commands
         key = (task.directory, task.commands) if is_shared else (record.path,)
@@ -214,6 +219,11 @@ def _completion(record: "Record", why: str) -> Task | None:
 def _impossible(record: "Record", why: str, problem: str) -> Task:
     kind = str(record.recipe.get("kind", ""))
     return Task((record,), kind, why, split(record.path)[0], (), problem)
+
+
+def _away(record: "Record", absence: str) -> Task:
+    problem = f"it is away: {absence}; --map OLD=NEW tells where its project is now"
+    return _impossible(record, journal.AWAY, problem)
 
 
 def _with_neighbours(task: Task) -> Task:

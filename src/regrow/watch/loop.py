@@ -4,12 +4,13 @@ import contextlib
 import os
 import time
 
-from regrow import decisions, git, pipeline
+from regrow import decisions, git, moves, pipeline, withdraw
 from regrow.directory import Opener, ancestors, is_below, join, open_directory, split
 from regrow.errors import PathError, RecordError, RegrowError
 from regrow.markers import CACHEDIR_TAG
 from regrow.model import (
     ALREADY_MARKED,
+    EXPLICIT,
     FAILED,
     KEEP,
     MARKED,
@@ -23,7 +24,7 @@ from regrow.model import (
     Unreadable,
 )
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import PENDING, identity, names_rule
+from regrow.records import PENDING, names_rule
 from regrow.scan import Scan, at_home
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class Watch:
         found = [*_candidates(findings), *at_home(self._in_force)]
         self._handle(found)
         taken_back = self._take_back_the_unrecognised(found)
+        taken_back += self._look_at_signed(scan.signed, found)
         if any(_has_changed_lately(path) for path in self._doubtful(noting, found)):
             self._sweep_within(_later())
         self._look_at_watcher()
@@ -183,6 +185,25 @@ class Watch:
         )
         with Opener() as opener:
             results = [self._carry_out(decision, opener) for decision in unrecognised]
+        return [one.decision.candidate.path for one in results if one.outcome == UNMARKED]
+
+    def _look_at_signed(self, signed: "Sequence[str]", found: "Sequence[Candidate]") -> list[str]:
+        """Let records follow what has moved, and take other marks back; returns the paths."""
+        paths = decisions.to_look_at(signed, (), self._store)
+        if not paths:
+            return []
+        self._store.forget_identities()
+        candidates = {candidate.path for candidate in found}
+        strays = withdraw.strays(
+            paths, candidates, self._configuration, self._start, self._in_force, self._store
+        )
+        with self._uninterrupted():
+            try:
+                moves.follow(strays.moved, self._store)
+            except RecordError as error:
+                self._tell(str(error))
+        with Opener() as opener:
+            results = [self._carry_out(decision, opener) for decision in strays.decisions]
         return [one.decision.candidate.path for one in results if one.outcome == UNMARKED]
 
     def _look(self, changed: "Iterable[str]" = (), again: "Iterable[str]" = ()) -> list[Candidate]:
@@ -203,7 +224,8 @@ class Watch:
             return parent in noting.anew or join(parent, name) in route
 
         start = [path for path in self._start if path in route]
-        found = _candidates(Scan(start, self._in_force, self._configuration.skip, visits, noting))
+        scan = Scan(start, self._in_force, self._configuration.skip, visits, noting)
+        found = _candidates(scan)
         at_homes = at_home(self._in_force)
         found += [candidate for candidate in at_homes if candidate.path in again]
         self._handle(found)
@@ -213,6 +235,9 @@ class Watch:
         ):
             self._sweep_within(_later())  # it takes back what stays so
         self._look_at_watcher()
+        taken_back = self._look_at_signed(scan.signed, found)
+        if taken_back:
+            self._look(taken_back)
         return found
 
     def _look_at_watcher(self) -> None:
@@ -235,7 +260,7 @@ class Watch:
             data = self._store.data(path)
         except RecordError:
             return False  # `regrow list` tells of it
-        return data is not None and not names_rule(data, pipeline.EXPLICIT)
+        return data is not None and not names_rule(data, EXPLICIT)
 
     def _handle(self, found: "Sequence[Candidate]") -> None:
         """Decide and act; what is still being filled is marked now and completed later."""
@@ -295,11 +320,9 @@ class Watch:
     def _has_moved_here(self, candidate: Candidate) -> bool:
         """Tell whether it was another path's directory when regrow recorded it."""
         try:
-            if self._store.data(candidate.path) is not None:
-                return False
             with open_directory(candidate.path) as directory:
-                return self._store.by_identity(identity(directory.fd)) is not None
-        except (PathError, RecordError):
+                return moves.standing(directory, self._store).word == moves.MOVED
+        except PathError:
             return False  # the next look tells
 
     def _mark_pending(self, decision: Decision) -> None:
