@@ -160,6 +160,17 @@ def python(*requirements: str, **more: str | bool) -> "Recipe":
     }
 
 
+def identify(path: Path) -> None:
+    """Let the record of a directory be about the very one that stands there."""
+    with Store() as store:
+        record = store.read(str(path))
+        assert record
+        fd = os.open(path, os.O_RDONLY)
+        this = records.identity(fd)
+        os.close(fd)
+        store.write(record._replace(inode=this.inode, born=this.born)).close()
+
+
 def environment(project: Path, *requirements: str) -> Record:
     """Record an environment of a project that is there."""
     project.mkdir(parents=True, exist_ok=True)

@@ -153,6 +153,7 @@ def test_a_dry_run_as_json(regrow: Regrow, shop: Path) -> None:
         "kind": "node",
         "directory": str(shop),
         "commands": [["npm", "ci"]],
+        "notes": [],
         "problem": None,
     }
 

@@ -29,6 +29,7 @@ from tests.rebuilding import (
     assert_rebuilt,
     ending,
     environment,
+    identify,
     is_alive,
     modules_without_lock,
     outcomes,
@@ -88,6 +89,8 @@ class Killing:
         for directory in (self.data, self.place):
             shutil.rmtree(directory)
             shutil.copytree(self._saved / directory.name, directory, symlinks=True)
+        if self.kind == "broken":
+            identify(self.path)
 
     def steps(self) -> list[Step]:
         """Run to the end, and give the calls: of each name, as many as one process makes."""
@@ -216,6 +219,7 @@ def test_a_broken_environment_that_was_moved_aside_survives_a_kill(
     (path / "pyvenv.cfg").touch()
     (path / "mine").write_text("years of work")
     (path / "bin/python").symlink_to("/nowhere/python")
+    identify(path)
     with running(*REBUILD) as process, ending(hanging.wait()):
         process.kill()
         process.communicate()

@@ -463,23 +463,6 @@ def test_other_words_to_build_are_refused(project: Path, kind: str) -> None:
         assert problem_of(path, recipe | {"build": build})
 
 
-@pytest.mark.parametrize(
-    ("path", "is_one"),
-    [
-        ("/usr/bin/python3.11", True),
-        ("/home/ada/my python/bin/pypy3.10-v7", True),
-        ("/Library/Python.app/Contents/MacOS/Python", True),
-        ("/bin/rm", False),
-        ("/home/ada/python/evil.sh", False),
-        ("/home/ada/python3;rm", False),
-        ("python3", False),
-        ("", False),
-    ],
-)
-def test_a_program_is_an_interpreter_by_its_name(path: str, is_one: bool) -> None:
-    assert tasks.interpreter_of(python() | {"interpreter": path}) == (path if is_one else "")
-
-
 # Paths.
 
 

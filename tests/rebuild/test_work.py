@@ -32,6 +32,7 @@ from tests.rebuilding import (
     cmake,
     command,
     environment,
+    identify,
     modules,
     modules_without_lock,
     node,
@@ -182,6 +183,7 @@ def test_an_environment_with_a_broken_interpreter_is_replaced(
     (path / "bin").mkdir(parents=True)
     (path / "pyvenv.cfg").touch()
     (path / "bin/python").symlink_to("/nowhere/python")
+    identify(path)
     [line] = rebuild()
     assert (line["outcome"], line["detail"]) == ("rebuilt", [])
     assert line["why"] == "broken: its interpreter /nowhere/python is gone"
@@ -449,6 +451,8 @@ def test_where_a_tool_fails_all_is_as_it_was(
     }[kind]
     environment(project, "a==1") if kind == "python" else modules(project)
     begin(path)
+    if begin is _broken:
+        identify(path)
     before = Before(project, records_directory), snapshot(elsewhere)
     doubles.write(name, f"place={path}\n" + lines.format(work=work, elsewhere=elsewhere))
     [line] = rebuild()

@@ -72,6 +72,13 @@ def arguments() -> argparse.ArgumentParser:
         help="paths that began with OLD begin with NEW now (may be given again)",
     )
     made.add_argument(
+        "--trust-interpreter",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="run this interpreter, though it may have come with a project (may be given again)",
+    )
+    made.add_argument(
         "-j", "--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)"
     )
     made.add_argument(
@@ -106,7 +113,7 @@ def run(words: list[str]) -> int:
         found, moved, errors = _recorded(store, options, pairs)
         for error in errors:
             complain(str(error))
-        to_do, to_name = _sort(tasks.find(found, in_force), options)
+        to_do, to_name = _sort(tasks.find(found, in_force, options.trust_interpreter), options)
         left = _left(found, options, to_do)
         if not options.json:
             _print_plan(to_do, to_name, left)
@@ -339,6 +346,8 @@ def _print_plan(
                 print(f"  {show(_relative(record.path, project))}  {show(task.why)}")
             for command in task.commands:
                 print(f"    {show(_shown(command))}")
+            for note in task.notes:
+                print(f"    {show(note)}")
     if to_do:
         print(f"{_WARNING}\n")
     builds = [task for task in to_name if not task.problem]
@@ -417,5 +426,6 @@ def _as_json(task: Task, record: "Record", outcome: str) -> "dict[str, object]":
         "kind": task.kind,
         "directory": task.directory,
         "commands": [list(command) for command in task.commands],
+        "notes": list(task.notes),
         "problem": task.problem or None,
     }

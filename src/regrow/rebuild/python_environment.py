@@ -20,7 +20,7 @@ from regrow.rebuild.context import (
 )
 from regrow.rebuild.explained import Installed, distributions
 from regrow.rebuild.processes import ToolFailedError
-from regrow.rebuild.tasks import creator_of, interpreter_of, not_as_recorded
+from regrow.rebuild.tasks import creator_of, not_as_recorded
 from regrow.recipes import compare
 from regrow.recipes.python import SEEDS, site_packages
 
@@ -48,7 +48,7 @@ def rebuild(task: "Task", context: Context, store: "Store", log: int) -> TaskRes
     (record,) = task.records
     notices: list[str] = []
     creator = creator_of(record.recipe)
-    interpreters = _interpreters(record.recipe, creator)
+    interpreters = _interpreters(record.recipe, task.interpreter, creator)
     for number, interpreter in enumerate(interpreters, start=1):
         request = creators.Request(
             python=interpreter,
@@ -157,12 +157,12 @@ def complete(record: "Record", creator: str, context: Context, store: "Store") -
     return [*detail, *not_marked(made.outcomes)]
 
 
-def _interpreters(recipe: "Recipe", creator: str) -> list[str | None]:
+def _interpreters(recipe: "Recipe", interpreter: str, creator: str) -> list[str | None]:
     """Return what to ask a creator for: the very interpreter, its version, then one next to it.
 
     What stands in the interpreter's place by now may be another Python: it comes last then.
     """
-    interpreter, version = interpreter_of(recipe), str(recipe.get("version", ""))
+    version = str(recipe.get("version", ""))
     implementation = str(recipe.get("implementation", "")).lower()
     prefix = "" if implementation in ("", "cpython") else f"{implementation}@"
     found: list[str | None] = []
@@ -171,10 +171,11 @@ def _interpreters(recipe: "Recipe", creator: str) -> list[str | None]:
     series = ".".join(version.split(".")[:2])
     if version:
         found.append(f"{prefix}{series}")
-    now = _series(interpreter)
+    now = _series(interpreter) if interpreter else ""
     if now:
         found.insert(0 if now == series else len(found), interpreter)
-    return found or [None]
+    # Without a version uv would ask the project's .python-version, which may name a program.
+    return found or ["3" if creator == creators.UV else None]
 
 
 def _series(interpreter: str) -> str:

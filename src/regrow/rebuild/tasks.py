@@ -1,21 +1,19 @@
 """What is to be rebuilt: the records whose directories are missing or broken, as tasks."""
 
 import os
-import re
 import shutil
-import stat
 
 from regrow import aside, creators, journal, moves, recipes
 from regrow.claim import HOLLOW_NAMES
-from regrow.directory import ancestors, is_below, join, split
+from regrow.directory import is_below, join, split
 from regrow.errors import in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.rebuild import indexes, neighbours
+from regrow.rebuild import check, indexes, interpreters, neighbours
 from regrow.recipes import cmake, compare, node
 from regrow.records import ATTACHMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from regrow.model import Record, Rule
     from regrow.recipes import Recipe
@@ -44,17 +42,6 @@ HOW_TO_GET = {
 
 _CONDA = ("conda", "mamba", "micromamba")
 _SOURCE = {"cmake": 2, "meson": 3}  # where the source directory stands among the words
-_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_VERSION = re.compile(r"(\d[\w.+-]*)?", re.ASCII)
-_INTERPRETER = re.compile(r"/(.*/)?(python|pypy|graalpy)[\w.-]*", re.DOTALL | re.IGNORECASE)
-# Lines that regrow writes (recipes/python.py). A record is a file that anybody may have changed:
-# no other option of pip's gets through.
-_REQUIREMENT = re.compile(
-    r"[A-Za-z0-9][\w.-]*==[\w.!+-]+"
-    r"|[A-Za-z0-9][\w.-]* @ [a-z+]+:[^\s]+"
-    r"|-e (/[\w/.+@-]+|file:///[^\s]+)",
-    re.ASCII,
-)
 
 
 class Task(NamedTuple):
@@ -73,6 +60,10 @@ class Task(NamedTuple):
     """Why it can't be done, and what to do about that."""
     is_asked_for: bool = False
     """Whether the user asked for this very recipe: it is done even where all is sound."""
+    interpreter: str = ""
+    """The interpreter of an environment that may be run; empty: another of its version is."""
+    notes: tuple[str, ...] = ()
+    """What people should read before they say yes."""
 
     @property
     def path(self) -> str:
@@ -85,12 +76,15 @@ class Task(NamedTuple):
         return self.kind in BUILDS
 
 
-def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]:
+def find(
+    recorded: "Iterable[Record]", in_force: "Sequence[Rule]", trusted: "Collection[str]" = ()
+) -> list[Task]:
     """Make the tasks of the records whose directories are missing or broken.
 
     Args:
         recorded: the records.
         in_force: the rules.
+        trusted: the interpreters that the user trusts, wherever they stand.
 
     Returns:
         The tasks, by path. Those that can't be done say why.
@@ -115,6 +109,7 @@ def find(recorded: "Iterable[Record]", in_force: "Sequence[Rule]") -> list[Task]
                 if absence
                 else _completion(record, why) or _task(record, why, by_name)
             )
+            task = _with_interpreter(task, trusted)
         # What one command brings back is one task.
         is_shared = task.kind == "node" and task.commands
         key = (task.directory, task.commands) if is_shared else (record.path,)
@@ -206,12 +201,17 @@ def is_complete(record: "Record", why: str) -> bool:
 
 def _completion(record: "Record", why: str) -> Task | None:
     """Return the task for a directory of which only the record is to be completed, or None."""
+    try:
+        check.check(record)
+    except (TypeError, ValueError):
+        return None  # it is said where its task is made
     if not is_complete(record, why):
         return None
     parent = split(record.path)[0]
     problem = not_as_recorded(record.path)
     for place in (record.path, parent):
-        problem = problem or _not_ours(place)
+        problem = problem or check.not_ours(place)
+    problem = problem or unfit(record, why)
     why = why if why == REMAINS else f"{why}, and whole: its record is completed"
     return Task((record,), str(record.recipe["kind"]), why, parent, (), problem)
 
@@ -242,7 +242,7 @@ def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     if make is None:
         return _impossible(record, why, f"regrow knows no recipe of kind {kind!r}")
     try:
-        _check(record)
+        check.check(record)
         task = make(record, why, by_name)
     except KeyError as error:
         return _impossible(record, why, f"its record can't be used: it has no {error}")
@@ -256,34 +256,29 @@ def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
             problem = f"its project is not there: {place}; --map OLD=NEW tells where it is now"
     problem = problem or task.problem
     for place in (record.path, parent, task.directory):
-        problem = problem or _not_ours(place)
-    return task._replace(problem=problem)
+        problem = problem or check.not_ours(place)
+    return task._replace(problem=problem or unfit(record, why))
 
 
-def _check(record: "Record") -> None:
-    """Check what every record holds. Raises TypeError and ValueError."""
-    if os.path.normpath(record.path) != record.path or record.path.startswith("//"):
-        raise ValueError(f"{record.path} is no path that regrow writes")
-    stated: dict[str, object] = {**record.recipe}
-    for key, value in stated.items():
-        texts = value if isinstance(value, list) else [str(value)]
-        is_known = isinstance(value, str | int | list) and _KEY.fullmatch(key)
-        if not is_known or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"{key} = {value!r} is nothing that regrow writes")
-        if any("\0" in text for text in texts):
-            raise ValueError(f"{key} has a null character in it")
+def unfit(record: "Record", why: str) -> str:
+    """Return why a record must not be acted on, as things stand now; empty: it may be.
+
+    Args:
+        record: the record, of a form that regrow writes.
+        why: what is wrong with its directory.
+    """
+    is_same = why.startswith((UNFINISHED, BROKEN))
+    try:
+        return check.not_described(record, is_same=is_same) or check.foreign_source(record)
+    except OSError as error:
+        return f"it can't be looked at: {in_words(error)}"
 
 
-def _not_ours(path: str) -> str:
-    """Tell whose a directory is, or the nearest one above it, if not the user's own."""
-    place = next(place for place in (path, *ancestors(path)) if os.path.exists(place))
-    status = os.stat(place)
-    user = os.geteuid()
-    if status.st_uid not in (user, 0):
-        return f"{place} belongs to another user: run regrow as that user"
-    if status.st_mode & stat.S_IWOTH and (status.st_mode & stat.S_ISVTX or status.st_uid != user):
-        return f"everybody may put files into {place}; what is run there could be anybody's"
-    return ""
+def _with_interpreter(task: Task, trusted: "Collection[str]") -> Task:
+    if task.kind != "python" or task.problem:
+        return task
+    interpreter, note = interpreters.choose(task.records[0], trusted)
+    return task._replace(interpreter=interpreter, notes=(note,) if note else ())
 
 
 def _is_in_container(path: str, by_name: "Mapping[str, Rule]") -> bool:
@@ -306,22 +301,12 @@ def creator_of(recipe: "Recipe") -> str:
     return creators.UV
 
 
-def interpreter_of(recipe: "Recipe") -> str:
-    """Give the interpreter of an environment; empty where it is none by its name.
-
-    It is run: no other program that a record names may be.
-    """
-    interpreter = str(recipe.get("interpreter", ""))
-    return interpreter if _INTERPRETER.fullmatch(interpreter) else ""
-
-
 def _python(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     if why.startswith(BROKEN):
         record = _as_it_is(record)
-    requirements = _requirements(record)
-    version = record.recipe.get("version", "")
-    if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise ValueError(f"version = {version!r} is nothing that regrow writes")
+    requirements = check.requirements(record)
+    check.check_version(record)
+    version = str(record.recipe.get("version", ""))
     creator = creator_of(record.recipe)
     make = ("uv", "venv") if creator == "uv" else ("python3", "-m", "venv")
     install = ("uv", "pip", "install") if creator == "uv" else ("pip", "install")
@@ -350,34 +335,25 @@ def _as_it_is(record: "Record") -> "Record":
 
 
 def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    command = tuple(_texts(record.recipe["command"]))
+    command = tuple(check.texts(record.recipe["command"]))
     if command not in node.COMMANDS:
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for Node.js")
-    directory = _project(record)
+    directory = check.project(record)
     task = Task((record,), "node", why, directory, (command,), _missing_program(command[0]))
     lock = str(record.recipe["lock"])
     if record.recipe.get("lock_is_copied"):
         if lock not in ATTACHMENTS:
             raise ValueError(f"{lock} is no lock that regrow copies")
+    elif lock not in [os.path.join(directory, name) for name in node.LOCKS]:
+        raise ValueError(f"{lock} is no lock of its project {directory}")
     elif not os.path.isfile(lock):
         return task._replace(problem=task.problem or f"its lock is not there: {lock}")
     return task
 
 
-def _requirements(record: "Record") -> list[str]:
-    lines = _texts(record.recipe["requirements"])
-    for line in lines:
-        # What is not printable might end the line for pip.
-        if not _REQUIREMENT.fullmatch(line) or not line.isprintable():
-            raise ValueError(f"{line!r} is no requirement that regrow writes")
-    return lines
-
-
 def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    for line in _texts(record.recipe["explicit"]):
-        if not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s]+", line):
-            raise ValueError(f"{line!r} is no address of a package")
-    _requirements(record)
+    check.addresses(record)
+    check.requirements(record)
     program = next((name for name in _CONDA if shutil.which(name)), "")
     command = (program or "conda", "create", "--yes", "--prefix", record.path, "--file", "(list)")
     problem = "" if program else _missing_program("conda")
@@ -385,20 +361,20 @@ def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 
 
 def _pixi(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    command = tuple(_texts(record.recipe["command"]))
+    command = tuple(check.texts(record.recipe["command"]))
     if command[:2] != ("pixi", "install") or not {"--all", "--frozen"}.issuperset(command[2:]):
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for pixi")
-    directory = _project(record)
+    directory = check.project(record)
     return Task((record,), "pixi", why, directory, (command,), _missing_program("pixi"))
 
 
 def _configured(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     kind = str(record.recipe["kind"])
-    configure = tuple(_texts(record.recipe["configure"]))
-    build = tuple(_texts(record.recipe["build"]))
+    configure = tuple(check.texts(record.recipe["configure"]))
+    build = tuple(check.texts(record.recipe["build"]))
     if not cmake.is_own(kind, configure, build, record.path):
         raise ValueError(f"its commands are none that regrow writes for {kind}")
-    source = _absolute(record.recipe["source"])
+    source = check.absolute(record.recipe["source"])
     if configure[_SOURCE[kind]] != source:
         raise ValueError(f"its commands are for another source directory than {source}")
     return Task((record,), kind, why, source, (configure, build), _missing_program(kind))
@@ -407,11 +383,12 @@ def _configured(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 def _command(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     from shlex import split as words_of
 
-    directory = _project(record)
+    directory = check.project(record)
     rule = by_name.get(record.rule)
     if rule is None:
         problem = f"no rule is named {record.rule} any more; run its command yourself"
         return Task((record,), "command", why, directory, (), problem)
+    check.check_name(record, rule)
     command = tuple(words_of(rule.command))  # the rule's, whatever the record says
     problem = _missing_program(command[0])
     if rule.manual:
@@ -440,25 +417,3 @@ def _missing_program(name: str) -> str:
         return ""
     hint = HOW_TO_GET.get(name)
     return f"{name} is not on PATH" + (f": {hint}" if hint else "; install it and try again")
-
-
-def _texts(value: object) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise TypeError(f"{value!r} is no list of words")
-    if any("\0" in item or "\n" in item for item in value):
-        raise ValueError("a word has a line break or a null character in it")
-    return value
-
-
-def _project(record: "Record") -> str:
-    """Give the project of a recipe: the directory is in it, or the command is for another one."""
-    directory = _absolute(record.recipe["directory"])
-    if not is_below(record.path, directory) or record.path == directory:
-        raise ValueError(f"it is not in its project {directory}")
-    return directory
-
-
-def _absolute(value: object) -> str:
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(f"{value!r} is no absolute path")
-    return value

@@ -31,6 +31,7 @@ from regrow.rebuild.tasks import (
     Task,
     is_complete,
     not_as_recorded,
+    unfit,
     what_is_wrong,
 )
 from regrow.recipes import compare
@@ -98,12 +99,15 @@ def _carry_out(task: Task, context: Context, log: int) -> TaskResult:
             return _contents(task, context, store)
         # Another rebuild may have been at work on it since the plan was made.
         now = [store.read(record.path) or record for record in task.records]
-        if not task.is_asked_for:
-            wrong = [what_is_wrong(record) or _remains(record, store) for record in now]
-            if not any(wrong):
-                return TaskResult(task, ALREADY)
-            if all(map(is_complete, now, wrong)):
-                return _complete_all(task, context, store)
+        wrong = [what_is_wrong(record) or _remains(record, store) for record in now]
+        if not task.is_asked_for and not any(wrong):
+            return TaskResult(task, ALREADY)
+        for record, current in zip(task.records, now, strict=True):
+            problem = unfit(current, task.why) or unfit(record, "")
+            if problem:
+                raise PathError(f"{record.path}: {problem}")
+        if not task.is_asked_for and all(map(is_complete, now, wrong)):
+            return _complete_all(task, context, store)
         if task.kind == "python":
             return python_environment.rebuild(task, context, store, log)
         return _other(task, context, store, log)
