@@ -1,5 +1,6 @@
 """What the documentation shows is what happens: its commands run, its output is today's."""
 
+import os
 import re
 import shlex
 import shutil
@@ -113,7 +114,9 @@ def test_the_readmes_rebuild_prints_what_it_prints(
     monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
     subprocess.run(["uv", "venv", "-q", "--python", sys.executable, environment], check=True)
     wheels = [make_wheel(tmp_path, name) for name in ("bolt", "nut")]
-    subprocess.run(["uv", "pip", "install", "-q", "--python", environment, *wheels], check=True)
+    assert wheels
+    install = ["uv", "pip", "install", "-q", "--offline", "--python", str(environment)]
+    subprocess.run([*install, "bolt", "nut"], check=True)
     assert regrow("sweep", "--yes", code).returncode == 0
     shutil.rmtree(environment)
     blocks = re.findall(r"```console\n(.*?)```", PAGES[0].read_text(), re.DOTALL)
@@ -123,7 +126,12 @@ def test_the_readmes_rebuild_prints_what_it_prints(
     assert (done.returncode, done.stderr) == (0, "")
     version = ".".join(map(str, sys.version_info[:3]))
     assert as_read(done.stdout.strip(), str(home.resolve())) == (
-        as_read(output.strip().replace("3.11.7", version), "/home/ada")
+        as_read(
+            output.strip()
+            .replace("3.11.7", version)
+            .replace("/usr/bin/python3.11", os.path.realpath(sys.executable)),
+            "/home/ada",
+        )
     )
 
 

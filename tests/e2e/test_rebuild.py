@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from regrow.cli.rebuild import _WARNING as WARNING
+from regrow.cli.rebuild_plan import WARNING
 from regrow.markers.xdg import ATTRIBUTE, VALUE
 from tests import terminal
 from tests.conftest import Regrow

@@ -249,10 +249,10 @@ def test_a_program_of_a_project_is_no_interpreter_unless_the_user_trusts_it(
     record = recorded(path, python("a==1") | {"interpreter": str(program), "version": "3.11.7"})
     write(record)
     plan = regrow("rebuild", "--dry-run").stdout
-    assert f"its interpreter {program} is not run" in plan
+    assert f"interpreter: {program} is not run" in plan
     assert f"--trust-interpreter {program}" in plan
     trusting = regrow("rebuild", "--dry-run", "--trust-interpreter", program).stdout
-    assert f"its interpreter is {program}, which you trust" in trusting
+    assert f"interpreter: {program}, which you trust" in trusting
     assert not ran.exists()
     assert regrow("rebuild", "--yes").returncode == 0
     assert not ran.exists()
@@ -288,7 +288,7 @@ def test_what_installers_put_into_the_home_directory_is_run(
     program = interpreter(home / place, tmp_path / "ran")
     for path in (home / ".venv", home / "code/shop/.venv", home / ".virtualenvs/shop"):
         record = recorded(path, python() | {"interpreter": str(program)})
-        assert interpreters.choose(record, ()) == (str(program), f"its interpreter is {program}")
+        assert interpreters.choose(record, ()) == (str(program), f"interpreter: {program}")
 
 
 def test_what_stands_on_path_or_is_named_by_the_users_settings_is_run(
@@ -343,3 +343,71 @@ def test_modules_that_a_stopped_rebuild_left_are_unfinished(project: Path) -> No
     write(stored(path)._replace(state=records.REBUILD))
     identify(path)
     assert task_of(stored(path)).problem == ""
+
+
+# What the plan shows.
+
+
+def test_the_plan_shows_what_comes_from_elsewhere_and_verbose_all(
+    project: Path, regrow: Regrow, doubles: Doubles, tmp_path: Path
+) -> None:
+    doubles.write("conda", "")
+    lines = [
+        "a==1",
+        f"-e {source(tmp_path / 'lib')}",
+        "b @ git+https://example.org/b@0123abc",
+        "c @ https://example.org/c-1.tar.gz#sha256=0123",
+    ]
+    write(recorded(project / ".venv", python(*lines)))
+    explicit = [f"https://{host}/noarch/x-1.conda" for host in ("conda.anaconda.org/f", "corp.org")]
+    conda: Recipe = {"kind": "conda", "explicit": explicit, "requirements": []}
+    write(recorded(project / "c", conda))
+    (project / "uv.toml").write_text('[[index]]\nurl = "https://u:secret@uv.org/simple"\n')
+    plan = regrow("rebuild", "--dry-run").stdout
+    for shown in (
+        f"editable: {tmp_path}/lib",
+        "not from an index: b @ git+https://example.org/b@0123abc",
+        "not from an index: c @ https://example.org/c-1.tar.gz#sha256=0123",
+        "channel: https://corp.org",
+        "set by uv.toml: https://uv.org/simple",
+    ):
+        assert f"    {shown}\n" in plan
+    assert "a==1" not in plan
+    assert "anaconda.org" not in plan
+    assert "secret" not in plan
+    assert "    a==1\n" in regrow("rebuild", "--dry-run", "--verbose").stdout
+    assert "    a==1\n" in regrow("rebuild", "--dry-run", "-v").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.uv]\n# "https://no.org"\nindex-url = "https://uv.org/simple"\n'),
+        (
+            "pyproject.toml",
+            '[project]\nx = "https://no.org"\n[[tool.uv.index]]\nurl = "https://uv.org/simple"',
+        ),
+        ("../pyproject.toml", '[tool.uv.pip]\nextra-index-url = ["https://uv.org/simple"]\n'),
+    ],
+)
+def test_the_plan_shows_the_indexes_of_a_project(
+    project: Path, regrow: Regrow, name: str, text: str
+) -> None:
+    write(recorded(project / ".venv", python("a==1")))
+    (project / name).write_text(text)
+    plan = regrow("rebuild", "--dry-run").stdout
+    assert f"set by {Path(name).name}: https://uv.org/simple" in plan
+    assert "no.org" not in plan
+
+
+def test_the_plan_shows_where_a_lock_has_packages_from(project: Path, regrow: Regrow) -> None:
+    modules(project)
+    resolved = ("https://registry.npmjs.org/a.tgz", "https://evil.org/b.tgz")
+    (project / "package-lock.json").write_text(
+        "".join(f'"resolved": "{address}",\n' for address in resolved)
+    )
+    (project / ".npmrc").write_text("@corp:registry=https://npm.corp.org/\n")
+    plan = regrow("rebuild", "--dry-run").stdout
+    assert "packages from: https://evil.org\n" in plan
+    assert "set by .npmrc: https://npm.corp.org/\n" in plan
+    assert "npmjs" not in plan

@@ -2,14 +2,13 @@
 
 import argparse
 import contextlib
-import os
-import shlex
 import signal
 import sys
 
 from regrow import config, leftovers, rules
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
+from regrow.cli.rebuild_plan import print_plan
 from regrow.directory import is_below
 from regrow.errors import ConfigurationError, RecordError
 from regrow.leftovers import Leftover
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _MINUTES = 60.0  # of one tool; a large environment that is compiled takes a quarter of that
-_OPTIONS_SHOWN = 3
 _EVERY = 0.1  # seconds between two looks at what has ended
-_WARNING = "what is installed may run code of its own: install scripts, build backends"
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -88,6 +85,9 @@ def arguments() -> argparse.ArgumentParser:
         metavar="MINUTES",
         help=f"end a tool that takes longer (default: {_MINUTES:.0f})",
     )
+    made.add_argument(
+        "-v", "--verbose", action="store_true", help="show every package that would be installed"
+    )
     made.add_argument("--json", action="store_true", help="print a line of JSON for each task")
     return made
 
@@ -116,7 +116,7 @@ def run(words: list[str]) -> int:
         to_do, to_name = _sort(tasks.find(found, in_force, options.trust_interpreter), options)
         left = _left(found, options, to_do)
         if not options.json:
-            _print_plan(to_do, to_name, left)
+            print_plan(to_do, to_name, left, is_verbose=options.verbose)
         if options.dry_run:
             if options.json:
                 _print_json(to_do, to_name, [], left)
@@ -327,62 +327,6 @@ class _Progress:
             print(f"    {show(line)}", flush=True)
         if ended.detail and ended.log:
             print(f"    the log: {show(ended.log)}", flush=True)
-
-
-def _by_project(found: "Sequence[Task]") -> "Iterator[tuple[str, list[Task]]]":
-    projects: dict[str, list[Task]] = {}
-    for task in found:
-        projects.setdefault(task.directory, []).append(task)
-    yield from sorted(projects.items())
-
-
-def _print_plan(
-    to_do: "Sequence[Task]", to_name: "Sequence[Task]", left: "Sequence[Leftover]"
-) -> None:
-    for project, found in _by_project(to_do):
-        print(show(project))
-        for task in found:
-            for record in task.records:
-                print(f"  {show(_relative(record.path, project))}  {show(task.why)}")
-            for command in task.commands:
-                print(f"    {show(_shown(command))}")
-            for note in task.notes:
-                print(f"    {show(note)}")
-    if to_do:
-        print(f"{_WARNING}\n")
-    builds = [task for task in to_name if not task.problem]
-    if builds:
-        print("builds, which --builds runs:")
-        for task in builds:
-            words = " && ".join(_shown(command) for command in task.commands)
-            print(f"  {show(task.path)}  (cd {show(shlex.quote(task.directory))} && {show(words)})")
-        print()
-    problems = [task for task in to_name if task.problem]
-    if problems:
-        print("can't be rebuilt now:")
-        for task in problems:
-            print(f"  {show(task.path)}  {show(task.problem)}")
-        print()
-    if left:
-        print("left by earlier rebuilds; `regrow leftovers` puts it back or removes it:")
-        for one in left:
-            print(f"  {show(one.path)}  {show(one.sentence)}")
-        print()
-    if not to_do:
-        print("there is nothing to rebuild")
-
-
-def _relative(path: str, project: str) -> str:
-    return os.path.relpath(path, project) if is_below(path, project) else path
-
-
-def _shown(command: "Sequence[str]") -> str:
-    """Write a command for people; CMake's cache has fifty options that nobody typed."""
-    options = [word for word in command if word.startswith("-D")]
-    if len(options) <= _OPTIONS_SHOWN:
-        return shlex.join(command)
-    rest = shlex.join(word for word in command if word not in options)
-    return f"{rest} (and {len(options)} options; --json shows them)"
 
 
 def _count(to_do: "Sequence[Task]") -> str:

@@ -46,16 +46,16 @@ def choose(record: "Record", trusted: "Collection[str]") -> tuple[str, str]:
     if not _NAME.fullmatch(interpreter):
         return "", f"{interpreter} is no interpreter by its name, and is not run"
     if interpreter in trusted:
-        return interpreter, f"its interpreter is {interpreter}, which you trust"
+        return interpreter, f"interpreter: {interpreter}, which you trust"
     why = ownership.not_trusted_way(interpreter)
     if not why and any(
         _is_projects(place, record.path) for place in (interpreter, os.path.realpath(interpreter))
     ):
         why = "it may be a program of a project"
     if not why:
-        return interpreter, f"its interpreter is {interpreter}"
+        return interpreter, f"interpreter: {interpreter}"
     return "", (
-        f"its interpreter {interpreter} is not run, another one of its version is looked for:"
+        f"interpreter: {interpreter} is not run, another one of its version is looked for:"
         f" {why}; --trust-interpreter {interpreter} lets it be run"
     )
 

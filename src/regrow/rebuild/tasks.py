@@ -8,7 +8,7 @@ from regrow.claim import HOLLOW_NAMES
 from regrow.directory import is_below, join, split
 from regrow.errors import in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.rebuild import check, indexes, interpreters, neighbours
+from regrow.rebuild import check, indexes, interpreters, neighbours, notes
 from regrow.recipes import cmake, compare, node
 from regrow.records import ATTACHMENTS
 
@@ -109,7 +109,7 @@ def find(
                 if absence
                 else _completion(record, why) or _task(record, why, by_name)
             )
-            task = _with_interpreter(task, trusted)
+            task = _with_notes(task, trusted)
         # What one command brings back is one task.
         is_shared = task.kind == "node" and task.commands
         key = (task.directory, task.commands) if is_shared else (record.path,)
@@ -274,11 +274,14 @@ def unfit(record: "Record", why: str) -> str:
         return f"it can't be looked at: {in_words(error)}"
 
 
-def _with_interpreter(task: Task, trusted: "Collection[str]") -> Task:
-    if task.kind != "python" or task.problem:
+def _with_notes(task: Task, trusted: "Collection[str]") -> Task:
+    if task.problem or not task.commands:
         return task
-    interpreter, note = interpreters.choose(task.records[0], trusted)
-    return task._replace(interpreter=interpreter, notes=(note,) if note else ())
+    interpreter, note = "", ""
+    if task.kind == "python":
+        interpreter, note = interpreters.choose(task.records[0], trusted)
+    found = notes.of(task.records[0], task.directory)
+    return task._replace(interpreter=interpreter, notes=(*([note] if note else []), *found))
 
 
 def _is_in_container(path: str, by_name: "Mapping[str, Rule]") -> bool:
