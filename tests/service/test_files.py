@@ -21,11 +21,15 @@ DOCUMENTED: dict[str, type | tuple[type, ...]] = {
     "ThrottleInterval": int,
     "ProcessType": str,
     "LowPriorityIO": bool,
+    "LowPriorityBackgroundIO": bool,
+    "HardResourceLimits": dict,
     "Nice": int,
     "StandardOutPath": str,
     "StandardErrorPath": str,
 }
 """launchd.plist(5): the keys that regrow uses, and their types."""
+
+LIMITS = ("Core", "CPU", "Data", "FileSize", "MemoryLock", "NumberOfFiles", "NumberOfProcesses")
 
 PROCESS_TYPES = ("Background", "Standard", "Adaptive", "Interactive")
 KEEP_ALIVE = ("SuccessfulExit", "PathState", "OtherJobEnabled", "Crashed")
@@ -93,6 +97,7 @@ def test_the_agent_has_documented_keys_alone_with_their_types() -> None:
     assert written["ProcessType"] in PROCESS_TYPES
     assert set(written["KeepAlive"]) <= set(KEEP_ALIVE)
     assert -20 <= written["Nice"] <= 20
+    assert set(written["HardResourceLimits"]) <= set(LIMITS)
 
 
 def test_the_agent_says_what_it_shall() -> None:

@@ -27,6 +27,16 @@ pytestmark = [
 
 UNIT = "regrow-watch.service"
 
+FETTERS = {
+    "NoNewPrivileges": "yes",
+    "MemoryMax": str(1024**3),
+    "TasksMax": "64",
+    "RestrictAddressFamilies": "AF_UNIX",
+    "LockPersonality": "yes",
+    "RestrictSUIDSGID": "yes",
+}
+"""What keeps the service from doing more than it is for."""
+
 
 @pytest.fixture
 def odd_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -79,6 +89,11 @@ def test_installed_used_upgraded_and_uninstalled_under_a_real_systemd(
     priority = systemd.run("ps", "-o", "ni=", "-p", first).stdout.strip()
     io = systemd.run("ionice", "-p", first).stdout.strip()
     assert (priority, io) == ("19", "idle")
+    for name, value in FETTERS.items():
+        assert systemd.show(UNIT, name) == value, name
+    held = systemd.run("cat", f"/proc/{first}/status").stdout
+    assert "NoNewPrivs:\t1" in held
+    assert "Seccomp:\t2" in held
 
     assert service("install").stdout.startswith("restarted  ")
     assert main_process() not in (first, "0")

@@ -45,6 +45,8 @@ class Launchd:
             "ThrottleInterval": PAUSE,
             "ProcessType": "Background",
             "LowPriorityIO": True,
+            "LowPriorityBackgroundIO": True,
+            "HardResourceLimits": {"Core": 0},
             "Nice": 19,
             "StandardOutPath": self._log,
             "StandardErrorPath": self._log,
@@ -71,6 +73,8 @@ class Launchd:
         self.stop()
         try:
             ownership.make_private(split(self._log)[0])
+            # launchd appends to it, and would make one that others may read.
+            os.close(ownership.create_private(self._log, os.O_WRONLY))
         except OSError as error:
             raise ServiceError(f"{self._log}: its directory can't be made: {error}") from error
         _carry_out("bootstrap", self._domain, self.file)

@@ -11,6 +11,10 @@ UNIT = "regrow-watch.service"
 _TARGET = "default.target"
 _PATIENCE = 120  # seconds; a stop may take systemd's 90 where a process does not end
 _NOT_LOADED = 5  # systemctl's exit code where it knows no such unit: it can't be run at all
+# It marks directories wherever the user keeps projects, so no file system is closed to it. What
+# needs a name space of its own (ProtectSystem=, PrivateTmp=, ProtectKernelTunables=, …) is left
+# out: a user's manager makes one with PrivateUsers= alone (systemd.exec(5)), in which root's files
+# seem to be nobody's, and where the system forbids it to users, the service would not start.
 _TEXT = """\
 # {made_by}
 [Unit]
@@ -26,6 +30,15 @@ RestartSec={pause}
 RestartPreventExitStatus=2
 Nice=19
 IOSchedulingClass=idle
+MemoryMax=1G
+TasksMax=64
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
 
 [Install]
 WantedBy={target}
