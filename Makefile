@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run drill test test-all check bench docs clean setup bench-tools test-tools test-all-tools
+.PHONY: run drill test test-all check bench docs clean setup constraints bench-tools test-tools test-all-tools
 
 run: setup
 	@sh scripts/demonstration.sh
@@ -39,9 +39,16 @@ $(STAMP): pyproject.toml constraints.txt scripts/need.sh
 	@sh scripts/need.sh make:make git:git
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh scripts/need.sh --always python3-venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt "pip>=25.1"
-	$(BIN)/python -m pip install -q -c constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install -q --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# What is installed, to the byte: the newest releases that pyproject.toml allows. A build's own tools
+# are on the list too, since a build in an environment of its own would fetch what nobody has checked.
+constraints: setup
+	printf 'pip\nhatchling>=1.27\neditables\n' | $(BIN)/uv pip compile -q --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--group dev --output-file constraints.txt pyproject.toml -
 
 bench-tools:
 	@sh scripts/need.sh git:git gcc:gcc $$(command -v fd >/dev/null || echo fdfind:fd-find)

@@ -90,7 +90,9 @@ def quiet_environment(place: Path) -> Environment:
     tools = place / "tools"
     venv.create(tools, with_pip=True)
     pip = [str(tools / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", str(SOURCE / "constraints.txt"), str(SOURCE), "uv"], check=True)
+    pinned = ["--require-hashes", "-r", str(SOURCE / "constraints.txt")]
+    subprocess.run([*pip, *pinned], check=True)
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", str(SOURCE)], check=True)
     kept = {name: os.environ[name] for name in ("LANG", "TERM") if name in os.environ}
     return {
         **kept,
