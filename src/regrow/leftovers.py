@@ -3,6 +3,7 @@
 Two things leave something: a kill, and a file of the user's whose place is taken.
 """
 
+import contextlib
 import os
 
 from regrow import aside, birth, pipeline
@@ -158,6 +159,19 @@ def _merge(parent: Directory, directory: Directory, original: str, store: "Store
     except OSError:
         return  # something is left in it
     store.remove(path)
+
+
+def remove_unborn(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> None:
+    """Remove the empty directories that killed regrows marked and gave no name yet.
+
+    Args:
+        recorded: the paths of the records.
+        places: see ``find``.
+    """
+    for one in find(recorded, places):
+        if one.kind == UNBORN:
+            with contextlib.suppress(PathError, OSError), open_parent(split(one.path)[0]) as parent:
+                birth.remove_leftovers(parent)
 
 
 def remove(leftover: Leftover, store: "Store") -> None:

@@ -77,7 +77,8 @@ class Life:
     def plant(self) -> None:
         """People write files, into environments too."""
         places = [self.code / "letters", *self.candidates()]
-        place = self.chance.choice([place for place in places if place.is_dir()])
+        (self.code / "letters").mkdir(exist_ok=True)
+        place = self.chance.choice(places)
         below = self.chance.choice(["", "data", "bin", SITE, "a"])
         with contextlib.suppress(OSError):
             (place / below).mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,8 @@ class Life:
 
     def mark(self) -> None:
         found = [path for path in (*self.candidates(), self.code / "letters") if path.is_dir()]
-        self.regrow("mark", self.chance.choice(found))
+        if found:
+            self.regrow("mark", self.chance.choice(found))
 
     def unplug_interpreter(self) -> None:
         """An upgrade takes an environment's interpreter away."""

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, journal, pipeline
+from regrow import config, journal, leftovers, pipeline
 from regrow.cli.list import true_paths
 from regrow.cli.output import (
     complain,
@@ -87,11 +87,14 @@ def run(words: list[str]) -> int:
         return 0
     with store:
         marked: list[str] = []
+        recorded: list[str] = []
         errors: list[RecordError] = []
         for entry in journal.entries(store, places):
             if isinstance(entry, RecordError):
                 errors.append(entry)
-            elif entry.state in (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN) or (
+                continue
+            recorded.append(entry.record.path)
+            if entry.state in (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN) or (
                 entry.state == UNFINISHED and entry.record.set
             ):
                 marked.append(entry.record.path)
@@ -103,6 +106,7 @@ def run(words: list[str]) -> int:
             return 0
         else:
             store.remove_leftovers()
+            leftovers.remove_unborn(recorded, places)
             with Opener() as opener:
                 undone = [_undo(path, store, opener) for path in track(marked, "taking back")]
     _report(options, undone)
