@@ -692,3 +692,50 @@ def test_what_an_archive_brought_is_never_put_into_an_environment(
     assert regrow("venv", cwd=project).returncode == 0
     assert (planted / site / "evil.pth").exists()
     assert not (project / ".venv" / site / "evil.pth").exists()
+
+
+@pytest.mark.parametrize("kind", ["node", "conda", "pixi"])
+def test_what_people_put_into_what_was_not_finished_goes_back_to_its_place(
+    rebuild: Rebuild, doubles: Doubles, project: Path, records_directory: Path, kind: str
+) -> None:
+    """Package managers empty or prune what they find."""
+    recipe = node(project)
+    path = project / "node_modules"
+    made = "a"
+    clear = "rm -rf node_modules; "
+    if kind == "conda":
+        path, made = project / "env", "conda-meta"
+        recipe = {"kind": "conda", "explicit": ["https://host/a-1-0.conda"], "requirements": []}
+        doubles.write("conda", f'rm -rf "{path}"; {CONDA}')
+    elif kind == "pixi":
+        path, made = project / ".pixi/envs", "default"
+        meta = f"{path}/default/conda-meta"
+        note = '{"url": "https://host/a-1-0.conda", "md5": "' + "0" * 32 + '"}'
+        words = f"mkdir -p {meta}; touch {meta}/history; echo '{note}' > {meta}/a.json"
+        doubles.write("pixi", f'rm -rf "{path}"; {words}')
+        for name in ("pixi.toml", "pixi.lock"):
+            (project / name).touch()
+        recipe = {
+            "kind": "pixi",
+            "command": ["pixi", "install", "--all", "--frozen"],
+            "directory": str(project),
+            "explicit": ["[default]", f"https://host/a-1-0.conda#{'0' * 32}"],
+            "requirements": [],
+        }
+    else:
+        doubles.write("npm", f"{clear}{NPM}")
+    for name in ("mine/thesis.tex", f"{made}/patch.diff", ".hidden"):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("years of work")
+    fd = os.open(path, os.O_RDONLY)
+    inode, born = records.identity(fd)
+    os.close(fd)
+    unfinished = recorded(path, recipe, "conda-env" if kind == "conda" else "node-modules")
+    write(unfinished._replace(inode=inode, born=born, state=records.REBUILD))
+    [line] = rebuild()
+    assert line["why"] == "unfinished"
+    assert line["outcome"] in ("rebuilt", "differs"), line
+    assert any("put back" in text for text in line["detail"])
+    for name in ("mine/thesis.tex", f"{made}/patch.diff", ".hidden"):
+        assert (path / name).read_text() == "years of work"
+    assert_complete(path, records_directory, tag=kind == "conda")
