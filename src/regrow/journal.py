@@ -24,6 +24,7 @@ LOST = "mark lost"
 REPLACED = "replaced"
 GONE = "gone"
 AWAY = "away"
+UNMARKED = "unmarked"
 LEFTOVER = "leftover"
 UNKNOWN = "unknown"
 ELSEWHERE = "other machine"
@@ -36,6 +37,7 @@ STATES = {
     REPLACED: "another directory stands in its place; a sweep marks it again",
     GONE: "nothing stands there; its recipe is kept for rebuilding",
     AWAY: "the file system that it was on is not there; it is looked for again when it is",
+    UNMARKED: "the directory stands without marks; its record lists what is not in it any more",
     LEFTOVER: "a rebuild was stopped while it replaced it; `regrow leftovers` shows what is in it",
     UNKNOWN: "it can't be opened",
     ELSEWHERE: "another machine wrote the record, and this very directory is not here",
@@ -50,7 +52,7 @@ class Entry(NamedTuple):
     state: str
     """One of ``STATES``."""
     detail: str = ""
-    """Which marks are lost, or why nothing is known."""
+    """Which marks are lost, what else is not as recorded, or why nothing is known."""
 
 
 def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | RecordError]":
@@ -146,8 +148,22 @@ def _present(record: Record, directory: "Directory") -> Entry:
         return Entry(record, UNFINISHED)
     if record.state == records.PENDING:
         return Entry(record, INTERRUPTED)
+    if not record.set and not record.found:
+        return Entry(record, UNMARKED)
     lost = [name for name in (*record.set, *record.found) if not _holds(name, directory)]
-    return Entry(record, LOST if lost else THERE, ", ".join(lost))
+    if lost:
+        return Entry(record, LOST, ", ".join(lost))
+    return Entry(record, THERE, _lack(record))
+
+
+def _lack(record: Record) -> str:
+    """Return in words what a directory lacks whose record is awaited; empty: nothing any more."""
+    if record.awaited is None:
+        return ""
+    from regrow import awaited
+
+    less = awaited.what_is_missing(record)
+    return f"it holds less than its record: {less}" if less else ""
 
 
 def _holds(name: str, directory: "Directory") -> bool:

@@ -86,6 +86,8 @@ class Record(NamedTuple):
     """When the directory was modified last before regrow touched it, in nanoseconds since 1970."""
     mount: str = ""
     """Where the file system is mounted that it was recorded on; empty: an older regrow wrote it."""
+    awaited: int | None = None
+    """The stamp of what stands there, where that is less than the recipe lists; else None."""
 
 
 class Rule(NamedTuple):
@@ -207,13 +209,16 @@ class Result(NamedTuple):
     """By marker."""
     error: str = ""
     """Why it failed, or what happened to it, in words."""
+    notes: tuple[str, ...] = ()
+    """What people should read about it besides, as sentences without its path."""
 
     @property
     def change(self) -> str:
         """Say for people what changed about a directory; empty: nothing did."""
         candidate = self.decision.candidate
         if self.outcome == MARKED:
-            return f"{candidate.path} is left out of backups ({candidate.rule.command})"
+            done = f"{candidate.path} is left out of backups ({candidate.rule.command})"
+            return "; ".join((done, *self.notes))
         if self.outcome == UNMARKED:
             return f"{candidate.path} is backed up again: {self.decision.reason}"
         return ""

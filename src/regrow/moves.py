@@ -7,7 +7,7 @@ found by going through the records.
 
 import os
 
-from regrow import markers, records
+from regrow import awaited, history, markers, records
 from regrow.directory import ancestors, is_below, join, mount_point, open_directory, split
 from regrow.errors import NewerRecordError, PathError, RecordError
 from regrow.markers import signature
@@ -190,17 +190,28 @@ def follow(paths: "Iterable[str]", store: "Store") -> None:
                         fresh = known.record._replace(
                             path=directory.path,
                             mount=mount_point(directory.path),
+                            awaited=_awaited(known),
                             **records.identity(directory.fd)._asdict(),
                         )
                         todo.append((known.record, fresh, attachments(known.record.path, store)))
             except PathError:
                 continue  # it is gone again
+        places = {old.path: fresh.path for old, fresh, _ in todo if old.path != fresh.path}
+        if places:
+            history.move(store, places)
         for _, fresh, files in todo:
             store.write(fresh, files).close()
             sign(fresh)
         for old in {old.path for old, _, _ in todo} - {fresh.path for _, fresh, _ in todo}:
             store.remove(old)
         store.forget_identities()
+
+
+def _awaited(known: Standing) -> int | None:
+    """Return what the record says of what is awaited: a backup may have had less in it."""
+    if known.word != RESTORED or known.record is None:
+        return known.record.awaited if known.record is not None else None
+    return awaited.UNKNOWN if known.record.recipe.get("kind") in awaited.LISTED else None
 
 
 def is_to_follow(known: Standing) -> bool:

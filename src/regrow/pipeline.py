@@ -164,7 +164,13 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
 
 def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
     if decision.decision == TAKE_BACK:
-        outcomes = undo(directory, store)
+        with store.locked():
+            record = store.read(directory.path)
+            if record is not None:
+                from regrow import history
+
+                history.add(store, record)  # what can't be described now could be once
+            outcomes = undo(directory, store)
         return Result(decision, summed_up(outcomes, UNMARKED), outcomes)
     candidate, taken = decision.candidate, decision.taken
     reason = Reason(
@@ -174,12 +180,17 @@ def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
         taken.files if taken else (),
     )
     chosen = tuple(markers.marker(name) for name in decision.markers)
-    outcomes = mark(directory, chosen, store, reason)
-    return Result(decision, summed_up(outcomes, MARKED), outcomes)
+    notes: list[str] = []
+    outcomes = mark(directory, chosen, store, reason, notes)
+    return Result(decision, summed_up(outcomes, MARKED), outcomes, notes=tuple(notes))
 
 
 def mark(
-    directory: "Directory", chosen: "Sequence[Marker]", store: "Store", reason: Reason
+    directory: "Directory",
+    chosen: "Sequence[Marker]",
+    store: "Store",
+    reason: Reason,
+    notes: list[str] | None = None,
 ) -> dict[str, Outcome]:
     """Record a directory and put the chosen marks on it.
 
@@ -188,6 +199,7 @@ def mark(
         chosen: the markers that must hold.
         store: where the record goes.
         reason: why it is marked.
+        notes: sentences for people are added here.
 
     Returns:
         The outcome of each marker, by name.
@@ -208,6 +220,8 @@ def mark(
             and _is_told(reason, data, directory.path, store)
         ):
             _sign_again(directory, signed, store)
+            if records.is_awaited(data):
+                _tell_what_is_awaited(_former(data, directory.path), reason, notes)
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
         replaced = _former(data, directory.path)
@@ -215,8 +229,9 @@ def mark(
         former = moved or replaced
         _put_time_back(directory, this, former)
         record = _pending(directory, directory.path, this, chosen, before, reason, former, signed)
-        files = _files(reason, moved, store)
         kept_at = _keep_beside(replaced, this, store)
+        record, files = _succeed(record, reason, replaced, moved, kept_at, store)
+        _tell_what_is_awaited(record, reason, notes)
         if data is not None and former is None:
             # Its record is damaged: regrow was here, and what holds was most likely its doing.
             record = record._replace(set=(*record.set, *record.found), found=())
@@ -269,8 +284,8 @@ def mark_before_birth(
         replaced = _former(store.data(path), path)
         moved = _moved_from(replaced, before, this, signed, store)
         record = _pending(directory, path, this, chosen, before, reason, moved or replaced, signed)
-        files = _files(reason, moved, store)
         kept_at = _keep_beside(replaced, this, store)
+        record, files = _succeed(record, reason, replaced, moved, kept_at, store)
         store.write(record, files).close()
         outcomes = _put_on(chosen, directory, before)
         signature.put(directory, records.file_name(path), record.set)
@@ -325,6 +340,11 @@ def _is_told(reason: Reason, data: bytes, path: str, store: "Store") -> bool:
     """Tell whether a record's bytes say already what a new record would say."""
     if not (records.names_rule(data, reason.rule) or records.names_rule(data, EXPLICIT)):
         return False
+    if records.is_awaited(data):
+        stamp = reason.recipe.get("stamp")
+        return (
+            isinstance(stamp, int) and reason.rule != EXPLICIT and records.is_awaited(data, stamp)
+        )
     if reason.recipe == NO_RECIPE:
         return records.names_rule(data, reason.rule)
     return records.tells_recipe(data, reason.recipe) and all(
@@ -417,6 +437,58 @@ def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Re
     )
 
 
+def _succeed(
+    record: Record,
+    reason: Reason,
+    replaced: Record | None,
+    moved: Record | None,
+    kept_at: str | None,
+    store: "Store",
+) -> "tuple[Record, Sequence[tuple[str, bytes]]]":
+    """Let a record take the place of the one at its path, so that no recipe is lost by that.
+
+    Args:
+        record: what is about to be written.
+        reason: why the directory is marked.
+        replaced: the record that stands at its path.
+        moved: the record of the directory's former place.
+        kept_at: where the directory of the replaced record stands by now, with that record.
+        store: where the records are.
+
+    Returns:
+        The record, with the recipe of the former one where that is awaited, and its files.
+    """
+    former = moved or replaced
+    if former is None:
+        return record, reason.files
+    from regrow import awaited, history
+
+    is_same = (record.inode, record.born) == (former.inode, former.born)
+    stamp = None
+    if reason.state != records.REBUILD and (moved is not None or kept_at is None):
+        stamp = awaited.stamp(
+            former, reason.recipe, is_same=is_same, is_accepted=reason.rule == EXPLICIT
+        )
+    files = _files(reason if stamp is None else Reason(), moved, store)
+    if stamp is not None:
+        record = record._replace(recipe=former.recipe, awaited=stamp)
+    places = {} if moved is None else {moved.path: record.path}
+    if kept_at is not None and replaced is not None:
+        places[replaced.path] = kept_at
+    if places:
+        history.move(store, places)
+    if replaced is not None and kept_at is None and history.is_lost(store, replaced, record, files):
+        history.add(store, replaced)
+    return record, files
+
+
+def _tell_what_is_awaited(record: Record | None, reason: Reason, notes: list[str] | None) -> None:
+    if notes is not None and record is not None and record.awaited is not None:
+        from regrow import awaited
+
+        notes.append(awaited.sentence(record, reason.recipe))
+
+
 def _sign_again(directory: "Directory", signed: "Signature | None", store: "Store") -> None:
     """Put the signature back that a copy or a restore has left behind, or that names another."""
     if signed is not None and signed.record == records.file_name(directory.path):
@@ -480,6 +552,8 @@ def _former(data: bytes | None, path: str) -> Record | None:
 def undo(directory: "Directory", store: "Store", path: str | None = None) -> dict[str, Outcome]:
     """Take back what regrow did to a directory, as its record says, and the record with it.
 
+    The record stays, without marks, where it lists what is not there any more.
+
     Args:
         directory: the directory, open.
         store: where its record is.
@@ -521,11 +595,10 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
         if any(outcome.state == FAILED for outcome in outcomes.values()):
             return outcomes
         signature.clear(directory)
-        if record.state == records.REBUILD and not is_aside(directory.name):
-            # It has the recipe of the whole, which `regrow rebuild` brings back.
-            store.write(record._replace(set=(), previous={})).close()
-        else:
+        if is_aside(directory.name):
             store.remove(record.path)
+        else:
+            _dismiss(record, directory.path, store)
         return outcomes
 
 
@@ -540,6 +613,18 @@ def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[st
     if not any(outcome.state == FAILED for outcome in outcomes.values()):
         signature.clear(directory)
     return outcomes
+
+
+def _dismiss(record: Record, path: str, store: "Store") -> None:
+    """Remove a record whose marks are taken back, unless it lists what is not there any more."""
+    from regrow import awaited
+
+    is_needed = record.state == records.REBUILD or record.awaited is not None
+    if not is_needed and not awaited.what_is_missing(record._replace(path=path)):
+        store.remove(record.path)
+        return
+    stays = record._replace(set=(), found=(), previous={}, awaited=record.awaited or 0)
+    store.write(stays).close()
 
 
 def unmark(
@@ -569,5 +654,8 @@ def unmark(
         # The record goes last, and only if nothing that it answers for is left.
         if not any(outcome.state == FAILED for outcome in outcomes.values()):
             signature.clear(directory)
-            store.remove(directory.path)
+            if former is not None:
+                _dismiss(former, directory.path, store)
+            else:
+                store.remove(directory.path)
         return outcomes

@@ -21,7 +21,11 @@ def check(record: "Record") -> None:
     """
     _check_number("inode", record.inode, _INODES)
     _check_number("time", record.time, _TIMES)
-    for key, value in (("born", record.born), ("modified", record.modified)):
+    for key, value in (
+        ("born", record.born),
+        ("modified", record.modified),
+        ("awaited", record.awaited),
+    ):
         if value is not None:
             _check_number(key, value, _INT64)
     if record.state not in STATES:

@@ -373,7 +373,7 @@ class Store:
 
     def attachment(self, path: str, name: str) -> bytes | None:
         """Read a file that stands beside a record; None if there is none."""
-        return self._read(attachment_name(path, name), safe_read.LOCK_LIMIT)
+        return self.get(attachment_name(path, name))
 
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
@@ -398,12 +398,24 @@ class Store:
     def remove(self, path: str) -> None:
         """Remove the record of a directory's path, if there is one, and what stands beside it."""
         for name in (file_name(path), *(attachment_name(path, name) for name in ATTACHMENTS)):
-            try:
-                os.unlink(name, dir_fd=self._fd)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+            self.drop(name)
+
+    def get(self, name: str) -> bytes | None:
+        """Read a file by its name; None if there is none. Raises RecordError."""
+        return self._read(name, safe_read.LOCK_LIMIT)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file by its name, whole. Raises RecordError."""
+        os.close(self._replace(self.path, data, name))
+
+    def drop(self, name: str) -> None:
+        """Remove a file by its name, if there is one. Raises RecordError."""
+        try:
+            os.unlink(name, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
 
 
 def _refuse_others(path: str) -> None:
@@ -545,6 +557,16 @@ def tells_mount(data: bytes) -> bool:
     return b"\nmount = " in data
 
 
+def is_awaited(data: bytes, stamp: int | None = None) -> bool:
+    """Tell from a record's bytes whether less stands there than it lists.
+
+    Args:
+        data: the bytes of the record.
+        stamp: the stamp of what stands there; None: whichever.
+    """
+    return (b"\nawaited = " if stamp is None else f"\n{_line('awaited', stamp)}".encode()) in data
+
+
 def is_unfinished(data: bytes, inode: int) -> bool:
     """Tell from a record's bytes whether a rebuild of a directory was begun and not ended."""
     is_begun = data.startswith(_HEAD.encode() + _state(REBUILD))
@@ -578,6 +600,7 @@ def encode(record: Record) -> bytes:
         _line("born", record.born) if record.born is not None else "",
         _line("modified", record.modified) if record.modified is not None else "",
         f"time = {stamp}\n",
+        _line("awaited", record.awaited) if record.awaited is not None else "",
         _line("rule", record.rule),
         _line("evidence", record.evidence),
         _line("set", record.set),
@@ -626,6 +649,7 @@ def decode(data: bytes, name: str) -> Record:
             inode=top["inode"],
             born=top.get("born"),
             modified=top.get("modified"),
+            awaited=top.get("awaited"),
             rule=top["rule"],
             evidence=_texts(top["evidence"]),
             recipe=_from_base64(_a(dict, top["recipe"])),

@@ -3,9 +3,8 @@
 import argparse
 import os
 import sys
-import time
 
-from regrow import config, journal, leftovers
+from regrow import config, history, journal, leftovers
 from regrow.cli.output import (
     complain,
     human_size,
@@ -13,6 +12,7 @@ from regrow.cli.output import (
     print_json,
     print_table,
     show,
+    time_of,
     track,
 )
 from regrow.directory import is_below, join, split
@@ -38,6 +38,7 @@ def arguments() -> argparse.ArgumentParser:
         "  regrow list --sizes ~/code\n"
         "  regrow list --state gone --state replaced\n"
         "  regrow list --forget ~/old-project   forget what is gone there\n"
+        "  regrow list --history .venv          the recipes that it had before\n"
         "  regrow list -0 | xargs -0 du -sh\n"
         f"\nstates:\n{states}",
     )
@@ -55,6 +56,12 @@ def arguments() -> argparse.ArgumentParser:
         help="remove the records of what is gone; it can't be rebuilt from them any more; with"
         " `--state away` those, too, of what was on file systems that are not there",
     )
+    made.add_argument(
+        "--history",
+        action="store_true",
+        help="list the earlier recipes (the last three are kept), newest first; `regrow rebuild"
+        " --recipe N PATH` goes back to one",
+    )
     shape = made.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print a line of JSON for each record")
     shape.add_argument(
@@ -65,11 +72,19 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
-    options = arguments().parse_args(words)
+    made = arguments()
+    options = made.parse_args(words)
+    others = (options.state, options.sizes, options.forget, options.print0)
+    if options.history and any(others):
+        made.error("--history goes with PATH and --json alone")
     found: list[Entry] = []
     errors: list[RecordError] = []
     recorded: list[str] = []
     store = Store.if_any()
+    if options.history:
+        from regrow.cli import earlier
+
+        return earlier.show_history(store, true_paths(options.path), as_json=options.json)
     if store is not None:
         with store:
             places = true_paths(options.path)
@@ -163,6 +178,7 @@ def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
                 # Unless a sweep has marked it anew since we looked.
                 if record is not None and journal.what_became_of(record).state == entry.state:
                     store.remove(path)
+                    history.remove(store, path)
         except RecordError as error:
             errors.append(error)
     return errors
@@ -188,7 +204,7 @@ def _as_json(entry: Entry, sizes: dict[str, int]) -> "dict[str, object]":
         "set": list(record.set),
         "found": list(record.found),
         "host": record.host,
-        "recorded": _time(record.time),
+        "recorded": time_of(record.time),
         "bytes": sizes.get(record.path),
     }
 
@@ -199,7 +215,7 @@ def _print(found: "Sequence[Entry]", sizes: dict[str, int]) -> None:
         record = entry.record
         size = human_size(sizes[record.path]) if record.path in sizes else ""
         state = f"{entry.state}: {entry.detail}" if entry.detail else entry.state
-        rows.append((record.path, state, size, record.rule, _time(record.time)))
+        rows.append((record.path, state, size, record.rule, time_of(record.time)))
     if rows:
         print_table(rows, ("", "bold", "", "dim", "dim"))
         print()
@@ -209,7 +225,3 @@ def _print(found: "Sequence[Entry]", sizes: dict[str, int]) -> None:
     total = f", {human_size(sum(sizes.values()))}" if sizes else ""
     summary = ", ".join(f"{state} {counts[state]}" for state in STATES if state in counts)
     print(show(f"{len(found)} recorded{total}{f' ({summary})' if summary else ''}"))
-
-
-def _time(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -210,3 +210,14 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
+
+
+def time_of(seconds: int) -> str:
+    """Write a time, in seconds since 1970 (UTC), for people and for programs.
+
+    >>> time_of(0)
+    '1970-01-01T00:00:00Z'
+    """
+    import time
+
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

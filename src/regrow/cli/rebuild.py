@@ -5,7 +5,8 @@ import contextlib
 import signal
 import sys
 
-from regrow import config, leftovers, rules
+from regrow import config, history, leftovers, rules
+from regrow.cli import earlier
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
 from regrow.cli.rebuild_plan import print_plan
@@ -47,7 +48,8 @@ def arguments() -> argparse.ArgumentParser:
         "  regrow rebuild ~/code/shop            there and below\n"
         "  regrow rebuild --yes --jobs 4\n"
         "  regrow rebuild --map /Users/ada=/home/ada   a home that stood elsewhere\n"
-        "  regrow rebuild --builds --only cargo-target",
+        "  regrow rebuild --builds --only cargo-target\n"
+        "  regrow rebuild --recipe 1 .venv       as it was before its last change",
     )
     made.add_argument("directory", nargs="*", metavar="DIRECTORY", help="only there and below")
     todo = made.add_mutually_exclusive_group()
@@ -76,6 +78,13 @@ def arguments() -> argparse.ArgumentParser:
         help="run this interpreter, though it may have come with a project (may be given again)",
     )
     made.add_argument(
+        "--recipe",
+        type=int,
+        metavar="N",
+        help="bring back an earlier recipe of each DIRECTORY, even where it is sound: 1 is the one"
+        " before the recorded one, 3 the oldest that is kept; `regrow list --history` shows them",
+    )
+    made.add_argument(
         "-j", "--jobs", type=int, default=1, metavar="N", help="so many at a time (default: 1)"
     )
     made.add_argument(
@@ -101,6 +110,8 @@ def run(words: list[str]) -> int:
         made.error("nobody can be asked here: give --yes to rebuild, or --dry-run to see the plan")
     if options.jobs < 1 or not options.timeout > 0:  # nan is neither
         made.error("--jobs and --timeout take positive numbers")
+    if options.recipe is not None and (options.map or options.only or not options.directory):
+        made.error("--recipe goes with the paths of directories, and without --map and --only")
     configuration = config.read()
     in_force = rules.in_force(configuration, config.path())
     pairs = mapping.parse(options.map)
@@ -110,10 +121,17 @@ def run(words: list[str]) -> int:
         print(message, file=sys.stderr)
         return 0
     with store:
+        chosen: list[earlier.Chosen] = []
         found, moved, errors = _recorded(store, options, pairs)
+        trusted = options.trust_interpreter
+        planned = tasks.find(found, in_force, trusted)
+        if options.recipe is not None:
+            paths = [true_paths([path]) for path in options.directory]
+            chosen = list(earlier.choose(store, paths, options.recipe, in_force, trusted))
+            planned = [one.task for one in chosen]
         for error in errors:
             complain(str(error))
-        to_do, to_name = _sort(tasks.find(found, in_force, options.trust_interpreter), options)
+        to_do, to_name = _sort(planned, options)
         left = _left(found, options, to_do)
         if not options.json:
             print_plan(to_do, to_name, left, is_verbose=options.verbose)
@@ -125,7 +143,9 @@ def run(words: list[str]) -> int:
             print("nothing was changed")
             return 0
         to_do, failed = _adopt(to_do, moved, store)
-    ended = [*failed, *_carry_out(to_do, configuration, options)]
+        with _recorded_meanwhile([one for one in chosen if one.task in to_do], store) as results:
+            results += _carry_out(to_do, configuration, options)
+    ended = [*failed, *results]
     if options.json:
         _print_json([], to_name, ended, left)
     else:
@@ -185,8 +205,34 @@ def _left(
 
 def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
     """Part what is rebuilt from what is only named: builds, and what can't be done."""
-    to_do = [task for task in found if not task.problem and (options.builds or not task.is_build)]
+    to_do = [
+        task
+        for task in found
+        if not task.problem and (options.builds or task.is_asked_for or not task.is_build)
+    ]
     return to_do, [task for task in found if task not in to_do]
+
+
+@contextlib.contextmanager
+def _recorded_meanwhile(
+    chosen: "Sequence[earlier.Chosen]", store: Store
+) -> "Iterator[list[TaskResult]]":
+    """Record earlier recipes for a rebuild; where that fails, the record is as it was.
+
+    The value is the list that the results go into.
+    """
+    results: list[TaskResult] = []
+    begun: list[earlier.Chosen] = []
+    try:
+        for one in chosen:
+            begun.append(one)
+            earlier.adopt(one, store)
+        yield results
+    finally:
+        done = {one.task.path for one in results if one.outcome in (REBUILT, DIFFERS)}
+        for one in begun:
+            if one.task.path not in done:
+                earlier.put_back(one, store)
 
 
 def _adopt(
@@ -212,6 +258,7 @@ def _move(before: str, record: "Record", store: Store) -> None:
     files = [(name, content) for name, content in found if content is not None]
     with store.locked():
         store.write(record, files).close()
+        history.move(store, {before: record.path})
         store.remove(before)
 
 

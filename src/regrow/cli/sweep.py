@@ -158,10 +158,10 @@ def run(words: list[str]) -> int:
         _print_json(results, plan)
     elif options.print0:
         _print0(result.decision for result in results if result.outcome == MARKED)
-        _report_failures(results)
+        _report_problems(results)
         _complain_of(plan.unreadable)
     elif is_asking:
-        _report_failures(results)
+        _report_problems(results)
         if todo:
             print(_result_summary(results, plan))
     else:
@@ -324,6 +324,7 @@ def _print_json(results: "Sequence[Result]", plan: Plan) -> None:
             line |= {
                 "outcome": result.outcome,
                 "error": result.error or None,
+                **({"notes": list(result.notes)} if result.notes else {}),
                 "markers": outcomes_as_json(result.outcomes),
             }
         print_json(line)
@@ -366,7 +367,7 @@ def _print_results(results: "Sequence[Result]", plan: Plan) -> None:
         if result.outcome != ALREADY_MARKED
     ]
     _print_rows(rows, plan.sizes)
-    _report_failures(results)
+    _report_problems(results)
     _complain_of(plan.unreadable)
     print(_result_summary(results, plan))
 
@@ -387,10 +388,12 @@ def _print_rows(rows: "Sequence[tuple[Decision, str, str]]", sizes: dict[str, in
         print()
 
 
-def _report_failures(results: "Iterable[Result]") -> None:
+def _report_problems(results: "Iterable[Result]") -> None:
     for result in results:
         if result.outcome == FAILED:
             complain(result.problem)
+        for note in result.notes:
+            complain(f"{result.decision.candidate.path}: {note}")
 
 
 def _complain_of(unreadable: "Sequence[Unreadable]") -> None:

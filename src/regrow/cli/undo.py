@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, journal, leftovers, pipeline
+from regrow import config, history, journal, leftovers, pipeline
 from regrow.cli.list import true_paths
 from regrow.cli.output import (
     complain,
@@ -134,6 +134,7 @@ def _undo(path: str, store: Store, opener: Opener) -> Undone:
     try:
         with opener.open(path) as directory:
             outcomes = pipeline.undo(directory, store, path)
+        history.remove_with_record(store, path)
     except RegrowError as error:
         return Undone(path, FAILED, {}, str(error))
     failed = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]

@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, ownership, pipeline
+from regrow import config, history, ownership, pipeline
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
 from regrow.directory import Opener
 from regrow.errors import RegrowError
@@ -15,7 +15,8 @@ def arguments() -> argparse.ArgumentParser:
     made = parser(
         "unmark",
         "Put directories back into the backups: attributes are taken off whoever set them, and a"
-        " CACHEDIR.TAG goes if regrow wrote it. The record goes too.",
+        " CACHEDIR.TAG goes if regrow wrote it. The record goes too, unless it lists what is not"
+        " there any more.",
         "  regrow unmark .venv\n  regrow unmark --json ~/scratch",
     )
     made.add_argument("path", nargs="+", metavar="PATH", help="a directory; links are refused")
@@ -34,6 +35,7 @@ def run(words: list[str]) -> int:
                 with ownership.open_to_change(path, opener) as directory:
                     outcomes = pipeline.unmark(directory, store, configuration)
                     true_path = directory.path
+                    history.remove_with_record(store, true_path)
             except RegrowError as error:
                 failed = True
                 if options.json:

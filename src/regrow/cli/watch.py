@@ -185,10 +185,12 @@ def _report(result: Result) -> None:
         print(f"marked  {show(path)}  ({result.decision.candidate.rule.name})", flush=True)
     elif result.outcome == UNMARKED:
         print(f"taken back  {show(path)}  {show(result.decision.reason)}", flush=True)
+    for note in result.notes:
+        complain(f"{path}: {note}")
 
 
 def _report_as_json(result: Result) -> None:
-    if result.outcome not in (MARKED, UNMARKED, FAILED):
+    if result.outcome not in (MARKED, UNMARKED, FAILED) and not result.notes:
         return
     decision = result.decision
     print_json(
@@ -198,6 +200,7 @@ def _report_as_json(result: Result) -> None:
             "outcome": result.outcome,
             "reason": decision.reason or None,
             "error": result.problem if result.outcome == FAILED else None,
+            **({"notes": list(result.notes)} if result.notes else {}),
         }
     )
     sys.stdout.flush()

@@ -41,6 +41,10 @@ _TELL = {
     ),
     journal.REPLACED: (_REMADE, _ANEW),
     journal.UNFINISHED: ("a rebuild was begun and not ended", "`regrow rebuild` does it again"),
+    journal.UNMARKED: (
+        "they are in the backup again, and less is in them than their records list",
+        "`regrow rebuild` brings it back; `regrow mark` accepts what is there",
+    ),
     journal.UNKNOWN: ("they can't be opened", "see `regrow list` for the reason of each"),
 }
 """By state: what it is and what probably did it, and the way out."""

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from regrow import aside, creators, journal, moves, recipes
+from regrow import aside, awaited, creators, journal, moves, recipes
 from regrow.claim import HOLLOW_NAMES
 from regrow.directory import is_below, join, split
 from regrow.errors import in_words
@@ -22,6 +22,7 @@ MISSING = "missing"
 HOLLOW = "empty"
 UNFINISHED = "unfinished"
 BROKEN = "broken"
+INCOMPLETE = "incomplete"
 REMAINS = "what a rebuild moved aside waits beside it"
 
 CONTENTS = "contents"
@@ -51,7 +52,8 @@ class Task(NamedTuple):
     """Those that come back together: a workspace has one ``node_modules`` a member."""
     kind: str
     why: str
-    """``MISSING``, ``HOLLOW``, ``UNFINISHED``, ``BROKEN`` or ``REMAINS``, with what is wrong."""
+    """``MISSING``, ``HOLLOW``, ``UNFINISHED``, ``BROKEN``, ``INCOMPLETE`` or ``REMAINS``, with what
+    is wrong."""
     directory: str
     """Where the commands are run."""
     commands: tuple[tuple[str, ...], ...]
@@ -137,6 +139,23 @@ def _replaced(recorded: "Iterable[Record]") -> set[str]:
     return found
 
 
+def asked_for(
+    record: "Record", why: str, in_force: "Sequence[Rule]", trusted: "Collection[str]" = ()
+) -> Task:
+    """Return the task that brings a record's recipe back because the user asks for it.
+
+    Args:
+        record: the record, with the recipe that is wanted.
+        why: what the plan says of it.
+        in_force: the rules.
+        trusted: the interpreters that the user trusts, wherever they stand.
+    """
+    absence = "" if os.path.lexists(record.path) else moves.absence(record)
+    by_name = {rule.name: rule for rule in in_force}
+    task = _away(record, absence) if absence else _task(record, why, by_name)
+    return _with_neighbours(_with_notes(task, trusted))._replace(is_asked_for=True)
+
+
 def what_is_wrong(record: "Record") -> str:
     """Tell why a directory has to be rebuilt; empty: it exists and is sound, or is none.
 
@@ -159,7 +178,8 @@ def what_is_wrong(record: "Record") -> str:
         python = os.path.join(record.path, "bin", "python")
         if "pyvenv.cfg" in found and os.path.islink(python) and not os.path.exists(python):
             return f"{BROKEN}: its interpreter {os.path.realpath(python)} is gone"
-    return ""
+    less = awaited.what_is_missing(record)
+    return f"{INCOMPLETE}: {less}" if less else ""
 
 
 def not_as_recorded(path: str) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _HASH = re.compile(r"#sha\d+=[0-9a-f]+$|(?<=#)sha\d+=[0-9a-f]+&")
 _LISTS = ("explicit", "requirements")  # conda's packages, and those that pip or uv installed
 
+_OF_NO_WEIGHT = ("stamp", "locks", "agrees_with", "unowned", "made_by", "creator", "command")
+
 
 def name_of(requirement: str) -> str:
     """Return the normalised name of what a requirement installs; of an editable one, the line."""
@@ -59,6 +61,11 @@ def is_poorer(recorded: "Recipe", present: "Recipe") -> bool:
     return packages(present).keys() < packages(recorded).keys()
 
 
+def holds_all(recipe: "Recipe", other: "Recipe") -> bool:
+    """Return whether a recipe lists all that another one does, in the same versions."""
+    return _lines(recipe) >= _lines(other)
+
+
 def differences(recorded: "Recipe", present: "Recipe", path: str) -> list[str]:
     """Return in words how what stands there differs from what was recorded; none: it is equal.
 
@@ -77,6 +84,18 @@ def differences(recorded: "Recipe", present: "Recipe", path: str) -> list[str]:
     lost = [name for name in unowned if not os.path.lexists(os.path.join(path, name))]
     if lost:
         found.append(f"no package brings these files in it back: {', '.join(lost)}")
+    return found
+
+
+def changes(older: "Recipe", newer: "Recipe") -> list[str]:
+    """Return in words how an older recipe differs from a newer one; none: they are equal."""
+    before, after = _lines(older), _lines(newer)
+    found = [f"{line}, which the newer one lacks" for line in sorted(before - after)]
+    found += [f"not {line}, which the newer one has" for line in sorted(after - before)]
+    for key in dict.fromkeys((*older, *newer)):
+        one, other = older.get(key), newer.get(key)
+        if key not in (*_LISTS, *_OF_NO_WEIGHT) and one != other:
+            found.append(f"{key} {_shown(one)}; the newer one has {_shown(other)}")
     return found
 
 
@@ -104,3 +123,9 @@ def _lines(recipe: "Recipe") -> set[str]:
             name, pin, version = line.partition("==")
             found.add(f"{canonical(name)}=={version}" if pin and " " not in name else line)
     return found
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "none" if value in (None, "") else str(value)

@@ -302,7 +302,8 @@ class Watch:
     def _carry_out(self, decision: Decision, opener: Opener, *, was_begun: bool = False) -> Result:
         with self._uninterrupted():
             result = pipeline.carry_out(decision, self._store, opener)
-            if not (was_begun and _adds_tag_only(result)):  # it was told when it was begun
+            # It was told when it was begun; not so what it lacks.
+            if result.notes or not (was_begun and _adds_tag_only(result)):
                 self._take_note(result)
         return result
 
@@ -354,7 +355,10 @@ class Watch:
     def _take_note(self, result: Result) -> None:
         path = result.decision.candidate.path
         if result.outcome != FAILED:
-            self._problems.pop(path, None)
+            if not result.notes:
+                self._problems.pop(path, None)
+            elif not self._is_new(path, result.notes[0]):
+                result = result._replace(notes=())
             self._report(result)
         elif self._is_new(path, result.problem):
             self._report(result)

@@ -1,0 +1,169 @@
+"""The earlier recipes of directories: to list them, and to choose one for a rebuild."""
+
+from regrow import history, recipes, records
+from regrow.cli.output import print_json, show, time_of
+from regrow.directory import is_below, split
+from regrow.errors import ConfigurationError
+from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.rebuild import tasks
+from regrow.recipes import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from regrow.history import Entry
+    from regrow.model import Record, Rule
+    from regrow.rebuild.tasks import Task
+    from regrow.recipes import Recipe
+    from regrow.records import Store
+
+_SHOWN = 8  # differences of a recipe; --json has all
+
+
+class Chosen(NamedTuple):
+    """An earlier recipe that is to be the record's again."""
+
+    task: "Task"
+    entry: "Entry"
+    before: "Entry | None"
+    """The record until now, with its files; None: there is none."""
+
+
+def show_history(store: "Store | None", places: "Sequence[str]", *, as_json: bool) -> int:
+    """Print the earlier recipes at some paths and below; returns the exit code."""
+    if store is None:
+        return 0
+    count = 0
+    with store:
+        for path in history.paths(store):
+            if places and not any(is_below(path, place) for place in places):
+                continue
+            found = history.entries(store, path)
+            count += len(found)
+            now = history.current(store, path)
+            newer = now.record.recipe if now else None
+            for number, entry in enumerate(found, start=1):
+                recipe = entry.record.recipe
+                differs = compare.changes(recipe, newer) if newer is not None else []
+                if as_json:
+                    print_json(_as_json(number, entry, differs))
+                else:
+                    _print(number, entry, differs)
+                newer = recipe
+    if not as_json:
+        print(f"{count} earlier {'recipe' if count == 1 else 'recipes'}")
+    return 0
+
+
+def choose(
+    store: "Store",
+    paths: "Iterable[Sequence[str]]",
+    number: int,
+    in_force: "Sequence[Rule]",
+    trusted: "Collection[str]" = (),
+) -> "Iterator[Chosen]":
+    """Choose an earlier recipe of directories.
+
+    Args:
+        store: where the records are.
+        paths: of each directory the spellings of its path.
+        number: the recipe's, as ``regrow list --history`` shows it.
+        in_force: the rules.
+        trusted: the interpreters that the user trusts, wherever they stand.
+
+    Raises:
+        ConfigurationError: there is no such recipe.
+    """
+    for spellings in paths:
+        path = next((one for one in spellings if history.entries(store, one)), spellings[-1])
+        found = history.entries(store, path)
+        if not 1 <= number <= len(found):
+            raise ConfigurationError(f"--recipe {number}: {_how_many(path, len(found))}")
+        entry = found[number - 1]
+        before = history.current(store, path)
+        # What is there carries the marks that its record tells of now.
+        record = before.record if before else entry.record._replace(set=(), found=(), previous={})
+        record = record._replace(recipe=entry.record.recipe, awaited=0)
+        why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
+        yield Chosen(tasks.asked_for(record, why, in_force, trusted), entry, before)
+
+
+def adopt(chosen: Chosen, store: "Store") -> None:
+    """Record the chosen recipe; the one until now becomes an earlier one. Raises RecordError.
+
+    So does that of what stands there, which may have changed since it was recorded.
+    """
+    record = chosen.task.records[0]
+    with store.locked():
+        if chosen.before is not None:
+            history.add(store, chosen.before.record)
+        taken = _taken(record)
+        if taken is not None:
+            now = record._replace(recipe=taken.recipe, awaited=None, time=records.now())
+            history.add(store, now, taken.files)
+        store.write(chosen.task.records[0], chosen.entry.files).close()
+
+
+def put_back(chosen: Chosen, store: "Store") -> None:
+    """Record again what was recorded before, where nothing came of the rebuild.
+
+    What a rebuild left unfinished stays recorded as that. Raises RecordError.
+    """
+    path = chosen.task.path
+    with store.locked():
+        now = store.read(path)
+        if now is not None and now.state == records.REBUILD:
+            return
+        if chosen.before is not None:
+            store.write(chosen.before.record, chosen.before.files).close()
+        else:
+            store.remove(path)
+
+
+def _taken(record: "Record") -> "recipes.Taken | None":
+    """Take the recipe of what stands there; None: there is nothing that has one."""
+    kind = recipes.kind_of(record.path)
+    try:
+        return recipes.take(kind, record.path, split(record.path)[0]) if kind else None
+    except recipes.RecipeError:
+        return None
+
+
+def _how_many(path: str, count: int) -> str:
+    if not count:
+        return f"no earlier recipe of {path} is kept"
+    numbers = "1" if count == 1 else f"1 to {count}"
+    return f"{path} has {numbers}; `regrow list --history` shows what is in each"
+
+
+def _as_json(number: int, entry: "Entry", differs: list[str]) -> "dict[str, object]":
+    record: Record = entry.record
+    return {
+        "path": record.path,
+        "number": number,
+        "recorded": time_of(record.time),
+        "rule": record.rule,
+        "recipe": record.recipe,
+        "files": [name for name, _ in entry.files],
+        "differs": differs,
+    }
+
+
+def _print(number: int, entry: "Entry", differs: list[str]) -> None:
+    record = entry.record
+    if number == 1:
+        print(show(record.path))
+    print(f"  {number}  {time_of(record.time)}  {show(_summary(record.recipe))}")
+    for line in differs[:_SHOWN]:
+        print(f"       {show(line)}")
+    if len(differs) > _SHOWN:
+        print(f"       and {len(differs) - _SHOWN} more differences; --json shows them")
+
+
+def _summary(recipe: "Recipe") -> str:
+    count = len(compare.packages(recipe))
+    if recipe.get("kind") in ("python", "conda", "pixi"):
+        version = f", Python {recipe['version']}" if recipe.get("version") else ""
+        return f"{count} {'package' if count == 1 else 'packages'}{version}"
+    words = compare.texts(recipe, "command") or compare.texts(recipe, "configure")
+    return " ".join(words)
