@@ -1,5 +1,7 @@
 """Environments with chosen packages, and what is recorded of them."""
 
+import base64
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -22,7 +24,11 @@ def environment(path: Path, *requirements: str) -> None:
         name, _, version = line.partition("==")
         about = site / f"{name}-{version}.dist-info"
         about.mkdir()
-        (about / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n\n")
+        metadata = f"Name: {name}\nVersion: {version}\n\n"
+        (about / "METADATA").write_text(metadata)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(metadata.encode()).digest())
+        row = f"sha256={digest.rstrip(b'=').decode()},{len(metadata)}"
+        (about / "RECORD").write_text(f"{about.name}/METADATA,{row}\n{about.name}/RECORD,,\n")
 
 
 def sweep(regrow: Regrow, place: Path) -> str:

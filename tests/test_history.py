@@ -227,6 +227,26 @@ def test_a_rebuild_goes_back_to_an_earlier_recipe_even_where_all_is_sound(
     assert (done.returncode, f"rebuilt  {path}" in done.stdout) == (0, True), done.stdout
     assert requirements(path) == ["a==1", "b==1"]
     assert earlier(path) == [["a==3"], ["a==2"]]
+    assert [entry.name for entry in path.parent.iterdir()] == [".venv"]
+
+
+def test_what_is_no_package_is_put_back_where_a_rebuild_goes_back(
+    regrow: Regrow, path: Path
+) -> None:
+    (path / "thesis.txt").write_text("mine")
+    assert regrow("rebuild", "--yes", "--recipe", "1", path).returncode == 0
+    assert (path / "thesis.txt").read_text() == "mine"
+    assert requirements(path) == ["a==2"]
+
+
+def test_what_cannot_be_described_is_not_replaced_by_an_earlier_recipe(
+    regrow: Regrow, path: Path
+) -> None:
+    environment(path, "a==3", "a==4")
+    done = regrow("rebuild", "--yes", "--recipe", "1", path)
+    assert done.returncode == 1
+    assert "what stands there can't be described: a is in it twice" in done.stdout
+    assert requirements(path) == ["a==3"]
 
 
 def test_what_was_not_swept_yet_becomes_an_earlier_recipe_as_well(

@@ -3,7 +3,7 @@
 from regrow import history, recipes, records
 from regrow.cli.output import print_json, show, time_of
 from regrow.directory import is_below, split
-from regrow.errors import ConfigurationError
+from regrow.errors import ConfigurationError, RecordError
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.rebuild import tasks
 from regrow.recipes import compare
@@ -85,13 +85,21 @@ def choose(
         record = before.record if before else entry.record._replace(set=(), found=(), previous={})
         record = record._replace(recipe=entry.record.recipe, awaited=0)
         why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
-        yield Chosen(tasks.asked_for(record, why, in_force, trusted), entry, before)
+        task = tasks.asked_for(record, why, in_force, trusted)
+        try:
+            _taken(record)
+        except RecordError as error:
+            task = task._replace(problem=task.problem or str(error).partition(": ")[2])
+        yield Chosen(task, entry, before)
 
 
 def adopt(chosen: Chosen, store: "Store") -> None:
-    """Record the chosen recipe; the one until now becomes an earlier one. Raises RecordError.
+    """Record the chosen recipe; the one until now becomes an earlier one.
 
     So does that of what stands there, which may have changed since it was recorded.
+
+    Raises:
+        RecordError: it can't be recorded, or what stands there can't be described.
     """
     record = chosen.task.records[0]
     with store.locked():
@@ -121,12 +129,21 @@ def put_back(chosen: Chosen, store: "Store") -> None:
 
 
 def _taken(record: "Record") -> "recipes.Taken | None":
-    """Take the recipe of what stands there; None: there is nothing that has one."""
+    """Take the recipe of what stands there; None: there is nothing that has one.
+
+    Raises:
+        RecordError: an environment's packages can't be described: nothing would bring them back.
+    """
     kind = recipes.kind_of(record.path)
     try:
         return recipes.take(kind, record.path, split(record.path)[0]) if kind else None
-    except recipes.RecipeError:
-        return None
+    except recipes.RecipeError as error:
+        if kind != "python":
+            return None  # what is in it is put back, unless it comes back equal
+        raise RecordError(
+            f"{record.path}: what stands there can't be described: {error}; to bring back another"
+            " recipe, move it away first"
+        ) from error
 
 
 def _how_many(path: str, count: int) -> str:

@@ -62,7 +62,7 @@ def rebuild(task: "Task", context: Context, store: "Store", log: int) -> TaskRes
             if number == len(interpreters):
                 raise
             write_log(log, getattr(error, "output", b"") + f"{error}\n".encode())
-    notices += settle(record, store)
+    notices += settle(record, store, is_recorded=task.is_asked_for)
     detail = complete(record, creator, context, store)
     return TaskResult(task, DIFFERS if detail else REBUILT, (*detail, *notices))
 
@@ -103,12 +103,14 @@ def _make(
             _install(record, claimed.directory, creator, context, log)
 
 
-def settle(record: "Record", store: "Store") -> list[str]:
+def settle(record: "Record", store: "Store", *, is_recorded: bool = False) -> list[str]:
     """Put back what the user had put into the environments that were moved aside.
 
     Args:
         record: the record of the environment that stands now.
         store: where the records are.
+        is_recorded: whether an earlier recipe lists all packages of the old environment: none of
+            them is put back.
 
     Returns:
         What people should read about it.
@@ -117,7 +119,7 @@ def settle(record: "Record", store: "Store") -> list[str]:
     with open_parent(parent_path) as parent:
         if not aside.of(parent, name, store):
             return []
-        installed = _distributions(record.path)
+        installed = None if is_recorded else _distributions(record.path)
         found = remains.settle(parent, name, store, lambda path: Installed(path, installed))
     return remains.sentences(found)
 
