@@ -263,6 +263,8 @@ def mount_point(path: str) -> str:
 
     try:
         here = mount(path)
+        if here == mount("/"):
+            return "/"  # as most are: the way up need not be asked about
         for above in ancestors(path):
             if mount(above) != here:
                 return path

@@ -587,6 +587,19 @@ def test_what_moves_is_regrows_however_long_the_watch_has_run(code: Path, watch:
         assert not [path for path in records_by_path() if path.endswith(f"/{name}/.venv")]
 
 
+def test_marks_do_not_stay_on_what_is_moved_or_copied_to_where_no_rule_is(
+    code: Path, watch: InThread
+) -> None:
+    path = modules(code / "shop")
+    eventually(lambda: has_attribute(path) and records_by_path()[str(path)].state == records.MARKED)
+    subprocess.run(["cp", "-a", path, code / "copy"], check=True)
+    eventually(lambda: not has_attribute(code / "copy"))
+    assert has_attribute(path)
+    path.rename(code / "release")
+    eventually(lambda: not records_by_path())
+    assert not os.listxattr(code / "release")
+
+
 def test_what_moves_before_it_has_a_recipe_and_is_told_late_is_regrows_still(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
