@@ -63,6 +63,7 @@ test-all-tools:
 		composer:composer php:php-cli bundle:ruby-bundler mix:elixir dune:ocaml-dune ocamlc:ocaml \
 		rclone:rclone duplicity:duplicity gpg:gpg rdiff-backup:rdiff-backup bup:bup rg:ripgrep systemd-analyze:systemd
 	@sh scripts/borg2.sh
+	@sh scripts/gits.sh
 
 clean:
 	rm -rf .venv .tools .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -12,7 +12,8 @@ import pytest
 
 from regrow import cache, decisions, filesystem, git, remembered, rules
 from regrow.config import Configuration
-from regrow.git import GitError
+from regrow.errors import GitError
+from regrow.git_directory import GitDirectory
 from regrow.model import KEEP, MARK, MARKED_ALREADY, Candidate, Decision
 from regrow.remembered import Memory
 from regrow.scan import Scan
@@ -78,9 +79,9 @@ class Sweeps:
             self.decided.append(candidate.path)
             return decide(candidate, *rest)  # type: ignore[arg-type]
 
-        def counted_run(place: str, words: list[str]) -> str:
+        def counted_run(place: str, directory: GitDirectory | None, words: list[str]) -> str:
             self.asked.append(place)
-            return run(place, words)
+            return run(place, directory, words)
 
         monkeypatch.setattr(decisions, "_decide", counted_decide)
         monkeypatch.setattr(decisions, "_SHARED_FROM", 10**9)  # a second process counts for itself
@@ -377,7 +378,7 @@ def test_a_repository_that_appears_further_up_is_noticed(
 def test_a_git_that_gives_no_answer_is_asked_again(
     sweeps: Sweeps, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(place: str, words: list[str]) -> str:
+    def silent(*_: object) -> str:
         raise GitError("it is not installed")
 
     (project / ".gitignore").touch()

@@ -44,6 +44,10 @@ class ConfigurationError(RegrowError):
     """The configuration file holds something that regrow does not understand."""
 
 
+class GitError(RegrowError):
+    """git gave no answer, or can't be asked safely."""
+
+
 class WatchError(RegrowError):
     """Nothing can be watched, or somebody watches already."""
 

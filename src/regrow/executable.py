@@ -4,6 +4,7 @@ import errno
 import os
 import select
 import signal
+import sys
 import time
 
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _READ_SIZE = 64 * 1024  # bytes: what a pipe holds on Linux
+_OUTPUT_LIMIT = 64 << 20  # bytes: more than any program prints that regrow asks
 
 
 class Answer(NamedTuple):
@@ -34,7 +36,12 @@ def find(name: str) -> str | None:
 
 
 def ask(
-    words: "Sequence[str]", limit: float, environment: "Mapping[str, str] | None" = None
+    words: "Sequence[str]",
+    limit: float,
+    environment: "Mapping[str, str] | None" = None,
+    *,
+    most: int = _OUTPUT_LIMIT,
+    memory: int | None = None,
 ) -> Answer:
     """Run a program that reads nothing, and gather what it prints.
 
@@ -42,12 +49,15 @@ def ask(
         words: the program and its arguments.
         limit: the seconds after which it is killed.
         environment: its environment; default: this process's.
+        most: the bytes that it may print.
+        memory: the bytes that it may take, on Linux; default: as many as this process.
 
     Returns:
         What it printed, and how it ended.
 
     Raises:
         TimeoutError: it took longer.
+        OSError: EFBIG: it printed more.
         OSError: it can't be run; FileNotFoundError where it is not there.
     """
     output, output_end = os.pipe()
@@ -69,7 +79,9 @@ def ask(
             os.close(output_end)
             os.close(errors_end)
         try:
-            said = _read((output, errors), time.monotonic() + limit)
+            if memory is not None:
+                _limit_memory(process, memory)
+            said = _read((output, errors), time.monotonic() + limit, most)
         except BaseException:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
@@ -81,9 +93,22 @@ def ask(
         os.close(errors)
 
 
-def _read(pipes: "Sequence[int]", end: float) -> list[bytes]:
+def _limit_memory(process: int, size: int) -> None:
+    """Limit what a process that was just started may take for its data."""
+    if sys.platform == "linux":  # elsewhere a process can only limit itself
+        import resource
+
+        try:
+            _, most = resource.prlimit(process, resource.RLIMIT_DATA)
+            size = size if most == resource.RLIM_INFINITY else min(size, most)
+            resource.prlimit(process, resource.RLIMIT_DATA, (size, most))
+        except OSError:  # it has ended, or changed its rights: it goes without
+            return
+
+
+def _read(pipes: "Sequence[int]", end: float, most: int) -> list[bytes]:
     """Read pipes to their ends side by side: a program stops where one of them is full."""
-    said = dict.fromkeys(pipes, b"")
+    said = {pipe: bytearray() for pipe in pipes}
     waiting = select.poll()
     for pipe in pipes:
         waiting.register(pipe, select.POLLIN)
@@ -95,7 +120,9 @@ def _read(pipes: "Sequence[int]", end: float) -> list[bytes]:
         for pipe, _ in ready:
             data = os.read(pipe, _READ_SIZE)
             said[pipe] += data
+            if len(said[pipe]) > most:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             if not data:
                 waiting.unregister(pipe)
                 left -= 1
-    return [said[pipe] for pipe in pipes]
+    return [bytes(said[pipe]) for pipe in pipes]

@@ -1,24 +1,36 @@
-"""Questions to git, asked so that nothing of the repository's own configuration is run."""
+"""Questions to git, asked so that it runs nothing of the repository's.
+
+A repository's configuration names programs, and each release of git can add a key that does. So
+git reads another one in its place: ``GIT_COMMON_DIR`` leads to a directory of regrow's own, and
+only the index comes from the repository, and its objects where git asks for them. Nothing there
+names a remote, so there is nowhere to fetch a missing object from.
+"""
 
 import os
 
 from regrow.directory import ancestors, join
-from regrow.errors import RegrowError
+from regrow.errors import GitError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# What a repository's configuration could make git execute while it answers us.
+    from regrow.git_directory import GitDirectory
+
+# git is not shown the repository's own configuration, but its user's: their ignore patterns count.
+# Of what that could make git run while it answers us, these are all. Empty, for before git 2.36
+# core.fsmonitor was the name of a program, whatever it said.
 _OFF = (
-    "-c", "core.fsmonitor=false",
+    "-c", "core.fsmonitor=",
     "-c", "core.hooksPath=/dev/null",
-    "-c", "core.pager=cat",
     "-c", "protocol.allow=never",
+    "--no-pager",
 )  # fmt: skip
-PASSED_ON = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
+_FORMATS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "git_formats")
 _WORDS_LIMIT = 100_000  # bytes of one command line; Linux takes 2 MiB, macOS 1 MiB in all
-_TIME_LIMIT = 30  # seconds for one answer; a repository of a million files takes two
+_TIME_LIMIT = 10  # seconds for one answer; a repository of a million files takes two
+_MEMORY_LIMIT = 1 << 30  # bytes that git may take; two million files take half
+_ANSWER_LIMIT = 32 << 20  # bytes of one answer; whoever tracks more inside gets no mark
 
 
 def repository_of(path: str) -> str | None:
@@ -92,30 +104,92 @@ def ask(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
     Returns:
         The verdict on each.
     """
-    prefix = repository.rstrip("/") + "/"
+    from regrow import git_directory
+
+    try:
+        directory = git_directory.find(repository)
+    except GitError as error:
+        return dict.fromkeys(paths, Verdict(error=str(error)))
+    if directory.is_bare:
+        return _ask_outside(repository, paths)
     verdicts = {}
-    for batch in _batches([path.removeprefix(prefix) for path in paths]):
-        tracked: dict[str, str] = {}
-        untracked: set[str] = set()
+    safe: list[str] = []
+    prefix = repository.rstrip("/") + "/"
+    looked_at: dict[str, str] = {}
+    for path in paths:
+        fault = _fault(repository, path, looked_at)
+        if fault:
+            verdicts[path] = Verdict(error=fault)
+        else:
+            safe.append(path.removeprefix(prefix))
+    for batch in _batches(safe):
         try:
-            output = _list(repository, batch)
+            output = _list(repository, directory, batch)
         except GitError as error:
-            verdicts.update({prefix + path: Verdict(error=str(error)) for path in batch})
-            continue
-        wanted = frozenset(batch)
-        for entry in output.split("\0"):
-            status, _, path = entry.partition(" ")
-            owner = _owner(path.rstrip("/"), wanted)
-            if owner is None:
-                continue
-            if status == "?":
-                untracked.add(owner)
-            else:
-                tracked.setdefault(owner, path)
-        for path in batch:
-            known = path in tracked or path in untracked
-            verdicts[prefix + path] = Verdict(not known, tracked.get(path, ""))
+            found = dict.fromkeys(batch, Verdict(error=str(error)))
+        else:
+            found = _read_list(output, batch)
+        verdicts |= {prefix + path: verdict for path, verdict in found.items()}
     return verdicts
+
+
+def _ask_outside(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
+    """Ask about directories beside the work trees of a bare repository: they are in none of it.
+
+    A work tree further up may track them nevertheless, from before the bare repository came.
+    """
+    outer = repository_of(repository)
+    if outer is None:
+        return dict.fromkeys(paths, Verdict())
+    found = ask(outer, paths)
+    return {path: verdict._replace(is_ignored=False) for path, verdict in found.items()}
+
+
+def _fault(repository: str, path: str, looked_at: dict[str, str]) -> str:
+    """Tell why git would wait for a file on the way to a directory, or in it; empty: it would not.
+
+    Args:
+        repository: the work tree's path.
+        path: the directory.
+        looked_at: by directory, what was found so far.
+    """
+    from regrow import git_directory
+
+    try:
+        git_directory.check_nested(path)
+    except GitError as error:
+        return str(error)
+    fault = ""
+    for directory in ancestors(path):
+        if directory not in looked_at:
+            try:
+                git_directory.check_patterns(directory)
+                looked_at[directory] = ""
+            except GitError as error:
+                looked_at[directory] = str(error)
+        fault = fault or looked_at[directory]
+        if directory == repository:
+            break
+    return fault
+
+
+def _read_list(output: str, paths: "Sequence[str]") -> dict[str, Verdict]:
+    tracked: dict[str, str] = {}
+    untracked: set[str] = set()
+    wanted = frozenset(paths)
+    for entry in output.split("\0"):
+        status, _, path = entry.partition(" ")
+        owner = _owner(path.rstrip("/"), wanted)
+        if owner is None:
+            continue
+        if status == "?":
+            untracked.add(owner)
+        else:
+            tracked.setdefault(owner, path)
+    return {
+        path: Verdict(path not in tracked and path not in untracked, tracked.get(path, ""))
+        for path in paths
+    }
 
 
 class _Configured(NamedTuple):
@@ -146,72 +220,66 @@ class Dependencies:
         Returns:
             Their paths, whether or not there are such files; None where that can't be told.
         """
-        place = join(repository, ".git")
+        from regrow import git_directory
+
         try:
-            own, common = _directories(place)
-            settings = _read(join(common, "config")).lower()
-            # These lead elsewhere, or depend on where the repository is.
-            leads_on = any(word in settings for word in (b"include", b"excludesfile", b"worktree"))
-            configured = self._ask("/")
-            if leads_on or configured.is_conditional:
-                configured = self._ask(repository)
-        except (OSError, ValueError, GitError):
+            directory = git_directory.find(repository)
+            configured = self._ask(None)
+            if configured.is_conditional:
+                configured = self._ask(directory)
+        except GitError:
             return None
-        files = [place] if own != place else []
-        files += [join(own, "index"), join(own, "config.worktree")]
-        files += [join(common, "config"), join(common, "info/exclude"), *configured.files]
-        for directory in ancestors(path):
-            files.append(join(directory, ".gitignore"))
-            if directory == repository:
+        files = [*directory.files(), *configured.files]
+        place = join(repository, ".git")
+        if directory.own != place:
+            files.append(place)
+        for above in ancestors(path):
+            files.append(join(above, ".gitignore"))
+            if above == repository:
                 break
+        if not directory.is_bare:
+            return files
+        outer = repository_of(repository)
+        for above in ancestors(repository):
+            if above == outer:
+                further = self.of(outer, path)
+                return None if further is None else files + further
+            files.append(join(above, ".git"))
         return files
 
-    def _ask(self, place: str) -> "_Configured":
+    def _ask(self, directory: "GitDirectory | None") -> "_Configured":
+        place = "" if directory is None else directory.own
         if place not in self._configured:
-            self._configured[place] = _ask_configuration(place)
+            self._configured[place] = _ask_configuration(directory)
         return self._configured[place]
 
 
-def _directories(place: str) -> tuple[str, str]:
-    """Find where a work tree's index is, and where what all its work trees have in common."""
-    own = place
-    if not os.path.isdir(place):
-        head, _, rest = _read(place).rstrip(b"\n").partition(b": ")
-        if head != b"gitdir":
-            raise ValueError(f"{place}: it names no directory")
-        own = os.path.join(os.path.dirname(place), os.fsdecode(rest))
-    try:
-        common = os.fsdecode(_read(join(own, "commondir")).rstrip(b"\n"))
-    except FileNotFoundError:
-        return own, own
-    return own, os.path.normpath(os.path.join(own, common))
+def _ask_configuration(directory: "GitDirectory | None") -> _Configured:
+    """Ask git for the files of its user's configuration, and of their ignore patterns.
 
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(_WORDS_LIMIT)
-
-
-def _ask_configuration(place: str) -> _Configured:
-    """Ask git for the files of its configuration, and of its user's ignore patterns."""
+    Args:
+        directory: the repository that it may depend on; None: for none.
+    """
     home = os.path.expanduser("~")
     base = os.environ.get("XDG_CONFIG_HOME") or join(home, ".config")
     files = [join(home, ".gitconfig"), join(base, "git/config"), "/etc/gitconfig"]
     ignored = join(base, "git/ignore")
     is_conditional = False
-    words = _run(place, ["config", "--list", "--show-origin", "-z"]).split("\0")
+    words = _run("/", directory, ["config", "--list", "--show-origin", "-z"]).split("\0")
     for origin, setting in zip(words[::2], words[1::2], strict=False):
         kind, _, file = origin.partition(":")
         if kind == "file":
-            files.append(os.path.join(place, file))
+            files.append(file)
         key, _, value = setting.partition("\n")
         value = os.path.expanduser(value)
         if key == "core.excludesfile":
-            ignored = os.path.join(place, value)
+            ignored = value
         elif key.startswith("include") and key.endswith(".path"):
-            files.append(os.path.join(place, os.path.dirname(file), value))
+            files.append(os.path.join(os.path.dirname(file), value))
             is_conditional = is_conditional or key.startswith("includeif.")
-    return _Configured((*dict.fromkeys(files), ignored), is_conditional)
+    files.append(ignored)
+    # Where one of them is a link, what it leads to changes unseen by the link.
+    return _Configured((*dict.fromkeys([*files, *map(os.path.realpath, files)]),), is_conditional)
 
 
 def _owner(path: str, wanted: frozenset[str]) -> str | None:
@@ -236,39 +304,60 @@ def _batches(paths: "Sequence[str]") -> "Iterator[list[str]]":
         yield batch
 
 
-def _environment() -> dict[str, str]:
-    """Give git its surroundings, without what points it elsewhere, as git sets it for its hooks."""
-    ours = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name in PASSED_ON
+def _environment(work_tree: str, directory: "GitDirectory | None") -> dict[str, str]:
+    """Return git's surroundings: none of the caller's own words to git, as it has in a git hook."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    ours |= {
+        "GIT_ALLOW_PROTOCOL": "none",  # git knows no protocol of that name; "" would do, too
+        "GIT_DIR": os.devnull,
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",  # its errors are recognised by their words
     }
-    return {**ours, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    if directory is not None:
+        format_ = join(_FORMATS, directory.format)
+        objects = join(directory.common, "objects")
+        if os.path.lexists(join(objects, "info/alternates")):
+            # They lead out of the repository, even to where a network's disks are mounted when
+            # asked for. Only a sparse index needs objects; git is silent about one then.
+            objects = join(format_, "refs")
+        ours |= {
+            "GIT_COMMON_DIR": format_,
+            "GIT_DIR": directory.own,
+            "GIT_OBJECT_DIRECTORY": objects,
+            "GIT_WORK_TREE": work_tree,
+        }
+    return ours
 
 
-class GitError(RegrowError):
-    """git gave no answer."""
+def _list(repository: str, directory: "GitDirectory", paths: list[str]) -> str:
+    words = ["ls-files", "-z", "-t", "--cached", "--others", "--directory", "--exclude-standard"]
+    # The last one wins, as git has it: the user's own patterns, then the repository's.
+    exclude = directory.patterns[0]
+    if os.path.isfile(exclude):
+        words.append(f"--exclude-from={exclude}")
+    return _run(repository, directory, [*directory.options, *words, "--", *paths])
 
 
-def _list(repository: str, paths: list[str]) -> str:
-    return _run(
-        repository,
-        [
-            "ls-files", "-z", "-t", "--cached", "--others", "--directory", "--exclude-standard",
-            "--", *paths,
-        ],
-    )  # fmt: skip
-
-
-def _run(place: str, words: "Sequence[str]") -> str:
+def _run(place: str, directory: "GitDirectory | None", words: "Sequence[str]") -> str:
     from regrow import executable
 
     try:
-        answer = executable.ask(["git", *_OFF, "-C", place, *words], _TIME_LIMIT, _environment())
+        answer = executable.ask(
+            ["git", *_OFF, "-C", place, *words],
+            _TIME_LIMIT,
+            _environment(place, directory),
+            most=_ANSWER_LIMIT,
+            memory=_MEMORY_LIMIT,
+        )
     except FileNotFoundError:
         raise GitError("git is not installed") from None
     except OSError as error:
-        raise GitError(str(error)) from error
-    if answer.code != 0:
-        raise GitError(answer.errors.decode(errors="replace").strip() or "it failed")
+        raise GitError(in_words(error)) from error
+    said = answer.errors.decode(errors="replace").strip()
+    # Where it can't read what a sparse index stands for it says so, and leaves that out.
+    if answer.code != 0 or any(line.startswith("error: ") for line in said.splitlines()):
+        raise GitError(said or "it failed")
     return os.fsdecode(answer.output)

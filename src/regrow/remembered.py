@@ -230,7 +230,7 @@ def _key(configuration: "Configuration", start: "Sequence[str]", keep: "Sequence
         list(start),
         list(keep),
         [tuple(mount) for mount in mounts],
-        [os.environ.get(name) for name in ("XDG_CONFIG_HOME", *git.PASSED_ON)],
+        os.environ.get("XDG_CONFIG_HOME"),
     )
     return cache.digest(repr(parts).encode(errors="surrogateescape")).hex()
 
