@@ -37,12 +37,9 @@ def stamp(former: "Record", taken: "Recipe", *, is_same: bool, is_accepted: bool
             is meant to be gone.
         is_accepted: whether the user says that what is there is right.
     """
-    from regrow.records import REBUILD
-
-    if former.recipe.get("kind") not in LISTED:
+    if former.recipe.get("kind") not in LISTED or is_accepted:
         return None
-    is_begun = former.state == REBUILD
-    if (is_accepted and not is_begun) or (is_same and former.awaited is None and not is_begun):
+    if is_same and former.awaited is None:
         return None
     if taken.get("kind") == "none":
         return former.awaited if is_same else UNKNOWN
@@ -82,7 +79,7 @@ def what_is_missing(record: "Record") -> str:
     kind = str(record.recipe.get("kind"))
     if kind not in LISTED:
         return ""
-    if is_emptied(record):
+    if is_emptied(record) or _is_ruin(record):
         return "nothing that was installed is in it"
     try:
         with open_directory(record.path) as directory:
@@ -106,7 +103,7 @@ def what_is_missing(record: "Record") -> str:
 
 
 def is_emptied(record: "Record") -> bool:
-    """Return whether a directory is there and has nothing in it of what its record lists."""
+    """Return whether a directory is there and nothing is in it of what its record lists."""
     kind = record.recipe.get("kind")
     if kind not in LISTED:
         return False
@@ -124,8 +121,17 @@ def is_emptied(record: "Record") -> bool:
             return False
         is_npms = bool(record.recipe.get("lock_is_copied"))
         return is_npms or all(name.startswith(".") for name in names)
-    if kind != "python" or not names <= _OF_ENVIRONMENTS:
-        return False  # an environment without its configuration file, and nothing else, is a ruin
+    return False
+
+
+def _is_ruin(record: "Record") -> bool:
+    """Return whether a directory is an environment without its configuration file."""
+    try:
+        names = frozenset(os.listdir(record.path))
+    except OSError:
+        return False
+    if record.recipe.get("kind") != "python" or not names <= _OF_ENVIRONMENTS:
+        return False
     from regrow.recipes.python import site_packages
 
     return bool(site_packages(record.path)) or os.path.lexists(join(record.path, "bin/python"))

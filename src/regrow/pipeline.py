@@ -598,7 +598,7 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
         if is_aside(directory.name):
             store.remove(record.path)
         else:
-            _dismiss(record, directory.path, store)
+            _dismiss(record, directory, store)
         return outcomes
 
 
@@ -615,12 +615,19 @@ def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[st
     return outcomes
 
 
-def _dismiss(record: Record, path: str, store: "Store") -> None:
+def _dismiss(record: Record, directory: "Directory", store: "Store") -> None:
     """Remove a record whose marks are taken back, unless it lists what is not there any more."""
     from regrow import awaited
 
-    is_needed = record.state == records.REBUILD or record.awaited is not None
-    if not is_needed and not awaited.what_is_missing(record._replace(path=path)):
+    here = record._replace(path=directory.path)
+    is_same = records.is_same(record, records.identity(directory.fd))
+    is_needed = (
+        record.state == records.REBUILD
+        or record.awaited is not None
+        or awaited.is_emptied(here)
+        or (not is_same and awaited.what_is_missing(here))
+    )
+    if not is_needed:
         store.remove(record.path)
         return
     stays = record._replace(set=(), found=(), previous={}, awaited=record.awaited or 0)
@@ -655,7 +662,7 @@ def unmark(
         if not any(outcome.state == FAILED for outcome in outcomes.values()):
             signature.clear(directory)
             if former is not None:
-                _dismiss(former, directory.path, store)
+                _dismiss(former, directory, store)
             else:
                 store.remove(directory.path)
         return outcomes
