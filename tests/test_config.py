@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from regrow import config
 from regrow.errors import ConfigurationError
+from tests.sweeping import Inside
 
 EVERY_KEY = b"""
 start = ["~"]
@@ -99,3 +101,51 @@ def test_an_unreadable_file_is_an_error_that_names_it(home: Path) -> None:
     (home / ".config/regrow/config.toml").mkdir(parents=True)
     with pytest.raises(ConfigurationError, match=r"config\.toml: .*EISDIR"):
         config.read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"skip = {'1' * 5000}\n", f"skip = [0x{'f' * 5000}]\n", f"skip = {'[' * 10_000}\n",
+        f"{'a.' * 20_000}a = 1\n", "skip = [2020-01-01]\n", "skip = [1e999]\n",
+        f"[[rule]]\nname = 0x{'f' * 5000}\n", "[[rule]]\nname = 2020-01-01T00:00:00Z\n",
+        'skip = ["\\ud800"]\n', "\ufeffskip = []\n", "skip = [\0]\n", f"skip = {'{a=' * 10_000}\n",
+        f"[[export]]\nprogram = 0x{'f' * 5000}\n", "[[export]]\nprogram = 10:00:00\n",
+        "programs = [1979-05-27]\n", f"disable = [0o{'7' * 9000}]\n", "[markers]\nnodump = nan\n",
+        "#" * (2 << 20),
+    ],
+    ids=range(18),
+)  # fmt: skip
+def test_whatever_is_wrong_with_the_file_it_is_named_and_nobody_sees_a_traceback(
+    text: str, home: Path
+) -> None:
+    place = home / ".config/regrow/config.toml"
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    done = Inside()("sweep", "--dry-run")
+    assert done.returncode == 2
+    assert str(place) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "REGROW_TRACEBACK" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "directory", "device"])
+def test_a_file_that_is_no_regular_one_is_named_and_nobody_waits(kind: str, home: Path) -> None:
+    place = home / ".config/regrow/config.toml"
+    place.parent.mkdir(parents=True)
+    if kind == "FIFO":
+        os.mkfifo(place)
+    elif kind == "directory":
+        place.mkdir()
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(ConfigurationError, match=str(place)):
+        config.read()
+
+
+def test_a_link_to_a_file_elsewhere_is_followed(home: Path) -> None:
+    place = home / ".config/regrow/config.toml"
+    place.parent.mkdir(parents=True)
+    (home / "dotfiles").write_text('keep = ["x"]\n')
+    place.symlink_to(home / "dotfiles")
+    assert config.read().keep == ("x",)

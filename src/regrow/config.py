@@ -1,6 +1,7 @@
 """The configuration file: read, checked, and turned into plain data."""
 
 import os
+import stat
 
 from regrow.errors import ConfigurationError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -8,6 +9,9 @@ from regrow.plain import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+
+_SIZE_LIMIT = 1024 * 1024  # bytes
 
 
 class Export(NamedTuple):
@@ -62,26 +66,34 @@ def read(file_name: str | None = None) -> Configuration:
     """
     name = file_name or path()
     try:
-        with open(name, "rb") as file:
-            data = file.read()
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return Configuration()
     except OSError as error:
         raise ConfigurationError(f"{name}: {in_words(error)}") from error
+    try:
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ConfigurationError(f"{name}: it is not a regular file")
+            data = file.read(_SIZE_LIMIT + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{name}: {in_words(error)}") from error
+    if len(data) > _SIZE_LIMIT:
+        raise ConfigurationError(f"{name}: it is larger than {_SIZE_LIMIT:,} bytes")
     return parse(data, name)
 
 
 def parse(data: bytes, name: str) -> Configuration:
     """Check the bytes of a configuration file; see ``read``."""
-    import tomllib  # 7 ms, which a machine without a file need not pay
+    from regrow import safe_toml  # 7 ms, which a machine without a file need not pay
 
     try:
         text = data.decode()
-        table = tomllib.loads(text)
+        table = safe_toml.loads(data)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigurationError(f"{name}:{line}: this is not UTF-8, as TOML must be") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ConfigurationError(f"{name}: {error}") from error
 
     settings: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 
 from regrow import git, markers, records
 from regrow.directory import ancestors, is_below, open_directory, split
@@ -10,6 +11,7 @@ from regrow.guards import GUARDS, Circumstances
 from regrow.markers import tag
 from regrow.model import (
     EXPLICIT,
+    FAILURE,
     KEEP,
     MARK,
     MARKED_ALREADY,
@@ -23,9 +25,10 @@ from regrow.pipeline import choose_markers
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from regrow.config import Configuration
+    from regrow.guards import Guard
     from regrow.records import Store
     from regrow.remembered import Memory, Noted
 
@@ -44,7 +47,7 @@ CONTENTS = "contents"
 _OF_NO_WEIGHT = frozenset((tag.NAME, ".gitignore", ".DS_Store", "envs.toml"))
 """Files that tools leave beside the environments in a container; ``envs.toml`` is Poetry's."""
 
-_NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place"))
+_NO_WORD = frozenset(("git-silent", "not-ours", "evidence-place", FAILURE))
 """Guards that speak where nothing is known, nothing can be done, or by where the scan began: they
 take no mark back."""
 
@@ -89,10 +92,12 @@ def decide(
     else:
         decisions = _decide_what_is_new(candidates, known, configuration, memory)
     by_path = {decision.candidate.path: decision for decision in decisions}
-    decisions = [_with_contents(decision, by_path) for decision in decisions]
-    if store is None:
-        return decisions
-    return [_with_record(decision, store) for decision in decisions]
+
+    def finish(decision: Decision) -> Decision:
+        decision = _with_contents(decision, by_path)
+        return decision if store is None else _with_record(decision, store)
+
+    return [_guarded(one.candidate, partial(finish, one)) for one in decisions]
 
 
 def _decide_what_is_new(
@@ -161,7 +166,16 @@ def guards_words(
     """
     known = Circumstances(start=_true_paths(start), keep=configuration.keep)
     known.git_says = _ask_git([candidate], git.Repositories())
-    return {guard.name: guard.ask(candidate, known) for guard in GUARDS}
+    return {guard.name: _word(guard, candidate, known) for guard in GUARDS}
+
+
+def _word(guard: "Guard", candidate: Candidate, known: Circumstances) -> str | None:
+    try:
+        return guard.ask(candidate, known)
+    except Exception as error:  # noqa: BLE001 - the others are still to be asked
+        from regrow import mishaps
+
+        return mishaps.decision(candidate, error).reason
 
 
 def no_longer_recognised(
@@ -422,11 +436,33 @@ def _ask_git(
             by_repository.setdefault(repository, []).append(candidate.path)
     verdicts: dict[str, git.Verdict] = {}
     for repository, paths in by_repository.items():
-        verdicts |= git.ask(repository, paths)
+        try:
+            verdicts |= git.ask(repository, paths)
+        except Exception as error:  # noqa: BLE001 - other repositories are still to be asked
+            from regrow import mishaps
+
+            silent = git.Verdict(error=mishaps.words(error))
+            verdicts |= dict.fromkeys(paths, silent)
     return verdicts
 
 
 def _decide(candidate: Candidate, known: Circumstances, configuration: "Configuration") -> Decision:
+    return _guarded(candidate, lambda: _ask_guards(candidate, known, configuration))
+
+
+def _guarded(candidate: Candidate, decide: "Callable[[], Decision]") -> Decision:
+    """Return a decision; whatever is raised on the way to it is that directory's failure."""
+    try:
+        return decide()
+    except Exception as error:  # noqa: BLE001 - the others are still to be looked at
+        from regrow import mishaps
+
+        return mishaps.decision(candidate, error)
+
+
+def _ask_guards(
+    candidate: Candidate, known: Circumstances, configuration: "Configuration"
+) -> Decision:
     for guard in GUARDS:
         reason = guard.ask(candidate, known)
         if reason is not None:

@@ -288,7 +288,8 @@ def cmake_variable(variable: str, directory: Listing) -> str | None:
         data = read_head(_CMAKE_CACHE, _READ_LIMIT, directory.fd) or b""
     except (OSError, UnsafeFileError):  # it was replaced since the listing
         return None
-    for line in data.split(b"\n"):
-        if line.startswith(variable.encode() + b":"):
-            return os.fsdecode(line.partition(b"=")[2].rstrip(b"\r"))
-    return None
+    begin = (b"\n" + data).find(f"\n{variable}:".encode())
+    if begin < 0:
+        return None
+    line = data[begin:].partition(b"\n")[0]
+    return os.fsdecode(line.partition(b"=")[2].rstrip(b"\r"))

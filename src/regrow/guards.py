@@ -303,14 +303,12 @@ def _read_project_file(directory: str) -> "GitIgnoreSpec | str | None":
         return error.why
     if data is None:
         return None
-    import tomllib
+    from regrow import safe_toml
 
     try:
-        table = tomllib.loads(data.decode())
+        table = safe_toml.loads(data)
     except ValueError as error:
         return str(error)
-    except RecursionError:
-        return "it is nested too deeply"
     patterns = table.pop("keep", [])
     if table:
         return f"{next(iter(table))}: it can say keep = [patterns] and nothing else"

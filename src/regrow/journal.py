@@ -70,7 +70,10 @@ def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | Re
         if isinstance(record, RecordError):
             yield record
         elif not places or any(is_below(record.path, place) for place in places):
-            yield what_became_of(record)
+            try:
+                yield what_became_of(record)
+            except (OSError, ValueError, PathError) as error:
+                yield Entry(record, UNKNOWN, str(error))
 
 
 def strays(signed: "Iterable[str]", store: "Store") -> "Iterator[tuple[str, Standing]]":

@@ -17,6 +17,7 @@ from regrow.model import (
     ALREADY_MARKED,
     EXPLICIT,
     FAILED,
+    FAILURE,
     HOLDS,
     KEEP,
     KEPT,
@@ -142,9 +143,11 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
         What became of it. A directory that tools replaced or removed since it was decided about is
         left alone: that is no failure.
     """
+    candidate = decision.candidate
+    if decision.guard == FAILURE:
+        return Result(decision, FAILED, error=f"{candidate.path}: {decision.reason}")
     if decision.decision == KEEP:
         return Result(decision, KEPT)
-    candidate = decision.candidate
     try:
         with opener.open(candidate.path) as directory:
             found = (directory.status.st_dev, directory.status.st_ino)
@@ -160,6 +163,10 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
         return Result(decision, FAILED, error=str(error))
     except RegrowError as error:
         return Result(decision, FAILED, error=str(error))
+    except Exception as error:  # noqa: BLE001 - the others are still to be done
+        from regrow import mishaps
+
+        return Result(decision, FAILED, error=f"{candidate.path}: {mishaps.words(error)}")
 
 
 def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:

@@ -13,7 +13,7 @@ from regrow import cache, filesystem, git, recipes
 from regrow.directory import ancestors, is_below, join, split
 from regrow.guards import PROJECT_FILE
 from regrow.markers import tag
-from regrow.model import Candidate, Decision
+from regrow.model import FAILURE, Candidate, Decision
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import Taken
 from regrow.snapshot import FRESH, pack
@@ -32,7 +32,7 @@ _PREFIX = "decisions-"
 _KEPT = 8  # files, of different start directories and settings
 _ABSENT = -1  # in place of a time: nothing is there
 _NEVER = 0  # in place of a time: it was changed so lately that it may change again unseen
-_FORGOTTEN = frozenset(("git-silent", "not-ours", "no-recipe"))
+_FORGOTTEN = frozenset(("git-silent", "not-ours", "no-recipe", FAILURE))
 """Guards whose word depends on more than can be named."""
 
 
@@ -92,6 +92,12 @@ class Memory:
         Returns:
             The witnesses with their times, for ``note``; None where they can't be told.
         """
+        try:
+            return self._look(candidate)
+        except Exception:  # noqa: BLE001 - whatever it is, the next sweep decides anew
+            return None
+
+    def _look(self, candidate: Candidate) -> dict[str, int] | None:
         if candidate.rule.home:
             return None
         times: dict[str, int] = {}
@@ -124,7 +130,7 @@ class Memory:
         try:
             for path in self._places(decision):
                 self._add_inner(path, decision.candidate.project, times)
-        except (OSError, ValueError):
+        except Exception:  # noqa: BLE001 - whatever it is, the next sweep decides anew
             return packed, None
         return packed, times
 

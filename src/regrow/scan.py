@@ -86,6 +86,8 @@ HIDDEN_AT_HOME = (".virtualenvs", ".venvs", ".local/share/virtualenvs")
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FRAMES = 64  # descriptors; deeper down, the upper ones are closed and found again by ".."
 _REMEMBERED = 4096  # names of directories
+_LONGEST = 1024 if sys.platform == "darwin" else 4096  # bytes: PATH_MAX, with the null at its end
+_TOO_LONG = "its path is longer than programs can name; what is in it stays in the backup"
 _BETWEEN = 16  # directories from one pause to the next: a question to a pipe costs a tenth of one
 
 
@@ -296,6 +298,10 @@ class Scan:
         path = parent.prefix + name
         if path in self._skip:
             return None
+        if len(path) * 4 >= _LONGEST and len(os.fsencode(path)) >= _LONGEST:
+            # Nothing in it could be marked, and each level more would cost a path of its length.
+            self._doubtful(path)
+            return Unreadable(path, _TOO_LONG)
         try:
             fd = os.open(name, _FLAGS, dir_fd=parent.fd)
         except FileNotFoundError:
@@ -352,6 +358,12 @@ class Scan:
             self._leave(path)
             self._doubtful(path)
             return Unreadable(path, in_words(error))
+        except Exception as error:  # noqa: BLE001 - the others are still to be looked at
+            from regrow import mishaps
+
+            self._leave(path)
+            self._doubtful(path)
+            return Unreadable(path, mishaps.words(error))
         finally:
             if not keep_open:
                 os.close(fd)

@@ -5,6 +5,7 @@ prepared only where uv is sure to fill it. Wherever there is doubt, it is marked
 """
 
 import os
+import stat
 from fnmatch import fnmatchcase
 
 from regrow.directory import ancestors, join
@@ -33,7 +34,7 @@ _VARIABLES = (
 )  # fmt: skip
 """Variables that do as much."""
 
-_READ_LIMIT = 1024 * 1024  # bytes
+_SCRIPT_LIMIT = 1024 * 1024  # bytes
 
 
 def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, str] | None:
@@ -73,9 +74,12 @@ def _is_script(word: str, directory: str) -> bool:
     if not word.lower().endswith((".py", ".pyw")):
         return False
     try:
-        with open(os.path.join(directory, word), "rb") as file:
-            return b"# /// script" in file.read(_READ_LIMIT)
-    except OSError:
+        fd = os.open(os.path.join(directory, word), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return True
+            return b"# /// script" in file.read(_SCRIPT_LIMIT)
+    except (OSError, ValueError):
         return True
 
 
@@ -125,7 +129,7 @@ def _settings(table: "dict[str, Any]") -> "dict[str, Any]":
 
 
 def _table(directory: str) -> "dict[str, Any]":
-    import tomllib
+    from regrow import safe_read, safe_toml
 
-    with open(join(directory, "pyproject.toml"), "rb") as file:
-        return tomllib.loads(file.read(_READ_LIMIT).decode())
+    data = safe_read.read(join(directory, "pyproject.toml"), safe_toml.LIMIT)
+    return safe_toml.loads(data or b"")

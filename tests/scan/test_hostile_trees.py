@@ -120,13 +120,11 @@ def test_loops_of_links_are_not_followed(place: Path) -> None:
 DEEP = """
 import os, resource, sys
 from regrow import rules
-from regrow.model import Candidate
 from regrow.scan import Scan
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 before = os.listdir("/dev/fd")
 findings = list(Scan([sys.argv[1]], rules.shipped()))
 assert os.listdir("/dev/fd") == before
-assert all(isinstance(finding, Candidate) for finding in findings), findings[:3]
 print(*sorted(finding.path.count("/d") for finding in findings))
 """
 
@@ -152,8 +150,11 @@ def test_three_thousand_levels_are_read_with_few_descriptors(place: Path) -> Non
             [sys.executable, "-c", DEEP, place], capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.split() == [str(level) for level in sorted(levels)]
-        assert {d.decision for d in decide(place).values()} == {MARK, KEEP}  # PATH_MAX: kept
+        named = [str(level) for level in sorted(levels) if level <= 1500]
+        *found, too_long = done.stdout.split()
+        assert found == named
+        assert 1900 < int(too_long) < 2048, "programs can't name what is further down"
+        assert {d.decision for d in decide(place).values()} == {MARK}
     finally:
         subprocess.run(["rm", "-rf", place], check=True)
 

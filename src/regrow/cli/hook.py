@@ -5,7 +5,7 @@ import os
 import signal
 
 from regrow.cli.output import parser, show
-from regrow.errors import ConfigurationError, RegrowError
+from regrow.errors import ConfigurationError
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _check(stamp: str) -> int:
     except ConfigurationError as error:
         print(f"regrow: {show(str(error))}")
         return 2
-    except (RegrowError, OSError):
-        return 1  # `regrow sweep` tells what is wrong; a prompt is not the place
+    except Exception:  # noqa: BLE001 - `regrow sweep` tells what is wrong; a prompt is not the place
+        return 1
     return 0
 
 

@@ -84,6 +84,10 @@ def carry_out(task: Task, context: Context) -> TaskResult:
         if isinstance(error, OSError) and error.filename:
             words = f"{os.fsdecode(error.filename)}: {words}"
         return TaskResult(task, FAILED, (words, *last_lines(path)), path)
+    except Exception as error:  # noqa: BLE001 - the others are still to be rebuilt
+        from regrow import mishaps
+
+        return TaskResult(task, FAILED, (mishaps.words(error), *last_lines(path)), path)
     finally:
         os.close(log)
 

@@ -6,6 +6,8 @@ from regrow.errors import RegrowError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from regrow.model import Candidate, Rule
 
     # What TOML can hold, as records use it.
@@ -102,7 +104,21 @@ def take(kind: str, path: str, project: str) -> Taken:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Metadata are other programs' files: whatever is wrong with them, the directory stays.
         raise RecipeError(f"what is in it can't be read: {error}") from error
+    for key, value in taken.recipe.items():
+        _refuse_halves(key, value if isinstance(value, list) else [value])
     return taken._replace(recipe={**taken.recipe, "stamp": at_first})
+
+
+def _refuse_halves(key: str, values: "Iterable[object]") -> None:
+    """Refuse what no file and no command line can hold: JSON can name half a character."""
+    for value in values:
+        if isinstance(value, str) and not value.isascii():
+            try:
+                os.fsencode(value)
+            except UnicodeEncodeError as error:
+                raise RecipeError(
+                    f"what is in it can't be written down: {key} has half a character in it"
+                ) from error
 
 
 def _take(kind: str, path: str, project: str) -> Taken:

@@ -103,7 +103,8 @@ def check(table: "dict[str, Any]", file_name: str) -> Rule:
         ConfigurationError: a field is missing, unknown, or of the wrong type; the message names
             file, rule and field.
     """
-    name = table.get("name", "(without a name)")
+    given = table.get("name")
+    name = given if isinstance(given, str) else "(without a name)"
 
     def broken(field: str, problem: str) -> ConfigurationError:
         return ConfigurationError(f"{file_name}: rule {name}: {field}: {problem}")

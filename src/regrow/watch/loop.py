@@ -6,7 +6,7 @@ import time
 
 from regrow import decisions, git, moves, pipeline, withdraw
 from regrow.directory import Opener, ancestors, is_below, join, open_directory, split
-from regrow.errors import PathError, RecordError, RegrowError
+from regrow.errors import PathError, RecordError, RegrowError, WatchError
 from regrow.markers import CACHEDIR_TAG
 from regrow.model import (
     ALREADY_MARKED,
@@ -130,19 +130,40 @@ class Watch:
         self._watcher = watcher
         self._uninterrupted = uninterrupted
         while not is_ended():
-            if time.monotonic() >= self._next_sweep or self._has_come_back():
-                self._sweep()
-            self._look_at_waiting()
-            self._fresh.look()
-            if self._upgrade.look():
-                return
-            changes = watcher.wait(self._until_next())
-            self._fresh.note(changes)
-            if changes.is_overflown:
-                self._tell(OVERFLOW)
-                self._sweep_within(max(0.0, self._last_sweep + _BREATH - time.monotonic()))
-            elif changes.directories or changes.appeared:
-                self._look(changes.directories | changes.appeared)
+            try:
+                if self._turn(watcher):
+                    return
+            except WatchError:
+                raise
+            except Exception as error:  # noqa: BLE001 - what comes is still to be looked at
+                self._survive(error)
+
+    def _turn(self, watcher: "Watcher") -> bool:
+        """Do what is due, wait, and look at what changed; tell whether another regrow goes on."""
+        if time.monotonic() >= self._next_sweep or self._has_come_back():
+            self._sweep()
+        self._look_at_waiting()
+        self._fresh.look()
+        if self._upgrade.look():
+            return True
+        changes = watcher.wait(self._until_next())
+        self._fresh.note(changes)
+        if changes.is_overflown:
+            self._tell(OVERFLOW)
+            self._sweep_within(max(0.0, self._last_sweep + _BREATH - time.monotonic()))
+        elif changes.directories or changes.appeared:
+            self._look(changes.directories | changes.appeared)
+        return False
+
+    def _survive(self, error: Exception) -> None:
+        """Go on after what nobody foresaw: it is told once, and all is swept again later."""
+        from regrow import mishaps
+
+        problem = mishaps.words(error)
+        if self._is_new("", problem):
+            self._tell(f"a look failed, another follows: {problem}")
+        self._sweep_within(_SOON)
+        time.sleep(_LOOK)  # it may fail again at once
 
     def _until_next(self) -> float:
         """Give the seconds until something is to be done without a change."""
