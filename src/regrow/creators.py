@@ -1,11 +1,11 @@
 """The programs that make virtual environments: uv, virtualenv, the standard library's venv."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
+from regrow import executable
 from regrow.errors import CreatorError, CreatorFailedError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
@@ -57,7 +57,7 @@ def find(wanted: str | None = None) -> str:
 def is_here(name: str) -> bool:
     """Tell whether a creator can be run."""
     if name == UV:
-        return shutil.which(UV) is not None
+        return executable.find(UV) is not None
     if name == VIRTUALENV:
         from importlib.util import find_spec
 
@@ -89,9 +89,14 @@ def command(name: str, path: str, request: Request) -> list[str]:
         CreatorError: the Python asked for can't be found (venv only; the others look themselves).
     """
     words = {
-        UV: [shutil.which(UV) or UV, "venv"],
-        VIRTUALENV: [sys.executable, "-m", "virtualenv"],
-        # -I: no module of the current directory takes the place of one of Python's own.
+        UV: [executable.find(UV) or UV, "venv"],
+        # -I, -P: no module of the current directory takes the place of one of Python's own.
+        VIRTUALENV: [
+            sys.executable,
+            _isolating(name) if name == VIRTUALENV else "",
+            "-m",
+            "virtualenv",
+        ],
         VENV: [_python_for_venv(request.python) if name == VENV else "", "-I", "-m", "venv"],
     }[name]
     if request.python is not None and name != VENV:
@@ -105,12 +110,59 @@ def command(name: str, path: str, request: Request) -> list[str]:
     return [*words, *request.extra, path]
 
 
+def _isolating(name: str) -> str:
+    """Return the option that keeps the current directory out of ``sys.path``.
+
+    ``-I`` keeps the user's own site-packages out as well, and the variables; where the module
+    stands in those, ``-P`` is left.
+    """
+    if name != VIRTUALENV:
+        return "-I"
+    import site
+    from importlib.util import find_spec
+
+    spec = find_spec(VIRTUALENV)
+    users = site.getusersitepackages()
+    is_users = spec is not None and (spec.origin or "").startswith(users.rstrip("/") + "/")
+    return "-P" if is_users else "-I"
+
+
+def refuse_named_by_project(directory: str) -> None:
+    """Refuse what uv would take for its interpreter: a program that a project names.
+
+    uv runs whatever ``.python-version`` names, in the directory or above it; a version is fine.
+
+    Args:
+        directory: where uv is run.
+
+    Raises:
+        CreatorError: it names a program.
+    """
+    from regrow.directory import ancestors
+    from regrow.safe_read import read
+
+    for place in (directory, *ancestors(directory)):
+        for name in (".python-versions", ".python-version"):
+            path = os.path.join(place, name)
+            try:
+                text = os.fsdecode(read(path) or b"")
+            except (OSError, ValueError):
+                continue  # it is no file that uv could read
+            requests = (line.partition("#")[0].strip() for line in text.splitlines())
+            for request in filter(None, requests):
+                if "/" in request or os.path.lexists(os.path.join(directory, request)):
+                    raise CreatorError(
+                        f"{path}: it names a program, {request}; regrow runs none that a project"
+                        " names: --python says which is to be used"
+                    )
+
+
 def _python_for_venv(wanted: str | None) -> str:
     """Find the interpreter that runs its own venv module: a path, a command, or a version."""
     if wanted is None:
         return sys.executable
     for candidate in (wanted, f"python{wanted}"):
-        found = shutil.which(os.path.expanduser(candidate))
+        found = executable.find(os.path.expanduser(candidate))
         if found is not None:
             return found
     raise CreatorError(
@@ -137,7 +189,11 @@ def run(name: str, words: list[str], progress: "AbstractContextManager[object]")
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=executable.environment(),
             )
         except OSError as error:
             raise CreatorError(f"{words[0]}: it can't be run: {in_words(error)}") from error

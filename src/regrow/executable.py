@@ -26,10 +26,34 @@ class Answer(NamedTuple):
     errors: bytes
 
 
+def places() -> list[str]:
+    """Return where programs are looked for: what PATH names by full paths.
+
+    What it names otherwise (``.``, ``bin``, nothing at all) leads into the current directory: what
+    is there a project chooses, not the user.
+    """
+    return [place for place in _path(os.environ).split(os.pathsep) if place.startswith("/")]
+
+
+def environment(given: "Mapping[str, str] | None" = None) -> dict[str, str]:
+    """Return the environment for a program that regrow runs: see ``places`` for its PATH.
+
+    Args:
+        given: what it is made from; default: this process's.
+    """
+    found = dict(os.environ if given is None else given)
+    entries = _path(found).split(os.pathsep)
+    found["PATH"] = os.pathsep.join(place for place in entries if place.startswith("/"))
+    return found
+
+
+def _path(given: "Mapping[str, str]") -> str:
+    return given.get("PATH", os.defpath)
+
+
 def find(name: str) -> str | None:
-    """Find the program that a shell would run by a name; None where there is none."""
-    places = [""] if "/" in name else os.get_exec_path()
-    for path in (os.path.join(place, name) for place in places):
+    """Return the path of the program that a name means, by ``places``; None where there is none."""
+    for path in [name] if "/" in name else [os.path.join(place, name) for place in places()]:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     return None
@@ -38,7 +62,7 @@ def find(name: str) -> str | None:
 def ask(
     words: "Sequence[str]",
     limit: float,
-    environment: "Mapping[str, str] | None" = None,
+    variables: "Mapping[str, str] | None" = None,
     *,
     most: int = _OUTPUT_LIMIT,
     memory: int | None = None,
@@ -48,7 +72,7 @@ def ask(
     Args:
         words: the program and its arguments.
         limit: the seconds after which it is killed.
-        environment: its environment; default: this process's.
+        variables: its environment; default: this process's.
         most: the bytes that it may print.
         memory: the bytes that it may take, on Linux; default: as many as this process.
 
@@ -60,14 +84,17 @@ def ask(
         OSError: EFBIG: it printed more.
         OSError: it can't be run; FileNotFoundError where it is not there.
     """
+    program = find(words[0])
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     output, output_end = os.pipe()
     errors, errors_end = os.pipe()
     try:
         try:
-            process = os.posix_spawnp(
-                words[0],
+            process = os.posix_spawn(
+                program,
                 list(words),
-                os.environ if environment is None else environment,
+                environment(variables),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, output_end, 1),

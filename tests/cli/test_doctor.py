@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from regrow import executable
 from regrow.config import Configuration
 from regrow.doctor import HEADINGS, STATES, Finding, installed, itself, marks, tools, watching
 from regrow.doctor.tools import TOOLS, Tool
@@ -570,7 +570,7 @@ def test_a_lock_file_that_nobody_holds_is_no_watch(home: Path) -> None:
 
 
 def test_without_tools_it_says_which_it_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(executable, "find", lambda _: None)
     (found,) = tools.check()
     assert found.state == "not applicable"
     assert "pre-commit" in found.text

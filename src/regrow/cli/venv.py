@@ -113,6 +113,9 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
         options.prompt,
         tuple(extra),
     )
+    creator = creators.find(options.creator)
+    if creator == creators.UV and options.python is None:
+        creators.refuse_named_by_project(os.getcwd())
     parent, name = split_for_creation(options.path)
     with Store() as store:
         if not options.force:
@@ -120,7 +123,7 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
         made = environment.make(
             parent,
             name,
-            creators.find(options.creator),
+            creator,
             request,
             store=store,
             configuration=configuration,

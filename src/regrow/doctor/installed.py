@@ -3,8 +3,8 @@
 import glob
 import os
 import re
-import shutil
 
+from regrow import executable
 from regrow.plain import NamedTuple
 
 UV = "uv"
@@ -51,7 +51,7 @@ def place(script: str) -> Place | None:
     if found is None:
         return None
     written = os.fsdecode(next(group for group in found.groups() if group))
-    interpreter = written if "/" in written else shutil.which(written)
+    interpreter = written if "/" in written else executable.find(written)
     if interpreter is None:
         return None
     prefix = os.path.dirname(os.path.dirname(interpreter))

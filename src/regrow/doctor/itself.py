@@ -1,11 +1,10 @@
 """Whether the regrow that PATH leads to is the one that runs."""
 
 import os
-import shutil
 import subprocess
 import sys
 
-from regrow import __version__
+from regrow import __version__, executable
 from regrow.doctor import OK, REGROW, TO_DO, WRONG, Finding, installed
 
 _PATIENCE = 5  # seconds; it needs a twentieth of one
@@ -18,7 +17,7 @@ def check() -> list[Finding]:
 
 
 def _first_on_path() -> Finding:
-    first = shutil.which("regrow")
+    first = executable.find("regrow")
     if first is None:
         text = "regrow is not on PATH: prompt hooks and what you type do not find it"
         remedy = "`uv tool install regrow`, or `pipx install regrow`"

@@ -2,8 +2,8 @@
 
 import os
 import shlex
-import shutil
 
+from regrow import executable
 from regrow.doctor import NOT_APPLICABLE, OK, TO_DO, TOOL, Finding, installed
 from regrow.plain import NamedTuple
 
@@ -36,7 +36,7 @@ def check() -> list[Finding]:
     """Look beside every tool that is on PATH."""
     findings = []
     for tool in TOOLS:
-        script = shutil.which(tool.name)
+        script = executable.find(tool.name)
         if script is not None:
             findings.append(_finding(tool, script))
     if not findings:

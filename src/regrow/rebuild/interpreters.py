@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from regrow import ownership
+from regrow import executable, ownership
 from regrow.directory import ancestors, is_below, split
 from regrow.plain import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ def _is_projects(interpreter: str, path: str) -> bool:
 
 def _is_installed(interpreter: str) -> bool:
     """Return whether it stands where the user's own settings, or regrow's, name a place."""
-    places = [place for place in os.get_exec_path() if place.startswith("/")]
+    places = executable.places()
     if os.path.dirname(interpreter) in (*places, *map(os.path.realpath, places)):
         return True
     roots = [sys.prefix, sys.base_prefix, *map(os.environ.get, _VARIABLES)]

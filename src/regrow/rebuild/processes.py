@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from regrow import executable
 from regrow.errors import RegrowError, in_words
 from regrow.plain import TYPE_CHECKING
 
@@ -76,7 +77,9 @@ class Processes:
             os.write(log, f"\n$ {' '.join(words)}\n".encode(errors="backslashreplace"))
         except OSError as error:
             raise StepError(f"its log can't be written: {in_words(error)}") from error
-        variables = {name: value for name, value in os.environ.items() if name not in _NOT_SET}
+        variables = executable.environment()
+        for name in _NOT_SET:
+            variables.pop(name, None)
         try:
             process = subprocess.Popen(
                 list(words),

@@ -1,10 +1,9 @@
 """Makes a virtual environment anew, with exactly what its record lists."""
 
 import os
-import shutil
 import subprocess
 
-from regrow import aside, claim, creators, environment, pipeline, recipes, records
+from regrow import aside, claim, creators, environment, executable, pipeline, recipes, records
 from regrow.directory import Directory, join, open_parent, split
 from regrow.errors import CreatorError, PathError
 from regrow.plain import TYPE_CHECKING
@@ -96,7 +95,8 @@ def _make(
             notice=notices.append,
         ) as claimed:
             try:
-                context.processes.run(words, parent_path, log, [claimed.directory.fd])
+                # Not from the project: its settings could name another interpreter to uv.
+                context.processes.run(words, "/", log, [claimed.directory.fd])
             except ToolFailedError as error:
                 raise CreatorError(str(error)) from error
             environment.open_made(parent, name, creator, b"").close()
@@ -202,7 +202,7 @@ def _install(record: "Record", made: Directory, creator: str, context: Context, 
     parent_path = split(record.path)[0]
     words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
     if creator == creators.UV:
-        words = [shutil.which("uv") or "uv", "pip"]
+        words = [executable.find("uv") or "uv", "pip"]
     at = ["--python", python] if creator == creators.UV else []
     lines = compare.texts(record.recipe, "requirements")
     if lines:

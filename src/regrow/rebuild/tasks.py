@@ -1,9 +1,8 @@
 """What is to be rebuilt: the records whose directories are missing or broken, as tasks."""
 
 import os
-import shutil
 
-from regrow import aside, awaited, creators, journal, moves, recipes
+from regrow import aside, awaited, creators, executable, journal, moves, recipes
 from regrow.claim import HOLLOW_NAMES
 from regrow.directory import is_below, join, split
 from regrow.errors import in_words
@@ -377,7 +376,7 @@ def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     check.addresses(record)
     check.requirements(record)
-    program = next((name for name in _CONDA if shutil.which(name)), "")
+    program = next((name for name in _CONDA if executable.find(name)), "")
     command = (program or "conda", "create", "--yes", "--prefix", record.path, "--file", "(list)")
     problem = "" if program else _missing_program("conda")
     return Task((record,), "conda", why, split(record.path)[0], (command,), problem)
@@ -436,7 +435,7 @@ _MAKERS = {
 
 
 def _missing_program(name: str) -> str:
-    if shutil.which(name):
+    if executable.find(name):
         return ""
     hint = HOW_TO_GET.get(name)
     return f"{name} is not on PATH" + (f": {hint}" if hint else "; install it and try again")

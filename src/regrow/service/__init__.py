@@ -4,10 +4,9 @@ One unit is enough: ``regrow watch`` sweeps at its start and once a day by itsel
 """
 
 import os
-import shutil
 import sys
 
-from regrow import ownership
+from regrow import executable, ownership
 from regrow.directory import split
 from regrow.errors import RegrowError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -210,7 +209,7 @@ def environment() -> dict[str, str]:
 
     Managers start services with a PATH of their own, which need not lead to git.
     """
-    git = shutil.which("git")
+    git = executable.find("git")
     directories = [os.path.dirname(os.path.abspath(git))] if git else []
     directories += (place for place in _DIRECTORIES if place not in directories)
     found = {"PATH": ":".join(directories)}

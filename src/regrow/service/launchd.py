@@ -8,7 +8,7 @@ import sys
 import time
 from collections import deque
 
-from regrow import ownership
+from regrow import executable, ownership
 from regrow.directory import split
 from regrow.service import MADE_BY, PAUSE, NoManagerError, ServiceError, State
 
@@ -145,6 +145,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
             words,
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=executable.environment(),
             text=True,
             errors="replace",
             timeout=_PATIENCE,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from regrow import executable
 from regrow.directory import split
 from regrow.service import MADE_BY, PAUSE, NoManagerError, ServiceError, State
 
@@ -189,7 +190,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             words,
-            env=os.environ | {"LC_ALL": "C"},
+            env=executable.environment() | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
