@@ -183,7 +183,7 @@ def test_a_bind_mount_of_the_same_file_system_is_a_mount_point(
 # --- version control inside
 
 
-@pytest.mark.parametrize("name", refusals.VERSION_CONTROL)
+@pytest.mark.parametrize("name", [name for name in refusals.VERSION_CONTROL if name != "CVS"])
 @pytest.mark.parametrize("kind", ["directory", "file"])
 @pytest.mark.parametrize("place", ["", "a", "a/node_modules/.hidden/b"])
 def test_version_control_anywhere_inside_is_refused(
@@ -196,6 +196,18 @@ def test_version_control_anywhere_inside_is_refused(
     else:
         (inside / name).mkdir()
     assert f"it holds version control: {inside / name} (" in refused(code / "scratch")
+
+
+def test_what_cvs_tracks_is_refused_and_not_what_is_called_like_it(
+    refused: Callable[..., str], regrow: Regrow, code: Path
+) -> None:
+    (code / "CVS/out").mkdir(parents=True)
+    assert regrow("mark", code / "CVS/out").returncode == 0
+    assert regrow("mark", code / "CVS").returncode == 0
+    (code / "all/shop/CVS").mkdir(parents=True)
+    assert regrow("mark", code / "all").returncode == 0
+    (code / "all/shop/CVS/Root").write_text(":local:/srv/cvs\n")
+    assert f"it holds version control: {code}/all/shop/CVS (CVS)" in refused(code / "all/shop")
 
 
 @pytest.mark.needs("git")
@@ -443,6 +455,23 @@ def test_doctor_reports_marks_on_sources(regrow: Regrow, code: Path, tmp_path: P
     assert f"it holds version control: {project}/deep/.git" in found["text"]
     assert found["remedy"] == f"take it off: `regrow unmark '{project}'`"
     assert "what regrow marked" not in found["text"]
+
+
+def test_what_packages_bring_along_in_a_recognised_directory_is_no_fault(
+    regrow: Regrow, code: Path, tmp_path: Path
+) -> None:
+    modules = code / "shop/node_modules"
+    (modules / "git-client/test/.git").mkdir(parents=True)
+    (code / "shop/package.json").write_text("{}")
+    (code / "shop/package-lock.json").write_text('{"lockfileVersion": 3, "packages": {}}')
+    (modules / ".package-lock.json").write_text('{"lockfileVersion": 3, "packages": {}}')
+    assert regrow("sweep", "--yes", code).returncode == 0
+    if is_marked(modules):  # else a guard keeps it
+        [found] = misplaced(regrow, tmp_path)
+        assert found["state"] == "ok"
+        (modules / ".git").mkdir()
+        [found] = misplaced(regrow, tmp_path)
+        assert found["state"] == "wrong"
 
 
 # --- what is shown

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]  # called with the number of entries that were looked at
 
+_CVS = "CVS"  # people have directories of that name, too: a file Root tells CVS' own
+
 VERSION_CONTROL = {
     ".git": "git",
     ".hg": "Mercurial",
@@ -29,7 +31,7 @@ VERSION_CONTROL = {
     ".bzr": "Bazaar",
     "_darcs": "Darcs",
     ".pijul": "Pijul",
-    "CVS": "CVS",
+    _CVS: "CVS",
 }
 """By the name of what a working copy has at its top: who put it there."""
 
@@ -44,8 +46,11 @@ _LISTS = {
 }
 """The file in which a working copy names what it tracks, each by its path from the top."""
 
-_TOPS = tuple(name for name in VERSION_CONTROL if name not in (".git", "CVS"))
+_TOPS = tuple(name for name in VERSION_CONTROL if name not in (".git", _CVS))
 """What is looked for above a directory. git is asked; CVS is in every directory that it tracks."""
+
+_HOLDERS = frozenset(name for name in VERSION_CONTROL if name not in (_CVS, "_FOSSIL_"))
+"""The names of directories that are version control's from top to bottom."""
 
 _BARE = frozenset(("HEAD", "objects", "refs"))
 """What makes a git repository that has no work tree (gitrepository-layout(5))."""
@@ -131,7 +136,7 @@ class Refusals:
 
     def of_contents(self, directory: "Directory") -> Reason | None:
         """Return what somebody would miss of a directory's contents; None: nothing is known of."""
-        inside = next((name for name in directory.path.split("/") if name in VERSION_CONTROL), "")
+        inside = next((name for name in directory.path.split("/") if name in _HOLDERS), "")
         if inside:
             return Reason(f"it belongs to version control: {inside} is {VERSION_CONTROL[inside]}'s")
         search = _Search(directory, self._progress, self._patience)
@@ -318,6 +323,15 @@ def version_control_inside(directory: "Directory") -> Reason | None:
     return _Search(directory, lambda _: None, _TIME_LIMIT).run()
 
 
+def _has_root(fd: int) -> bool:
+    """Tell whether a directory is CVS' by what it notes in it."""
+    try:
+        os.stat(f"{_CVS}/Root", dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
 class _Search:
     """Looks through a directory for version control, and for what can't be looked through."""
 
@@ -365,7 +379,7 @@ class _Search:
                 for entry in entries:
                     self._seen += 1
                     name = entry.name
-                    if name in VERSION_CONTROL:
+                    if name in VERSION_CONTROL and (name != _CVS or _has_root(fd)):
                         found = f"{self._path(place, name)} ({VERSION_CONTROL[name]})"
                         return Reason(f"it holds version control: {found}"), []
                     if name in _BARE:

@@ -12,11 +12,14 @@ from regrow.markers import CACHEDIR_TAG, NODUMP, tag
 from regrow.model import EXPLICIT, HOLDS
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
-from regrow.refusals import Refusals, home_paths
+from regrow.refusals import VERSION_CONTROL, Reason, Refusals, home_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from regrow.markers import Marker
-    from regrow.refusals import Reason
+
+    Look = Callable[[str, Refusals], "Finding | None"]
 
 NAME = "misplaced"
 
@@ -42,10 +45,10 @@ def _check(store: Store) -> list[Finding]:
     end = time.monotonic() + _BUDGET
     recorded = _in_order(store, end - _BUDGET / 2)
     seen = 0
-    for path in recorded:
+    for path, look in recorded:
         if time.monotonic() > end:
             break
-        finding = _of_recorded(path, refusals)
+        finding = look(path, refusals)
         seen += 1
         if finding is not None:
             findings.setdefault(path, finding)
@@ -65,17 +68,28 @@ def _places() -> list[str]:
     return sorted(found)
 
 
-def _in_order(store: Store, end: float) -> list[str]:
-    """Return the paths of the records: first those that a person named, as far as time goes."""
-    named: list[str] = []
-    found: list[str] = []
+def _in_order(store: Store, end: float) -> "list[tuple[str, Look]]":
+    """Return the paths of the records, and how each is looked at, as far as time goes.
+
+    First come those that a person named: all that is in them is looked through. What a rule has
+    recognised may hold other people's repositories, as packages bring them for their tests.
+    """
+    named: list[tuple[str, Look]] = []
+    found: list[tuple[str, Look]] = []
     for name, path in store.paths().items():
         try:
             data = (store.data(path, name) or b"") if time.monotonic() < end else b""
         except RecordError:
             continue  # it is told elsewhere
-        (named if records.names_rule(data, EXPLICIT) else found).append(path)
-    return sorted(named) + sorted(found)
+        if records.names_rule(data, EXPLICIT):
+            named.append((path, _of_named))
+        else:
+            found.append((path, _of_recognised))
+    return [*sorted(named, key=_path), *sorted(found, key=_path)]
+
+
+def _path(recorded: "tuple[str, Look]") -> str:
+    return recorded[0]
 
 
 def _of_place(path: str, refusals: Refusals) -> Finding | None:
@@ -87,14 +101,24 @@ def _of_place(path: str, refusals: Refusals) -> Finding | None:
         return None  # what can't be opened can't be marked by this user
 
 
-def _of_recorded(path: str, refusals: Refusals) -> Finding | None:
+def _of_named(path: str, refusals: Refusals) -> Finding | None:
+    return _of_recorded(path, lambda it: refusals.of_place(it) or refusals.of_contents(it))
+
+
+def _of_recognised(path: str, refusals: Refusals) -> Finding | None:
+    return _of_recorded(path, lambda it: refusals.of_place(it) or _at_its_top(it))
+
+
+def _at_its_top(directory: Directory) -> Reason | None:
+    name = next((name for name in VERSION_CONTROL if directory.has(name)), "")
+    return Reason(f"it holds version control: {join(directory.path, name)}") if name else None
+
+
+def _of_recorded(path: str, reason_of: "Callable[[Directory], Reason | None]") -> Finding | None:
     try:
         with open_directory(path) as directory:
             marks = _marks_on(directory)
-            if not marks:
-                return None
-            reason = refusals.of_place(directory) or refusals.of_contents(directory)
-            return _finding(directory, marks, reason)
+            return _finding(directory, marks, reason_of(directory)) if marks else None
     except (PathError, OSError):
         return None  # it is told elsewhere
 
