@@ -53,7 +53,7 @@ class Hot(NamedTuple):
 HOT = {
     "mark": Hot(
         ("mark", "fresh"),
-        f"{ANY} {MARKING} regrow.cli.mark regrow.refusals",
+        f"{ANY} {MARKING} regrow.cli.mark regrow.homes regrow.refusals",
         f"{ANY_STANDARD} {MARKING_STANDARD} pwd",
     ),
     "status": Hot(

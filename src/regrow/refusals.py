@@ -6,13 +6,13 @@ Who names such a directory to ``regrow mark`` or ``regrow venv`` has most often 
 import os
 import time
 
-from regrow import git
+from regrow import git, homes
 from regrow.directory import ancestors, identity_at, is_below, join, split
 from regrow.errors import RefusedError, in_words
 from regrow.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from regrow.directory import Directory
     from regrow.records import Store
@@ -63,8 +63,6 @@ _TIME_LIMIT = 30.0  # seconds; two million entries take six where they are in me
 _TELL_EVERY = 0.2  # seconds
 _LIST_LIMIT = 256 * 1024 * 1024  # bytes; Mercurial's list of a million files has 100 MB
 _CHUNK = 1024 * 1024  # bytes
-_FIRST_USER = 500  # below it are a system's own accounts, macOS's; Linux's end at 999
-_NOBODY = 65534
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -125,9 +123,9 @@ class Refusals:
         if directory.path == "/":
             return Reason("it is the root directory, which holds everything")
         if self._homes is None:
-            self._homes = _homes()
+            self._homes = homes.by_identity()
         identity = (directory.status.st_dev, directory.status.st_ino)
-        home = self._homes.get(identity, "") or _home_of_owner(directory)
+        home = self._homes.get(identity, "") or homes.of_owner(directory)
         if home:
             is_itself = identity_at(home) == identity
             what = f"it is the home directory {home}" if is_itself else f"it holds {home}"
@@ -222,61 +220,6 @@ class Refusals:
                     source = join(project, name)
                     return Reason(f"it holds {source}, beside {marked}, which regrow marked")
         return None
-
-
-def _homes() -> dict[tuple[int, int], str]:
-    """Return homes by the identities of all directories that must not be left out for them.
-
-    What ``HOME`` says may be wrong, and behind sudo it may be either user's; so the user database
-    is asked as well. Identities, because one directory has many spellings.
-    """
-    found: dict[tuple[int, int], str] = {}
-    for home in dict.fromkeys(home_paths()):
-        true_path = os.path.realpath(home)
-        for path in (home, true_path, *ancestors(true_path), *ancestors(os.path.abspath(home))):
-            identity = identity_at(path)
-            if identity is not None:
-                found.setdefault(identity, home)
-    return found
-
-
-def home_paths() -> "Iterator[str]":
-    """Yield the homes of who runs regrow, of who runs it behind sudo, and for root of everybody."""
-    import pwd
-
-    home = os.environ.get("HOME", "")
-    if home.startswith("/"):
-        yield home
-    users: list[int] = [os.getuid(), os.geteuid()]
-    for name in ("SUDO_UID", "PKEXEC_UID"):
-        number = os.environ.get(name, "")
-        if number.isascii() and number.isdigit():
-            users.append(int(number))
-    if 0 in users:
-        yield from (entry.pw_dir for entry in pwd.getpwall() if _is_persons(entry.pw_uid))
-    for user in dict.fromkeys(users):
-        try:
-            yield pwd.getpwuid(user).pw_dir
-        except (KeyError, OverflowError):
-            continue  # a container's user has no entry
-
-
-def _is_persons(user: int) -> bool:
-    return user == 0 or (user >= _FIRST_USER and user != _NOBODY)
-
-
-def _home_of_owner(directory: "Directory") -> str:
-    """Return a directory's path where it is its owner's home, whoever asks."""
-    import pwd
-
-    if directory.status.st_uid == os.geteuid():
-        return ""  # it is known already
-    try:
-        home = pwd.getpwuid(directory.status.st_uid).pw_dir
-    except KeyError:
-        return ""
-    status = directory.status
-    return home if identity_at(home) == (status.st_dev, status.st_ino) else ""
 
 
 def _is_mount_point(directory: "Directory") -> bool:

@@ -4,7 +4,7 @@ import os
 import shlex
 import time
 
-from regrow import filesystem, markers, records
+from regrow import filesystem, homes, markers, records
 from regrow.directory import Directory, ancestors, join, open_directory, open_parent
 from regrow.doctor import OK, RECORDS, WRONG, Finding
 from regrow.errors import PathError, RecordError, RegrowError
@@ -12,7 +12,7 @@ from regrow.markers import CACHEDIR_TAG, NODUMP, tag
 from regrow.model import EXPLICIT, HOLDS
 from regrow.plain import TYPE_CHECKING
 from regrow.records import Store
-from regrow.refusals import VERSION_CONTROL, Reason, Refusals, home_paths
+from regrow.refusals import VERSION_CONTROL, Reason, Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def _check(store: Store) -> list[Finding]:
 def _places() -> list[str]:
     """Return where no mark belongs: homes, what holds them, and where local disks are mounted."""
     found = {mount.point for mount in filesystem.mounts() if filesystem.is_local(mount)}
-    for home in map(os.path.realpath, home_paths()):
+    for home in map(os.path.realpath, homes.paths()):
         found |= {home, *ancestors(home)}
     return sorted(found)
 
