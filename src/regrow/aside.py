@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 
-from regrow import pipeline, records
+from regrow import locks, pipeline, records
 from regrow.directory import Directory, join, open_child, split
 from regrow.errors import NewerRecordError, PathError, RecordError, in_words
 from regrow.libc import rename_exclusive
@@ -62,7 +62,7 @@ def beside(path: str) -> list[str]:
 
 
 def is_locked(fd: int) -> bool:
-    """Lock a file or a directory until its descriptor is closed, by the tools that inherit it, too.
+    """Lock a file until its descriptor is closed, by the tools that inherit it, too.
 
     Returns:
         False, where another program holds the lock; True where the file system has no locks.
@@ -82,7 +82,7 @@ def lock(directory: Directory) -> None:
     Raises:
         PathError: another run is at work on it, or it is not at its path any more.
     """
-    if not is_locked(directory.fd):
+    if not locks.take(directory):
         raise PathError(f"{directory.path}: another program is filling it")
     if not directory.is_at(directory.path):
         raise PathError(f"{directory.path}: it was moved or replaced just now; try again")

@@ -6,9 +6,9 @@ the next call in that parent removes it.
 """
 
 import errno
-import fcntl
 import os
 
+from regrow import locks
 from regrow.directory import Directory, join, open_child
 from regrow.errors import PathError, in_words
 from regrow.libc import rename_exclusive
@@ -69,13 +69,9 @@ def _try_to_create(
             return None
         raise  # it was there: the umask (0777, say) lets nobody in
     try:
-        try:
-            fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locks.take(directory):
             directory.close()
             return None
-        except OSError:
-            pass  # a file system without locks: nobody can take ours for a dead one's either
         prepare(directory)
         rename_exclusive(parent.fd, temporary, name)
     except BaseException as error:
@@ -103,11 +99,12 @@ def remove_leftovers(parent: Directory) -> None:
         with leftover:
             if leftover.status.st_uid != os.geteuid():
                 continue
+            if not locks.take(leftover):
+                continue  # its owner lives
             try:
-                fcntl.flock(leftover.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove_empty(parent, name)
             except OSError:
-                continue  # its owner lives, or nobody can tell; or it can't be removed
+                continue  # it can't be removed
 
 
 def _remove_empty(parent: Directory, name: str) -> None:

@@ -25,12 +25,14 @@ class Directory:
     opened without following links: it was true when the directory was opened.
     """
 
-    __slots__ = ("fd", "path", "status")
+    __slots__ = ("fd", "lock", "path", "status")
 
     def __init__(self, fd: int, path: str, status: os.stat_result | None = None) -> None:
         self.fd = fd
         self.path = path
         self.status = status or os.fstat(fd)
+        self.lock: tuple[int, str] | None = None
+        """The file whose lock stands for this directory; see ``locks.take``."""
 
     def __enter__(self) -> "Self":
         return self
@@ -39,7 +41,15 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor; the object is of no use afterwards."""
+        """Close the descriptor and release the lock; the object is of no use afterwards."""
+        if self.lock is not None:
+            fd, path = self.lock
+            self.lock = None
+            try:
+                os.unlink(path)  # first: who opens it from now on makes another one
+            except OSError:
+                pass
+            os.close(fd)
         os.close(self.fd)
 
     @property

@@ -18,6 +18,7 @@ _CMAKE_CACHE = "CMakeCache.txt"
 _CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache was written
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
 _LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _REMEMBERED = 4096  # pieces of evidence
 
 
@@ -39,7 +40,7 @@ def _understood(wanted: str) -> tuple[str, bool, int]:
 class Listing:
     """A directory's entries, read once. What kind each is of is asked where it matters."""
 
-    __slots__ = ("_by_name", "consulted", "directories", "fd", "is_doubtful", "names")
+    __slots__ = ("_by_name", "_is_closed", "consulted", "directories", "fd", "is_doubtful", "names")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Listing:
         self.is_doubtful = False
         """Whether evidence was looked for in places that no listing tells of."""
         self._by_name: list[os.DirEntry[str]] | dict[str, os.DirEntry[str]] = entries
+        self._is_closed: bool | None = None
 
     @classmethod
     def read(cls, fd: int) -> "Self":
@@ -78,14 +80,37 @@ class Listing:
         return self._by_name.get(name)
 
     def is_file(self, name: str) -> bool:
-        """Tell whether a regular file of that name is there; a link is none."""
+        """Tell whether a regular file of that name is there; a link or a stranger's is none."""
         entry = self._entry(name)
-        return entry is not None and entry.is_file(follow_symlinks=False)
+        return (
+            entry is not None
+            and entry.is_file(follow_symlinks=False)
+            and (self._is_closed or not self._is_strangers(entry))
+        )
 
     def is_directory(self, name: str) -> bool:
-        """Tell whether a directory of that name is there; a link is none."""
+        """Tell whether a directory of that name is there; a link or a stranger's is none."""
         entry = self._entry(name)
-        return entry is not None and entry.is_dir(follow_symlinks=False)
+        return (
+            entry is not None
+            and entry.is_dir(follow_symlinks=False)
+            and (self._is_closed or not self._is_strangers(entry))
+        )
+
+    def _is_strangers(self, entry: "os.DirEntry[str]") -> bool:
+        """Tell whether another user put an entry there, where others may write."""
+        ours = (os.geteuid(), 0)
+        if self._is_closed is None:
+            status = os.fstat(self.fd)
+            self._is_closed = status.st_uid in ours and not status.st_mode & _OTHERS_MAY_WRITE
+        try:
+            if self._is_closed or entry.stat(follow_symlinks=False).st_uid in ours:
+                return False
+        except OSError:  # it is gone: whoever opens it will see
+            return False
+        from regrow import ownership
+
+        return bool(ownership.not_trusted(os.fstat(self.fd)))
 
     def find(self, wanted: str) -> str | None:
         """Find the entry that a piece of evidence names.

@@ -40,10 +40,11 @@ def repository_of(path: str) -> str | None:
         path: a true path.
 
     Returns:
-        The nearest ancestor with a ``.git`` in it; None where there is none.
+        The nearest ancestor with a ``.git`` in it that no stranger put there; None where there is
+        none.
     """
     for ancestor in ancestors(path):
-        if os.path.lexists(join(ancestor, ".git")):
+        if _is_work_tree(ancestor):
             return ancestor
     return None
 
@@ -65,7 +66,7 @@ class Repositories:
                 found = self._known[ancestor]
                 break
             passed.append(ancestor)
-            if os.path.lexists(join(ancestor, ".git")):
+            if _is_work_tree(ancestor):
                 found = ancestor
                 break
         self._known.update(dict.fromkeys(passed, found))
@@ -79,6 +80,20 @@ class Repositories:
         if path not in self._verdicts:
             self._verdicts[path] = ask(repository, [path])[path]
         return self._verdicts[path]
+
+
+def _is_work_tree(directory: str) -> bool:
+    """Tell whether a ``.git`` stands in a directory that counts: no stranger's in /tmp, say."""
+    place = join(directory, ".git")
+    try:
+        owner = os.lstat(place).st_uid
+    except (OSError, ValueError):
+        return False
+    if owner in (os.geteuid(), 0):
+        return True
+    from regrow import ownership
+
+    return not ownership.is_strangers(place)
 
 
 class Verdict(NamedTuple):

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 
-from regrow import filesystem, recipes
+from regrow import filesystem, ownership, recipes
 from regrow.directory import ancestors, is_below, join, open_child, open_parent, split
 from regrow.errors import ConfigurationError, PathError, in_words
 from regrow.model import Candidate
@@ -63,7 +63,10 @@ class Circumstances:
     def project_patterns(self, directory: str) -> "GitIgnoreSpec | str | None":
         """Give the patterns of a project's own file; a text says why it can't be read."""
         if directory not in self._projects:
-            self._projects[directory] = _read_project_file(directory)
+            patterns = _read_project_file(directory)
+            if patterns is not None and ownership.is_strangers(join(directory, PROJECT_FILE)):
+                patterns = None
+            self._projects[directory] = patterns
         return self._projects[directory]
 
 

@@ -33,6 +33,26 @@ def not_trusted(status: os.stat_result) -> str:
     return _open_to(status)
 
 
+def is_strangers(path: str) -> bool:
+    """Return whether another user than this one and root put something where others may write.
+
+    In /tmp, or in what a group shares, whoever comes by can put a file above somebody's project. It
+    decides nothing about what is below.
+
+    Args:
+        path: what stands there; a link is not followed.
+
+    Returns:
+        False, too, where nothing is there.
+    """
+    try:
+        if os.lstat(path).st_uid in (os.geteuid(), 0):
+            return False
+        return bool(not_trusted(os.stat(os.path.dirname(path) or ".")))
+    except (OSError, ValueError):
+        return False
+
+
 def not_trusted_way(path: str, top: str = "/") -> str:
     """Return why others may decide about what stands at a path; empty: they can't.
 

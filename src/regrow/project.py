@@ -4,8 +4,8 @@ import os
 import stat
 from fnmatch import filter as matching
 
-from regrow import decisions, pipeline
-from regrow.directory import Opener, ancestors, is_below
+from regrow import decisions, ownership, pipeline
+from regrow.directory import Opener, ancestors, is_below, join
 from regrow.model import KEEP, Candidate, Result
 from regrow.plain import TYPE_CHECKING
 from regrow.scan import Scan
@@ -48,9 +48,10 @@ def root_of(directory: str, in_force: "Sequence[Rule]") -> str | None:
             found = os.listdir(place)
         except OSError:
             continue
-        if ".git" in found:
+        if ".git" in found and not ownership.is_strangers(join(place, ".git")):
             return place
-        if not wanted.isdisjoint(found) or any(matching(found, glob) for glob in globs):
+        named = {*wanted.intersection(found), *(n for g in globs for n in matching(found, g))}
+        if any(not ownership.is_strangers(join(place, name)) for name in named):
             furthest = place
     return furthest
 

@@ -43,6 +43,7 @@ _HEAD = "# What regrow marked, why, and how it comes back.\n"
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
 _STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
 _LINE_LENGTH = 100  # characters; a longer list stands an item a line
+_LOCK = ".lock"
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
 _LEFTOVER_AGE = 60  # seconds; a record is written in a thousandth of one
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
@@ -137,7 +138,7 @@ class Store:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
-        self._lock = Lock(self._fd)
+        self._lock = Lock(self.path.rstrip("/") + _LOCK)
         self._identities: dict[Identity, str] | None = None
         self.unreadable: list[RecordError] = []
         """The records that ``paths`` could not read."""
@@ -165,6 +166,7 @@ class Store:
 
     def close(self) -> None:
         """Close the directory; the store is of no use afterwards."""
+        self._lock.close()
         os.close(self._fd)
 
     def names(self) -> list[str]:
@@ -441,13 +443,23 @@ def _refuse_size(path: str, data: bytes, limit: int) -> None:
 
 
 class Lock:
-    """The lock on a directory of records: held inside a ``with`` block, which may be nested."""
+    """The lock on a directory of records: held inside a ``with`` block, which may be nested.
 
-    __slots__ = ("_depth", "_fd")
+    It is on a file beside, which nobody else can open. The directory itself, where it is an old
+    one, everybody may read, and so lock.
+    """
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    __slots__ = ("_depth", "_fd", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
         self._depth = 0
+
+    def close(self) -> None:
+        """Close the file; the lock is of no use afterwards."""
+        if self._fd >= 0:
+            os.close(self._fd)
 
     def __enter__(self) -> None:
         if self._depth == 0:
@@ -461,9 +473,11 @@ class Lock:
 
     def _flock(self, operation: int) -> None:
         try:
+            if self._fd < 0:
+                self._fd = ownership.create_private(self._path, os.O_RDWR)
             fcntl.flock(self._fd, operation)
         except OSError:
-            return  # a file system without locks: records still appear whole
+            return  # a disk that is full, or without locks: records still appear whole
 
 
 class Written:

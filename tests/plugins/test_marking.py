@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import logging
 import os
 import sys
@@ -7,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow import birth, environment, pipeline, records
+from regrow import birth, environment, locks, pipeline, records
+from regrow.directory import open_directory
 from regrow.errors import ConfigurationError, PathError, RecordError
 from regrow.markers import tag
 from regrow.model import Record
@@ -157,13 +157,12 @@ def test_a_link_is_followed_once_as_virtualenv_does(place: Path) -> None:
 def test_a_directory_at_which_another_regrow_is_at_work_is_left_to_it(place: Path) -> None:
     path = place / "env"
     path.mkdir()
-    fd = os.open(path, os.O_RDONLY)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    assert is_left_alone(path)
-    fill(path)
-    marking.mark_made(str(path), RECIPE)
-    assert not is_marked(path)
-    os.close(fd)
+    with open_directory(path) as held:
+        assert locks.take(held)
+        assert is_left_alone(path)
+        fill(path)
+        marking.mark_made(str(path), RECIPE)
+        assert not is_marked(path)
     marking.mark_made(str(path), RECIPE)
     assert is_marked(path)
 

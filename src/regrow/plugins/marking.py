@@ -3,7 +3,6 @@
 Guards are asked as ``regrow sweep`` asks them, those aside that need git.
 """
 
-import fcntl
 import os
 import tempfile
 
@@ -220,13 +219,9 @@ def _holds_others_files(names: frozenset[str]) -> bool:
 
 def _is_taken(directory: Directory) -> bool:
     """Tell whether `regrow venv` is at work on a directory: it holds a lock, and completes it."""
-    try:
-        fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass  # a file system without locks: both record the same
-    return False
+    from regrow import locks
+
+    return not locks.take(directory)
 
 
 def _is_told(directory: Directory, store: Store, configuration: "Configuration") -> bool:

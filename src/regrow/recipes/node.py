@@ -6,6 +6,7 @@ import re
 from fnmatch import fnmatchcase
 
 from regrow.directory import ancestors
+from regrow.ownership import is_strangers
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.credentials import cut_out
@@ -138,14 +139,16 @@ def _find_lock(path: str, project: str) -> str | None:
             lock = os.path.join(directory, name)
             if _is_written(lock) and (directory == project or is_member(project, lock)):
                 return lock
-        if os.path.lexists(os.path.join(directory, ".git")):
+        place = os.path.join(directory, ".git")
+        if os.path.lexists(place) and not is_strangers(place):
             return None
     return None
 
 
 def _is_written(lock: str) -> bool:
-    """Tell whether it is a file that says something."""
-    return os.path.isfile(lock) and not os.path.islink(lock) and os.path.getsize(lock) > 0
+    """Tell whether it is a file that says something, and no stranger's."""
+    is_file = os.path.isfile(lock) and not os.path.islink(lock) and os.path.getsize(lock) > 0
+    return is_file and not is_strangers(lock)
 
 
 def _manager(path: str, root: str) -> str:
@@ -188,7 +191,8 @@ def is_member(project: str, lock: str) -> bool:
     root = os.path.dirname(lock)
     place = os.path.relpath(project, root)
     if os.path.basename(lock) == "pnpm-lock.yaml":
-        return os.path.isfile(os.path.join(root, "pnpm-workspace.yaml")) and _imports(lock, place)
+        workspace = os.path.join(root, "pnpm-workspace.yaml")
+        return os.path.isfile(workspace) and not is_strangers(workspace) and _imports(lock, place)
     patterns = _package(root).get("workspaces")
     if isinstance(patterns, dict):
         patterns = patterns.get("packages")
@@ -227,7 +231,10 @@ def _imports(lock: str, place: str) -> bool:
 
 def _read_package(directory: str) -> "dict[str, Any]":
     """Read package.json. Raises OSError, ValueError and RecipeError."""
-    text = read_text(os.path.join(directory, "package.json"))
+    path = os.path.join(directory, "package.json")
+    if is_strangers(path):
+        raise RecipeError(f"{path} is another user's, in a directory that others may write to")
+    text = read_text(path)
     try:
         package = {} if text is None else json.loads(text.removeprefix("\ufeff"))
     except RecursionError as error:
