@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _CMAKE_CACHE = "CMakeCache.txt"
 _CMAKE_CACHE_PLACE = "CMAKE_CACHEFILE_DIR"  # the variable for where the cache was written
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of CMakeCache.txt; LLVM's has 0.2 MiB
+HUGE = 16 * 1024 * 1024
+"""Bytes that a directory has for some 500,000 names: nothing in it counts as evidence."""
 _LONGEST_PATH = 4096  # bytes; PATH_MAX of Linux
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _REMEMBERED = 4096  # pieces of evidence
@@ -70,7 +72,7 @@ class Listing:
     @classmethod
     def read(cls, fd: int) -> "Self":
         """List a directory. Raises OSError: it can't be read."""
-        entries = list(os.scandir(fd))
+        entries = entries_of(fd, os.fstat(fd).st_size)
         return cls(fd, entries, [entry.name for entry in entries], directories_in(entries))
 
     def _entry(self, name: str) -> "os.DirEntry[str] | None":
@@ -156,6 +158,19 @@ class Listing:
             return stat.S_ISDIR(mode)
         # An interpreter in an environment is a link, often into a Python that is gone.
         return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def entries_of(fd: int, size: int) -> "list[os.DirEntry[str]]":
+    """Read a directory; of one with a million entries, the directories in it alone.
+
+    Args:
+        fd: the directory's descriptor.
+        size: what fstat says of its size, in bytes.
+    """
+    if size <= HUGE:
+        return list(os.scandir(fd))  # read to its end, it closes
+    with os.scandir(fd) as entries:
+        return [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def directories_in(entries: "Iterable[os.DirEntry[str]]") -> list[str]:

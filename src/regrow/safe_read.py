@@ -6,6 +6,7 @@ import stat
 
 TEXT_LIMIT = 1024 * 1024  # bytes; METADATA with a long description has 0.2 MiB
 LOCK_LIMIT = 64 * 1024 * 1024  # bytes; the lock of the largest monorepos has 10 MiB
+RECORD_LIMIT = 24 * 1024 * 1024  # bytes; the RECORD of the largest distributions has 6 MiB
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)  # what opening a socket says
 

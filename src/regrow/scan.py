@@ -24,7 +24,7 @@ from regrow.directory import (
     split,
 )
 from regrow.errors import MarkerError, PathError, in_words
-from regrow.evidence import Listing, directories_in
+from regrow.evidence import HUGE, Listing, directories_in, entries_of
 from regrow.markers import signature, tag
 from regrow.model import HOLDS, Candidate, Rule, Unreadable
 from regrow.plain import TYPE_CHECKING
@@ -325,11 +325,11 @@ class Scan:
                     return candidate
             if self._observer is not None:
                 self._observer.enter(fd, path)
-            entries = list(os.scandir(fd))  # read to its end, it closes
+            entries = entries_of(fd, status.st_size)
             self.directories += 1
             names = [entry.name for entry in entries]
             directories = directories_in(entries)
-            is_notable = hints or not self._notable.isdisjoint(names)
+            is_notable = status.st_size <= HUGE and (hints or not self._notable.isdisjoint(names))
             if not (directories or is_notable or self._observer):
                 self.last_seen = path
                 return None

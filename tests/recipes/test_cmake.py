@@ -181,13 +181,7 @@ def test_a_hostile_cache_is_no_recipe(build: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [
-        b"a" * 8_000_000,
-        b'"' * 8_000_000,
-        b"a:b=c" * 1_000_000,
-        b"://" * 2_000_000,
-        b"?a" * 4_000_000,
-    ],
+    [b"a" * 500_000, b'"' * 500_000, b"a:b=c" * 100_000, b"://" * 160_000, b"?a" * 250_000],
 )
 def test_no_cache_takes_long(build: Path, data: bytes) -> None:
     begun = time.monotonic()

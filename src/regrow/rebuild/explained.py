@@ -18,7 +18,8 @@ from regrow.directory import join
 from regrow.markers.tag import SIGNATURE
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError, python
-from regrow.recipes.files import LOCK_LIMIT, read, read_head
+from regrow.recipes.files import read_head, read_lines
+from regrow.safe_read import RECORD_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -149,7 +150,7 @@ def _recorded(place: str, below: str, entry: str) -> "Iterator[tuple[str, _Owned
     file = join(join(place, entry), "RECORD")
     try:
         status = os.lstat(file)
-        text = (read(file, LOCK_LIMIT) or b"").decode(errors="surrogateescape")
+        text = (read_lines(file, RECORD_LIMIT) or b"").decode(errors="surrogateescape")
         rows = list(csv.reader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error):
         return  # nothing of it is explained

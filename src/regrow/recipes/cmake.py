@@ -1,7 +1,6 @@
 """The recipes of CMake's and Meson's build directories: how they were configured."""
 
 import ast
-import json
 import os
 import re
 from configparser import Error as ParserError
@@ -10,12 +9,13 @@ from configparser import RawConfigParser
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.credentials import cut_out
-from regrow.recipes.files import read, read_text
+from regrow.recipes.files import parse_json, read, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LIMIT = 16 * 1024 * 1024  # bytes
+_LIMIT = 1024 * 1024  # bytes; LLVM's CMakeCache.txt has 0.2 MiB
+_GIVEN_LIMIT = 128 * 1024  # bytes of what Meson was called with
 _ENTRY = re.compile(r'^("[^"]*"|[^#/":=\s][^:=]*):(\w+)=(.*)$', re.DOTALL)
 _TRUNCATED = re.compile(r"^# ?WARNING: Value of (.*) contained a newline", re.MULTILINE)
 _ARGUMENT_TYPES = ("BOOL", "STRING", "PATH", "FILEPATH", "UNINITIALIZED")
@@ -87,9 +87,9 @@ def take_meson(path: str) -> Taken:
         RecipeError: the source directory is not named, or how it was configured.
     """
     text = read_text(os.path.join(path, "meson-info/meson-info.json"), _LIMIT)
-    information = json.loads(text) if text else {}
+    information = parse_json(text) if text else {}
     source = _place(information.get("directories", {}).get("source", ""), "meson-info")
-    given = read_text(os.path.join(path, "meson-private/cmd_line.txt"), _LIMIT)
+    given = read_text(os.path.join(path, "meson-private/cmd_line.txt"), _GIVEN_LIMIT)
     if given is None:
         raise RecipeError("its meson-private does not say how it was configured")
     parser = RawConfigParser(delimiters=("=",), strict=False)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from regrow.recipes import Recipe
 
 _LIMIT = 64 * 1024 * 1024  # bytes of one package's file; it lists every file that it installed
+_PACKAGES = 5_000  # of one environment; large ones have 1,000
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
@@ -35,9 +36,10 @@ def take(path: str) -> Taken:
     explicit = []
     remarks: list[str] = []
     owned: set[str] = set()
-    for entry in sorted(os.listdir(place)):
-        if not entry.endswith(".json"):
-            continue
+    entries = [entry for entry in os.listdir(place) if entry.endswith(".json")]
+    if len(entries) > _PACKAGES:
+        raise RecipeError(f"its conda-meta names more than {_PACKAGES:,} packages")
+    for entry in sorted(entries):
         package = _read_package(os.path.join(place, entry), entry)
         explicit.append(_address(package, entry, remarks))
         files = package.get("files")

@@ -1,5 +1,8 @@
 """Reads other programs' files: text and JSON, by ``regrow.safe_read``."""
 
+import os
+from itertools import islice
+
 from regrow.plain import TYPE_CHECKING
 from regrow.safe_read import LOCK_LIMIT as LOCK_LIMIT
 from regrow.safe_read import TEXT_LIMIT
@@ -9,6 +12,10 @@ from regrow.safe_read import read_head as read_head
 if TYPE_CHECKING:
     from typing import Any
 
+_WEIGHT = 96 * 1024 * 1024  # bytes; the lock of a large monorepo weighs half as much
+_LINES = 200_000  # of a RECORD; those of the largest distributions have 60,000
+_ENTRIES = 100_000  # of one directory; large environments have 2,000
+
 
 def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
     """Read a regular file as UTF-8; see ``safe_read.read``. Other bytes are a ValueError."""
@@ -17,10 +24,42 @@ def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
 
 
 def parse_json(data: bytes | str) -> "Any":
-    """Read JSON. Whatever is wrong with it is a ValueError, too deep nesting as well."""
+    """Read JSON. Whatever is wrong with it is a ValueError: nested too deeply, or too large."""
     import json
 
+    text = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    if _weight(text) > _WEIGHT:
+        raise ValueError("it holds too much to be read")
     try:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def _weight(data: bytes) -> int:
+    """Return about how many bytes Python takes for what JSON holds: sixty for the text ``[],``."""
+    letters = len(data) if data.isascii() else 5 * len(data)
+    lists, objects, quotes, commas = map(data.count, (b"[", b"{", b'"', b","))
+    return letters + 64 * lists + 232 * objects + 30 * quotes + 32 * commas
+
+
+def read_lines(path: str, limit: int, place: int | None = None) -> bytes | None:
+    """Read a file of lines; see ``safe_read.read``. Too many of them are a ValueError."""
+    data = read(path, limit, place)
+    if data is not None and data.count(b"\n") > _LINES:
+        raise ValueError(f"{path}: it has more than {_LINES:,} lines")
+    return data
+
+
+def names_in(place: int) -> list[str]:
+    """List an open directory. Too many entries are a ValueError.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: no tool makes so many.
+    """
+    with os.scandir(place) as entries:
+        names = [entry.name for entry in islice(entries, _ENTRIES + 1)]
+    if len(names) > _ENTRIES:
+        raise ValueError(f"a directory in it has more than {_ENTRIES:,} entries")
+    return names

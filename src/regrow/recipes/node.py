@@ -10,7 +10,7 @@ from regrow.ownership import is_strangers
 from regrow.plain import TYPE_CHECKING
 from regrow.recipes import RecipeError, Taken
 from regrow.recipes.credentials import cut_out
-from regrow.recipes.files import LOCK_LIMIT, read, read_head, read_text
+from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
 
 if TYPE_CHECKING:
     from typing import Any
@@ -54,6 +54,7 @@ _MANAGER = re.compile(r"(npm|pnpm|yarn|bun)@(\d[\w.+-]{0,200})", re.ASCII)
 _PNPM_STATE = re.compile(rb"packageManager[\"']?:\s*[\"']?pnpm@(\d[\w.+-]{0,200})")
 _YARN_2 = b"\n__metadata:"
 _HEAD_SIZE = 4096  # bytes
+_WRITTEN_LIMIT = 16 * 1024 * 1024  # bytes: as much as a record may have
 _PATTERNS_LIMIT = 1000  # of a workspace's patterns, and characters of each
 _DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _ROOT_KEYS = ("name", "version", "license", *_DEPENDENCIES, "engines", "bin", "workspaces")
@@ -92,7 +93,7 @@ def take(path: str, project: str) -> Taken:
         raise RecipeError(
             "nothing pins what is in it: no lock file beside it, and no npm lock inside"
         )
-    content, was_cut = _without_credentials(_as_lock(json.loads(hidden), project))
+    content, was_cut = _without_credentials(_as_lock(parse_json(hidden), project))
     remarks = ["no lock file stands beside it: npm's own, from inside, is copied"]
     if was_cut:
         remarks.append("credentials were cut out of addresses in it")
@@ -106,7 +107,7 @@ def take(path: str, project: str) -> Taken:
             "command": _FROM_HIDDEN_LOCK,
             "directory": project,
         },
-        (("package-lock.json", json.dumps(content, indent=2, allow_nan=False).encode()),),
+        (("package-lock.json", _written(content)),),
         tuple(remarks),
     )
 
@@ -223,10 +224,26 @@ def _imports(lock: str, place: str) -> bool:
         data = read(lock, LOCK_LIMIT) or b""
     except (OSError, ValueError):
         return False
-    _, _, rest = data.partition(b"\nimporters:")
-    section = re.split(rb"\n(?=\w)", rest, maxsplit=1)[0]
+    begin = data.find(b"\nimporters:")
+    if begin < 0:
+        return False
+    begin += len(b"\nimporters:")
+    after = re.compile(rb"\n(?=\w)").search(data, begin)
     name = re.escape(os.fsencode(place))
-    return bool(re.search(rb"^  (['\"]?)" + name + rb"\1:(?: \{\})?\r?$", section, re.MULTILINE))
+    entry = re.compile(rb"^  (['\"]?)" + name + rb"\1:(?: \{\})?\r?$", re.MULTILINE)
+    return entry.search(data, begin, after.start() if after else len(data)) is not None
+
+
+def _written(content: "dict[str, Any]") -> bytes:
+    """Write a lock as npm does; deep nesting makes blanks without end of a small one."""
+    parts = []
+    size = 0
+    for part in json.JSONEncoder(indent=2, allow_nan=False).iterencode(content):
+        parts.append(part)
+        size += len(part)
+        if size > _WRITTEN_LIMIT:
+            raise RecipeError("npm's lock inside it is too large to be copied")
+    return "".join(parts).encode()
 
 
 def _read_package(directory: str) -> "dict[str, Any]":
@@ -235,10 +252,7 @@ def _read_package(directory: str) -> "dict[str, Any]":
     if is_strangers(path):
         raise RecipeError(f"{path} is another user's, in a directory that others may write to")
     text = read_text(path)
-    try:
-        package = {} if text is None else json.loads(text.removeprefix("\ufeff"))
-    except RecursionError as error:
-        raise ValueError("package.json is nested too deeply") from error
+    package = {} if text is None else parse_json(text.removeprefix("\ufeff"))
     if not isinstance(package, dict):
         raise RecipeError("its package.json holds no JSON object")
     return package

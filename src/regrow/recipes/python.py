@@ -11,8 +11,9 @@ from functools import lru_cache
 from regrow.directory import join, split
 from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.recipes import RecipeError, Taken
-from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
+from regrow.recipes.files import LOCK_LIMIT, names_in, parse_json, read, read_head, read_lines
 from regrow.recipes.urls import without_credentials
+from regrow.safe_read import RECORD_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,10 +33,14 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml")
 _REQUIREMENTS = re.compile(r"requirements[\w.-]*\.txt")
-_PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])? *== *([^\s;#\\]+)", re.MULTILINE)
+_PINS = 100_000  # of one lock
+_TABLES = 1_000_000  # of one lock: a second's work
+_PIN = re.compile(
+    rb"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]\n]*\])? *== *([^\s;#\\]+)", re.MULTILINE
+)
 # What the tools write, line by line: a TOML parser takes longer than all the rest together, and
 # minutes for a file that somebody made to keep it busy.
-_TABLE = re.compile(r'^(\[.*)|^(name|version) = "([^"\\\n]*)"', re.MULTILINE)
+_TABLE = re.compile(rb'^(\[.*)|^(name|version) = "([^"\\\n]*)"', re.MULTILINE)
 
 SEEDS = frozenset(("pip", "setuptools", "wheel"))
 """What creators put into an environment by themselves."""
@@ -206,7 +211,7 @@ def read_distributions(
     found = []
     fd = os.open(place, _DIRECTORY)
     try:
-        for entry in sorted(os.listdir(fd)):
+        for entry in sorted(names_in(fd)):
             if entry in owned or entry.startswith("~"):  # what pip is removing, or failed to
                 continue
             if entry.endswith(".dist-info"):
@@ -455,29 +460,40 @@ def canonical(name: str) -> str:
 def _pins(path: str) -> dict[str, set[str]]:
     """Read which versions a lock file allows, by canonical name."""
     pins: dict[str, set[str]] = {}
-    text = read_text(path, LOCK_LIMIT) or ""
+    data = read(path, LOCK_LIMIT) or b""
     found: list[tuple[str, str]] = []
     if path.endswith(".txt"):
-        found = _PIN.findall(text)
+        for pin in _PIN.finditer(data):
+            found.append((pin[1].decode(), pin[2].decode()))
+            _refuse_many(found)
     elif path.endswith("Pipfile.lock"):
-        lock = parse_json(text)
+        lock = parse_json(data)
         for section in ("default", "develop"):
             for name, entry in lock.get(section, {}).items():
                 found.append((name, str(entry.get("version", "")).removeprefix("==")))
     else:
         name = ""
         is_package = False
-        for header, key, value in _TABLE.findall(text):
+        if data.count(b"\n[") > _TABLES:
+            raise ValueError(f"{path}: it has more than {_TABLES:,} tables")
+        for line in _TABLE.finditer(data):
+            header, key, value = line.groups()
             if header:
                 name = ""
-                is_package = header.strip() in ("[[package]]", "[[packages]]")
-            elif is_package and key == "name":
-                name = value
+                is_package = header.strip() in (b"[[package]]", b"[[packages]]")
+            elif is_package and key == b"name":
+                name = value.decode()
             elif is_package and name:
-                found.append((name, value))
+                found.append((name, value.decode()))
+                _refuse_many(found)
     for name, version in found:
         pins.setdefault(canonical(name), set()).add(version)
     return pins
+
+
+def _refuse_many(found: "Sequence[object]") -> None:
+    if len(found) > _PINS:
+        raise ValueError(f"it pins more than {_PINS:,} distributions")
 
 
 def _unowned(path: str, places: "Sequence[str]") -> list[str]:
@@ -506,12 +522,12 @@ def _unowned_in(place: str, outside: set[str]) -> list[str]:
     """Find them in one site-packages; what is recorded outside of it is added to ``outside``."""
     fd = os.open(place, _DIRECTORY)
     try:
-        entries = os.listdir(fd)
+        entries = names_in(fd)
         owned = {entry for entry in entries if entry.endswith((".dist-info", ".egg-info"))}
         owned |= {entry for entry in entries if entry.endswith(".egg") and _is_egg(place, entry)}
         prefix = os.fsencode(place) + b"/"
         for entry in sorted(owned):
-            data = read(f"{entry}/RECORD", LOCK_LIMIT, fd)
+            data = read_lines(f"{entry}/RECORD", RECORD_LIMIT, fd)
             if data is None:
                 owned |= _without_record(fd, entry)
                 continue
