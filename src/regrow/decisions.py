@@ -437,7 +437,7 @@ def _ask_git(
     verdicts: dict[str, git.Verdict] = {}
     for repository, paths in by_repository.items():
         try:
-            verdicts |= git.ask(repository, paths)
+            verdicts |= git.ask(repository, paths, repositories)
         except Exception as error:  # noqa: BLE001 - other repositories are still to be asked
             from regrow import mishaps
 

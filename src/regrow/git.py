@@ -56,6 +56,15 @@ class Repositories:
         """Begin; nothing is known."""
         self._known: dict[str, str | None] = {}
         self._verdicts: dict[str, Verdict] = {}
+        self._directories: dict[str, GitDirectory] = {}
+
+    def directory(self, work_tree: str) -> "GitDirectory":
+        """Find a work tree's git directory, once; see ``git_directory.find``."""
+        from regrow import git_directory
+
+        if work_tree not in self._directories:
+            self._directories[work_tree] = git_directory.find(work_tree)
+        return self._directories[work_tree]
 
     def of(self, path: str) -> str | None:
         """Find the work tree that holds a path; see ``repository_of``."""
@@ -78,7 +87,7 @@ class Repositories:
         if repository is None:
             return None
         if path not in self._verdicts:
-            self._verdicts[path] = ask(repository, [path])[path]
+            self._verdicts[path] = ask(repository, [path], self)[path]
         return self._verdicts[path]
 
 
@@ -106,7 +115,9 @@ class Verdict(NamedTuple):
     """Why git gave no answer; then nothing is known."""
 
 
-def ask(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
+def ask(
+    repository: str, paths: "Sequence[str]", repositories: Repositories | None = None
+) -> dict[str, Verdict]:
     """Ask git about directories of one work tree: tracked, ignored, or neither.
 
     One call lists what is tracked below them and which of them are untracked without being
@@ -115,14 +126,13 @@ def ask(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
     Args:
         repository: the work tree's path.
         paths: directories below it.
+        repositories: the work trees that are known; default: none.
 
     Returns:
         The verdict on each.
     """
-    from regrow import git_directory
-
     try:
-        directory = git_directory.find(repository)
+        directory = (repositories or Repositories()).directory(repository)
     except GitError as error:
         return dict.fromkeys(paths, Verdict(error=str(error)))
     if directory.is_bare:
@@ -218,8 +228,13 @@ class _Configured(NamedTuple):
 class Dependencies:
     """The files that git's verdicts depend on."""
 
-    def __init__(self) -> None:
-        """Begin; what git says of its configuration is asked once."""
+    def __init__(self, repositories: Repositories) -> None:
+        """Begin; what git says of its configuration is asked once.
+
+        Args:
+            repositories: the work trees that are known.
+        """
+        self._repositories = repositories
         self._configured: dict[str, _Configured] = {}
 
     def of(self, repository: str, path: str) -> list[str] | None:
@@ -235,10 +250,8 @@ class Dependencies:
         Returns:
             Their paths, whether or not there are such files; None where that can't be told.
         """
-        from regrow import git_directory
-
         try:
-            directory = git_directory.find(repository)
+            directory = self._repositories.directory(repository)
             configured = self._ask(None)
             if configured.is_conditional:
                 configured = self._ask(directory)

@@ -153,12 +153,16 @@ def _read(path: str) -> str | None:
         return None
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            data = os.read(fd, _TEXT_LIMIT) if is_regular else b""
+        finally:
+            os.close(fd)
     except OSError as error:
         raise GitError(f"{path}: {in_words(error)}") from error
-    with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise GitError(f"{path}: it was replaced while regrow opened it; try again")
-        return os.fsdecode(file.read(_TEXT_LIMIT))
+    if not is_regular:
+        raise GitError(f"{path}: it was replaced while regrow opened it; try again")
+    return os.fsdecode(data)
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -51,9 +51,9 @@ class Memory:
         """
         self._name = _PREFIX + _key(configuration, start, keep)
         self._fresh = time.time_ns() - FRESH
-        self._git = git.Dependencies()
         self.repositories = git.Repositories()
         """The work trees that were found so far."""
+        self._git = git.Dependencies(self.repositories)
         self._seen: dict[str, int] = {}
         self._home = os.path.realpath(os.path.expanduser("~"))
         self._rows: dict[str, Packed] = {}
