@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run drill test test-all check bench docs clean setup constraints bench-tools test-tools test-all-tools
+.PHONY: run drill test test-all check bench docs fuzz clean setup constraints bench-tools test-tools test-all-tools
 
 run: setup
 	@sh scripts/demonstration.sh
@@ -49,6 +49,10 @@ constraints: setup
 	printf 'pip\nhatchling>=1.27\neditables\n' | $(BIN)/uv pip compile -q --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--group dev --output-file constraints.txt pyproject.toml -
+
+fuzz: setup
+	@test -d .tools/fuzz || $(BIN)/python -m pip install -q --target .tools/fuzz atheris==3.0.0 || true
+	PYTHONPATH=.tools/fuzz $(BIN)/python -m tests.fuzz.harness $(ARGS)
 
 bench-tools:
 	@sh scripts/need.sh git:git gcc:gcc $$(command -v fd >/dev/null || echo fdfind:fd-find)
