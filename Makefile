@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.ready
+# Tests run in so many processes; 0 runs them in one, as a debugger wants it.
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,10 +18,10 @@ drill: setup test-tools
 	@sh scripts/drill.sh
 
 test: setup test-tools
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(ARGS)
 
 test-all: setup test-tools test-all-tools
-	REGROW_BORG2="$(CURDIR)/.tools/borg2/bin/borg" $(BIN)/python -m pytest $(ARGS)
+	REGROW_BORG2="$(CURDIR)/.tools/borg2/bin/borg" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .
