@@ -18,6 +18,7 @@ from tests.hostile.helpers import (
     assert_every_mark_has_its_record,
     fill,
     has_attribute,
+    read_records,
 )
 from tests.mounts import mounted_image
 from tests.sweeping import HOSTILE_NAMES, age, configure, environment, modules
@@ -283,11 +284,14 @@ def test_a_reader_that_goes_ends_it_and_nothing_is_lost(code: Path) -> None:
 # What can't be read or written.
 
 
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
 def ordinary_users(code: Path) -> Process:
     """Watch a directory below a home as the ordinary user whose all of it is."""
     home = code.parent
     subprocess.run(["chown", "-R", "65534:65534", home], check=True)
-    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    words = list(AS_NOBODY)
     program = f"""
 import os, sys
 os.execvp("setpriv", {[*words, sys.executable, "-c", HURRY]!r} + sys.argv[1:])
@@ -321,16 +325,20 @@ def test_what_is_closed_while_it_is_filled_keeps_its_record(
 ) -> None:
     code = open_place / "home/code"
     path = code / "shop/node_modules"
-    path.mkdir(parents=True)
+    path.parent.mkdir(parents=True)
     (code / "shop/package.json").write_text("{}")
     monkeypatch.setenv("HOME", str(code.parent))
     with ordinary_users(code) as watch:
+        eventually(lambda: is_watching(watch))
+        # Not before: what is made while the watch starts may have been quiet for too long.
+        subprocess.run([*AS_NOBODY, "mkdir", path], check=True)
         becomes_marked(path)
         (code / "shop").chmod(0)
         time.sleep(4 * QUIET)  # nobody can tell whether it is gone
 
         assert has_attribute(path)
-        assert records_by_path().keys() == {str(path)}
+        found = read_records(code.parent / ".local/share/regrow/records")
+        assert [record.path for record in found] == [str(path)]
         watch.end()
 
 
