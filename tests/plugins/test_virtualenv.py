@@ -76,7 +76,7 @@ def test_the_mark_is_on_when_the_creator_starts_and_nothing_is_there(place: Path
         "session.run()\n",
         place / "env",
     )
-    assert said.splitlines() == ["[] ['user.xdg.robots.backup']"] * 2
+    assert said.splitlines() == ["[] ['user.xdg.robots.backup', 'user.regrow.record']"] * 2
 
 
 def test_a_session_that_only_asks_makes_no_directory(place: Path, home: Path) -> None:

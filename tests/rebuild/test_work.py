@@ -111,7 +111,9 @@ def test_the_mark_is_there_before_the_first_file(
     environment(project)
     modules(project)
     assert {line["outcome"] for line in rebuild()} == {"rebuilt"}
-    assert (project / "seen").read_text() == "[] ['user.xdg.robots.backup']\n" * 2
+    assert (
+        project / "seen"
+    ).read_text() == "[] ['user.xdg.robots.backup', 'user.regrow.record']\n" * 2
 
 
 def test_the_rule_that_found_it_and_the_users_word_stay(
