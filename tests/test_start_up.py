@@ -36,7 +36,7 @@ MARKING = """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
     regrow.cache regrow.decisions regrow.evidence regrow.filesystem regrow.guards regrow.project
-    regrow.recipes.credentials regrow.recipes.files regrow.recipes.node regrow.recognise
+    regrow.recipes.files regrow.recipes.harmless regrow.recipes.node regrow.recognise
     regrow.rules regrow.rules.compiled regrow.scan
 """
 PROJECT_STANDARD = "fnmatch json marshal signal"

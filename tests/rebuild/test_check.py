@@ -356,7 +356,7 @@ def test_the_plan_shows_what_comes_from_elsewhere_and_verbose_all(
         "a==1",
         f"-e {source(tmp_path / 'lib')}",
         "b @ git+https://example.org/b@0123abc",
-        "c @ https://example.org/c-1.tar.gz#sha256=0123",
+        f"c @ https://example.org/c-1.tar.gz#sha256={'0' * 64}",
     ]
     write(recorded(project / ".venv", python(*lines)))
     explicit = [f"https://{host}/noarch/x-1.conda" for host in ("conda.anaconda.org/f", "corp.org")]
@@ -367,7 +367,7 @@ def test_the_plan_shows_what_comes_from_elsewhere_and_verbose_all(
     for shown in (
         f"editable: {tmp_path}/lib",
         "not from an index: b @ git+https://example.org/b@0123abc",
-        "not from an index: c @ https://example.org/c-1.tar.gz#sha256=0123",
+        f"not from an index: c @ https://example.org/c-1.tar.gz#sha256={'0' * 64}",
         "channel: https://corp.org",
         "set by uv.toml: https://uv.org/simple",
     ):

@@ -192,7 +192,9 @@ def _recipe(options: argparse.Namespace, extra: list[str]) -> "Recipe":
         command.append("--system-site-packages")
     command.append(os.path.abspath(options.path))
     if extra:
-        command += ["--", *extra]
+        from regrow.recipes import harmless
+
+        command += ["--", *harmless.words(extra)]
     return {"kind": "python", "command": command}
 
 

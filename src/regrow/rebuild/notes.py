@@ -5,7 +5,7 @@ import re
 
 from regrow.directory import ancestors, join
 from regrow.plain import TYPE_CHECKING
-from regrow.recipes.credentials import cut_out
+from regrow.recipes import harmless
 from regrow.safe_read import LOCK_LIMIT, TEXT_LIMIT, read
 
 if TYPE_CHECKING:
@@ -57,7 +57,20 @@ def of(record: "Record", directory: str) -> list[str]:
         found += _shown("set by .npmrc", _addresses(_text(join(directory, ".npmrc"))))
     if requirements:
         found += _of_uv(directory)
-    return [cut_out(line)[0] for line in found]
+    found += without(record)
+    return [harmless.text(line)[0] for line in found]
+
+
+def without(record: "Record") -> list[str]:
+    """Return what a record lacks, for it may be a secret: whoever rebuilds has to supply it."""
+    cut = record.recipe.get("cut")
+    if not isinstance(cut, list) or not cut:
+        return []
+    names = ", ".join(map(str, cut))
+    kind = record.recipe.get("kind")
+    if kind in ("cmake", "meson"):
+        return [f"without options that may be secrets, and are not recorded: {names}"]
+    return [f"the credentials are not recorded of: {names}; the tool's own settings need them"]
 
 
 def _shown(what: str, addresses: "dict[str, None]") -> list[str]:

@@ -8,7 +8,7 @@ from regrow.directory import Directory, open_child, open_parent, split
 from regrow.errors import CreatorFailedError, PathError, RegrowError, in_words
 from regrow.model import FAILED
 from regrow.plain import TYPE_CHECKING
-from regrow.rebuild import python_environment, remains
+from regrow.rebuild import notes, python_environment, remains
 from regrow.rebuild.context import (
     ALREADY,
     DIFFERS,
@@ -170,6 +170,7 @@ def _other(task: Task, context: Context, store: Store, log: int) -> TaskResult:
     for record in task.records:
         notices += _settle(record, store)
         detail += _complete(record, context, store, files[record.path])
+        detail += notes.without(record) if task.kind in BUILDS else []
     return TaskResult(task, DIFFERS if detail else REBUILT, (*detail, *notices))
 
 

@@ -29,6 +29,9 @@ class Taken(NamedTuple):
     """Sentences that people should read: what was cut out, what no recipe brings back."""
 
 
+CUT = "credentials were cut out of "
+"""How a remark begins that says what is not written down; whoever rebuilds has to supply it."""
+
 _KINDS = {
     "python": "pyvenv.cfg",
     "conda": "conda-meta/history",
@@ -106,7 +109,9 @@ def take(kind: str, path: str, project: str) -> Taken:
         raise RecipeError(f"what is in it can't be read: {error}") from error
     for key, value in taken.recipe.items():
         _refuse_halves(key, value if isinstance(value, list) else [value])
-    return taken._replace(recipe={**taken.recipe, "stamp": at_first})
+    cut = [text.removeprefix(CUT) for text in taken.remarks if text.startswith(CUT)]
+    told: Recipe = {"cut": list(dict.fromkeys(cut))} if cut else {}
+    return taken._replace(recipe={**taken.recipe, **told, "stamp": at_first})
 
 
 def _refuse_halves(key: str, values: "Iterable[object]") -> None:
@@ -220,4 +225,6 @@ def command(rule: "Rule", project: str) -> Taken:
         words = split(rule.command)
     except ValueError as error:
         raise RecipeError(f"the command of rule {rule.name} can't be read: {error}") from error
-    return Taken({"kind": "command", "command": words, "directory": place})
+    from regrow.recipes import harmless
+
+    return Taken({"kind": "command", "command": harmless.command(words), "directory": place})

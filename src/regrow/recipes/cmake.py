@@ -7,19 +7,20 @@ from configparser import Error as ParserError
 from configparser import RawConfigParser
 
 from regrow.plain import TYPE_CHECKING
-from regrow.recipes import RecipeError, Taken
-from regrow.recipes.credentials import cut_out
+from regrow.recipes import RecipeError, Taken, harmless
 from regrow.recipes.files import parse_json, read, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from regrow.recipes import Recipe
 
 _LIMIT = 1024 * 1024  # bytes; LLVM's CMakeCache.txt has 0.2 MiB
 _GIVEN_LIMIT = 128 * 1024  # bytes of what Meson was called with
 _ENTRY = re.compile(r'^("[^"]*"|[^#/":=\s][^:=]*):(\w+)=(.*)$', re.DOTALL)
 _TRUNCATED = re.compile(r"^# ?WARNING: Value of (.*) contained a newline", re.MULTILINE)
 _ARGUMENT_TYPES = ("BOOL", "STRING", "PATH", "FILEPATH", "UNINITIALIZED")
-_CUT = "credentials were cut out of addresses in its options"
+_GENERATOR = re.compile(r"[A-Za-z0-9][\w .,+=/-]{0,80}")
 
 
 def take_cmake(path: str) -> Taken:
@@ -58,12 +59,12 @@ def take_cmake(path: str) -> Taken:
         ("-A", value_of("CMAKE_GENERATOR_PLATFORM")),
         ("-T", value_of("CMAKE_GENERATOR_TOOLSET")),
     ):
-        if value.startswith("-"):
-            raise RecipeError(f"its CMakeCache.txt has an option for a name: {value!r}")
+        if value and not _GENERATOR.fullmatch(value):
+            raise RecipeError(f"its CMakeCache.txt has something else for a name behind {flag}")
         if value:
             words += [flag, value]
     arguments = {
-        name: f"-D{name}:{kind}={value}"
+        name: (f"-D{name}:{kind}={value}", value)
         for name, (kind, value) in sorted(entries.items())
         if kind in _ARGUMENT_TYPES and not value.endswith("-NOTFOUND")
     }
@@ -71,7 +72,7 @@ def take_cmake(path: str) -> Taken:
         # The file has its first line alone. What CMake itself computes is computed again.
         if name in arguments or f'"{name}"' in arguments:
             raise RecipeError(f"its CMakeCache.txt has only the first line of {name}")
-    return _taken("cmake", source, generator, words, list(arguments.values()), path)
+    return _taken("cmake", source, generator, words, arguments, path)
 
 
 def take_meson(path: str) -> Taken:
@@ -98,15 +99,15 @@ def take_meson(path: str) -> Taken:
         parser.read_string(given)
     except ParserError as error:
         raise RecipeError(f"its meson-private/cmd_line.txt can't be read: {error}") from error
-    arguments = []
+    arguments: dict[str, tuple[str, str]] = {}
     if parser.has_section("options"):
-        arguments += [f"-D{name}={value}" for name, value in parser.items("options")]
+        arguments = {name: (f"-D{name}={value}", value) for name, value in parser.items("options")}
     if parser.has_section("properties"):
         for name in ("cross_file", "native_file"):
             for file in _files(parser.get("properties", name, fallback="[]")):
                 if os.path.commonpath((file, path)) == path:
                     raise RecipeError(f"it was configured from a file of its own: {file}")
-                arguments.append(f"--{name.replace('_', '-')}={file}")
+                arguments[f"{name} {file}"] = (f"--{name.replace('_', '-')}={file}", file)
     return _taken("meson", source, "", ["meson", "setup", path, source], arguments, path)
 
 
@@ -161,20 +162,32 @@ def _files(text: str) -> list[str]:
 
 
 def _taken(
-    kind: str, source: str, generator: str, words: list[str], arguments: list[str], path: str
+    kind: str,
+    source: str,
+    generator: str,
+    words: list[str],
+    arguments: "Mapping[str, tuple[str, str]]",
+    path: str,
 ) -> Taken:
-    cut = [cut_out(word) for word in arguments]
-    words += (word for word, _ in cut)
+    """Make the recipe, without the options that are not known to be harmless."""
+    cut = [name for name, (word, value) in arguments.items() if not _is_harmless(name, word, value)]
+    words += (word for name, (word, _) in arguments.items() if name not in cut)
     if any("\0" in word for word in words):
         raise RecipeError("how it was configured has null characters in it")
-    return Taken(
-        {
-            "kind": kind,
-            "source": source,
-            **({"generator": generator} if generator else {}),
-            "configure": words,
-            "build": _build(kind, path),
-        },
-        (),
-        (_CUT,) if any(was_cut for _, was_cut in cut) else (),
-    )
+    names = list(dict.fromkeys(map(harmless.name, cut)))
+    recipe: Recipe = {
+        "kind": kind,
+        "source": source,
+        **({"generator": generator} if generator else {}),
+        "configure": words,
+        "build": _build(kind, path),
+        **({"cut": names} if names else {}),
+    }
+    remark = f"options that may hold a secret are not recorded: {', '.join(names)}"
+    return Taken(recipe, (), (remark,) if names else ())
+
+
+def _is_harmless(name: str, word: str, value: str) -> bool:
+    if word.startswith(("--cross-file=", "--native-file=")):
+        return True
+    return harmless.option(name.strip('"'), value)

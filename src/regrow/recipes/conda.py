@@ -4,10 +4,9 @@ import os
 import re
 
 from regrow.plain import TYPE_CHECKING
-from regrow.recipes import RecipeError, Taken
+from regrow.recipes import CUT, RecipeError, Taken, harmless
 from regrow.recipes.files import parse_json, read
 from regrow.recipes.python import read_distributions, refuse_lost, site_packages
-from regrow.recipes.urls import without_credentials
 
 if TYPE_CHECKING:
     from typing import Any
@@ -123,11 +122,11 @@ def _address(package: "dict[str, Any]", entry: str, remarks: list[str]) -> str:
     if not isinstance(url, str) or "://" not in url:
         raise RecipeError(f"conda-meta/{entry} names no address to get it from")
     try:
-        clean, was_cut = without_credentials(url)
+        clean, was_cut = harmless.address(url)
     except ValueError as error:
         raise RecipeError(f"conda-meta/{entry}: {error}") from error
     if was_cut:
-        remarks.append(f"credentials were cut out of the address of {entry}")
+        remarks.append(f"{CUT}the address of {entry}")
     clean = clean.partition("#")[0]
     for key in ("md5", "sha256"):  # conda and its kin take either behind the address
         checksum = package.get(key)

@@ -8,8 +8,7 @@ from fnmatch import fnmatchcase
 from regrow.directory import ancestors
 from regrow.ownership import is_strangers
 from regrow.plain import TYPE_CHECKING
-from regrow.recipes import RecipeError, Taken
-from regrow.recipes.credentials import cut_out
+from regrow.recipes import CUT, RecipeError, Taken, harmless
 from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def take(path: str, project: str) -> Taken:
     content, was_cut = _without_credentials(_as_lock(parse_json(hidden), project))
     remarks = ["no lock file stands beside it: npm's own, from inside, is copied"]
     if was_cut:
-        remarks.append("credentials were cut out of addresses in it")
+        remarks.append(f"{CUT}addresses in it")
     return Taken(
         {
             "kind": "node",
@@ -315,7 +314,7 @@ def _unasked(packages: "dict[str, dict[str, Any]]") -> list[str]:
 def _without_credentials(value: "Any") -> "tuple[Any, bool]":
     """Cut credentials out of every text in a JSON value."""
     if isinstance(value, str):
-        return cut_out(value)
+        return harmless.text(value)
     if isinstance(value, list):
         items = [_without_credentials(item) for item in value]
         return [item for item, _ in items], any(cut for _, cut in items)

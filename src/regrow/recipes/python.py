@@ -10,9 +10,8 @@ from functools import lru_cache
 
 from regrow.directory import join, split
 from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.recipes import RecipeError, Taken
+from regrow.recipes import CUT, RecipeError, Taken, harmless
 from regrow.recipes.files import LOCK_LIMIT, names_in, parse_json, read, read_head, read_lines
-from regrow.recipes.urls import without_credentials
 from regrow.safe_read import RECORD_LIMIT
 
 if TYPE_CHECKING:
@@ -289,10 +288,10 @@ def name_and_version(head: bytes | None, entry: str) -> tuple[str, str]:
 def _from_direct_url(name: str, data: bytes, remarks: list[str]) -> tuple[str, str]:
     """Turn PEP 610's origin into a requirement, and the local path it names."""
     origin = parse_json(data)
-    url, was_cut = without_credentials(origin["url"])
+    url, was_cut = harmless.address(origin["url"])
     url = url.partition("#")[0]
     if was_cut:
-        remarks.append(f"credentials were cut out of the address of {name}")
+        remarks.append(f"{CUT}the address of {name}")
     source = _local_path(url)
     if source:
         url = _file_url(source)  # uv leaves a single quote as it is, and pip doesn't
@@ -415,7 +414,8 @@ def _unquoted(text: str) -> str:
 def _creator(settings: dict[str, str]) -> str:
     for name in ("uv", "virtualenv"):
         if name in settings:
-            return f"{name} {settings[name]}"
+            version = settings[name]
+            return f"{name} {version}" if _VERSION.fullmatch(version) else f"{name} unknown"
     return "venv"
 
 
