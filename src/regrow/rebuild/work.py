@@ -134,7 +134,11 @@ def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
             detail += python_environment.complete(record, "", context, store)
         else:
             notices += _settle(record, store)
-            detail += _complete(record, context, store, pipeline.attachments(record.path, store))
+            files = pipeline.attachments(record.path, store)
+            for name, copy in files:
+                if record.recipe.get("lock_is_copied"):
+                    _remove_left_lock(os.path.join(task.directory, name), copy)
+            detail += _complete(record, context, store, files)
     return TaskResult(task, DIFFERS if detail else ALREADY, (*detail, *notices))
 
 
@@ -259,9 +263,8 @@ def _copied_lock(task: Task, store: Store) -> "Iterator[None]":
     if content is None:
         raise StepError(f"the copy of {name} that stood beside its record is gone")
     place = os.path.join(task.directory, name)
-    # A run that was killed may have left the copy; any other lock there by now is the truth.
-    if task.why == UNFINISHED and _content(place) == content:
-        os.unlink(place)
+    if task.why == UNFINISHED:
+        _remove_left_lock(place, content)
     try:
         fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -276,11 +279,17 @@ def _copied_lock(task: Task, store: Store) -> "Iterator[None]":
             os.unlink(place)
 
 
-def _content(path: str) -> bytes | None:
-    try:
-        return read(path, LOCK_LIMIT)
-    except (OSError, ValueError):
-        return None
+def _remove_left_lock(place: str, copy: bytes) -> None:
+    """Remove the lock that a killed run put into a project; any other there is the truth.
+
+    Args:
+        place: where it was put.
+        copy: what was written there; a kill may have come before the end of it.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        left = read(place, LOCK_LIMIT)
+        if left is not None and copy.startswith(left):
+            os.unlink(place)
 
 
 def _complete(
