@@ -133,8 +133,8 @@ class Watch:
             try:
                 if self._turn(watcher):
                     return
-            except WatchError:
-                raise
+            except (WatchError, BrokenPipeError):
+                raise  # whoever read what it says is gone, and it ends, as every command does
             except Exception as error:  # noqa: BLE001 - what comes is still to be looked at
                 self._survive(error)
 
