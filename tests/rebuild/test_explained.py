@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,52 @@ def test_what_people_put_there_is_left(creator: str, tmp_path: Path) -> None:
     later = activate.stat().st_mtime + 60
     os.utime(activate, (later, later))
     assert left_over(path) == sorted([*planted, "link", "pipe", "bin/activate"])
+
+
+@over_creators
+def test_ones_own_whose_names_are_much_like_the_creators_is_left(
+    creator: str, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "env", creator)
+    mine = ["activate-prod", "activate.local", "deactivate.sh", "pypyrun", "python-data", "pythonx"]
+    for name in mine:
+        (path / "bin" / name).write_bytes(b"\x7fELF")
+        os.utime(path / "bin" / name, (1, 1))
+    (path / "bin/python-link").symlink_to("../data")
+    assert left_over(path) == sorted(f"bin/{name}" for name in [*mine, "python-link"])
+
+
+@over_creators
+def test_an_edit_of_what_a_creator_wrote_is_left_though_its_time_was_put_back(
+    creator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lag = 200_000_000  # nanoseconds
+    monkeypatch.setattr("regrow.rebuild.explained._LAG", lag)
+    path = make(tmp_path / "env", creator)
+    before = (path / "bin/activate").stat()
+    time.sleep(2 * lag / 1e9)
+    with (path / "bin/activate").open("a") as file:
+        file.write("export KEY=1\n")
+    os.utime(path / "bin/activate", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert left_over(path) == ["bin/activate"]
+
+
+@over_creators
+@pytest.mark.parametrize("line", ["# why it is 3.11: see the thesis", "not = mine"])
+def test_an_edit_of_its_settings_is_left(creator: str, tmp_path: Path, line: str) -> None:
+    path = make(tmp_path / "env", creator)
+    settings = path / "pyvenv.cfg"
+    settings.write_text(f"{settings.read_text()}{line}\n")
+    later = settings.stat().st_mtime + (60 if line[0] != "#" else 0)
+    os.utime(settings, (later, later))
+    assert left_over(path) == ["pyvenv.cfg"]
+
+
+def test_activation_scripts_may_be_written_long_after_the_settings(tmp_path: Path) -> None:
+    path = make(tmp_path / "env", "venv")
+    earlier = (path / "pyvenv.cfg").stat().st_mtime - 60  # it takes that long to install pip
+    os.utime(path / "pyvenv.cfg", (earlier, earlier))
+    assert left_over(path) == []
 
 
 @pytest.mark.needs("uv")

@@ -30,8 +30,13 @@ _CHUNK = 1 << 20  # bytes that are hashed at a time
 _PROGRAMS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 """How executables begin: ELF; Mach-O of 64 and 32 bits; Mach-O for several processors."""
 
-_INTERPRETER = re.compile(r"bin/(python|pypy|graalpy)[\w.-]*")
-_ACTIVATION = re.compile(r"bin/((de)?[aA]ctivate[\w.-]*|pydoc\.bat)")
+_INTERPRETER = re.compile(r"bin/(python|pypy|graalpy)w?(\d[\d.]*[dt]?)?")
+_ACTIVATION = re.compile(
+    r"bin/(activate(\.(csh|fish|nu|bat|ps1|xsh))?|Activate\.ps1|activate_this\.py"
+    r"|deactivate\.(bat|csh|nu)|pydoc\.bat)"
+)
+"""The scripts that venv, virtualenv and uv write; another name is somebody's own script."""
+
 _BYTECODE = re.compile(r"((?:.*/)?)__pycache__/([^/]+?)\.[^/]+\.pyc")
 _TEXTS = {
     "CACHEDIR.TAG": SIGNATURE,
@@ -45,6 +50,9 @@ _TEXTS = {
 _SHORT = (".gitignore", ".lock", "_virtualenv.pth")
 _SHORT_SIZE = 64  # bytes; virtualenv's .gitignore has 42
 _SETTINGS_SIZE = 64 * 1024  # bytes of pyvenv.cfg; real ones have about 300
+_SETTING = re.compile(r"[a-z][a-z_-]*\s*=.*")
+"""A line of pyvenv.cfg, as all creators write them: none writes a comment."""
+
 _SEEDS = frozenset(("pip", "setuptools", "wheel", "distribute"))
 
 
@@ -56,6 +64,41 @@ class _Owned(NamedTuple):
     size: str
     recorded: os.stat_result
     """The RECORD's own status."""
+
+
+class _Activation:
+    """When a creator wrote an environment's activation scripts: all in one go, at its end.
+
+    What is more than two seconds younger than the oldest was edited since. A time of modification
+    can be put back, as ``cp -p`` does; that of the last change can't.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._written: list[int] = []
+        self._changed: list[int] = []
+        try:
+            with os.scandir(join(path, "bin")) as entries:
+                for entry in entries:
+                    if _ACTIVATION.fullmatch(f"bin/{entry.name}"):
+                        status = entry.stat(follow_symlinks=False)
+                        self._written.append(status.st_mtime_ns)
+                        self._changed.append(status.st_ctime_ns)
+        except OSError:
+            pass  # none of them is explained
+
+    def is_creators(self, status: os.stat_result) -> bool:
+        """Return whether an activation script is as it was written."""
+        written, changed = min(self._written, default=0), min(self._changed, default=0)
+        return status.st_mtime_ns <= written + _LAG and status.st_ctime_ns <= changed + _LAG
+
+    def settings_are_creators(self, status: os.stat_result, name: str, parent: int) -> bool:
+        """Return whether a pyvenv.cfg is as a creator wrote it, shortly after these scripts."""
+        if status.st_size > _SETTINGS_SIZE:
+            return False
+        if self._written and status.st_mtime_ns > max(self._written) + _LAG:
+            return False
+        text = (read_head(name, _SETTINGS_SIZE, parent) or b"").decode(errors="replace")
+        return all(_SETTING.fullmatch(line) for line in text.splitlines() if line.strip())
 
 
 class Installed:
@@ -82,7 +125,7 @@ class Installed:
                 elif name in names_back:  # in another version, which two of would break
                     recorded = (path for path, _ in _recorded(place, below, entry))
                     self._stays.update(*map(_with_parents, recorded))
-        self._newest_activation = _newest_activation(path)
+        self._activation = _Activation(path)
 
     def owns(self, path: str, status: os.stat_result, parent: int) -> bool:
         """See ``trees.Explains``."""
@@ -98,9 +141,9 @@ class Installed:
         if bytecode is not None:
             return self._has_source(f"{bytecode[1]}{bytecode[2]}.py", name, parent)
         if path == "pyvenv.cfg":
-            return status.st_size <= _SETTINGS_SIZE
+            return self._activation.settings_are_creators(status, name, parent)
         if _ACTIVATION.fullmatch(path):
-            return status.st_mtime_ns <= self._newest_activation
+            return self._activation.is_creators(status)
         if _INTERPRETER.fullmatch(path):
             return (read_head(name, 4, parent) or b"") in _PROGRAMS
         return name == ".DS_Store" or _is_creators(path, status, parent)
@@ -182,25 +225,6 @@ def distributions(place: str) -> "Iterator[tuple[str, str, str]]":
             except (OSError, ValueError, RecipeError):
                 continue
             yield entry, python.canonical(name), version
-
-
-def _newest_activation(path: str) -> int:
-    """Return the latest time, in nanoseconds, at which a creator wrote its activation scripts.
-
-    It writes them in one go: what is more than two seconds younger than the oldest was edited.
-    """
-    times = []
-    try:
-        with os.scandir(join(path, "bin")) as entries:
-            times = [
-                entry.stat(follow_symlinks=False).st_mtime_ns
-                for entry in entries
-                if _ACTIVATION.fullmatch(f"bin/{entry.name}")
-            ]
-        times.append(os.lstat(join(path, "pyvenv.cfg")).st_mtime_ns)
-    except OSError:
-        pass
-    return min(times, default=0) + _LAG
 
 
 def _is_as_recorded(owned: _Owned, status: os.stat_result, name: str, parent: int) -> bool:
