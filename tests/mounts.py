@@ -70,6 +70,21 @@ def mounted_image(
 
 
 @contextlib.contextmanager
+def bind_mount(source: Path, mount_point: Path) -> Iterator[None]:
+    """Show a directory at another place, too, for the length of a block. Needs root."""
+    if not _may_mount():
+        pytest.skip("mounting needs CAP_SYS_ADMIN")
+    _run("mount", "--bind", source, mount_point)
+    held = os.open(mount_point, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield
+    finally:
+        place = os.readlink(f"/proc/self/fd/{held}")  # a directory above it may have been moved
+        os.close(held)
+        _run("umount", place)
+
+
+@contextlib.contextmanager
 def fuse_passthrough(root: Path, mount_point: Path) -> Iterator[Path]:
     """Show a directory at a second place whose file system takes any attribute name.
 

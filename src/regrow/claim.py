@@ -7,9 +7,10 @@ it has its name. What is left then is found by ``regrow.leftovers``.
 
 import contextlib
 import os
-import shutil
+import stat
 
 from regrow import aside, birth, markers, pipeline
+from regrow.descend import step_into
 from regrow.directory import Directory, is_empty, join, open_child, open_parent
 from regrow.errors import PathError, in_words
 from regrow.model import MARKED
@@ -152,7 +153,7 @@ def _begin(
         prepare(there)
         set_here = [marker for marker in attributes if outcomes[marker.name].state == MARKED]
         if names <= HOLLOW_NAMES:
-            undo.callback(_strip, parent, name, names, set_here)
+            undo.callback(_strip, parent, there, names, set_here)
         return Claim(there, outcomes)
     try:
         directory = birth.create(parent, name, prepare)
@@ -161,43 +162,61 @@ def _begin(
         if isinstance(error, FileExistsError):
             raise PathError(f"{path}: another program has just made it; try again") from error
         raise
-    undo.callback(_undo_new, parent, name, store, data, files)
+    undo.callback(_undo_new, parent, directory, store, data, files)
     return Claim(directory, outcomes)
 
 
 def _undo_new(
     parent: Directory,
-    name: str,
+    directory: Directory,
     store: "Store",
     data: bytes | None,
     files: "Sequence[tuple[str, bytes]]",
 ) -> None:
     """Delete what a tool made of a new directory, and put back the record of what stood there.
 
-    Where it can't be deleted in full, its record goes on saying that it is not finished.
+    Where it can't be deleted in full, its record goes on saying that it is not finished. What
+    somebody has put in its place meanwhile is not ours to delete.
     """
-    delete(parent, name)
+    name = directory.name
+    if _stands(parent, directory) or _is_worthless(parent, name):
+        delete(parent, name)
     if not parent.has(name):
-        store.restore(join(parent.path, name), data, files)
+        store.restore(directory.path, data, files)
+
+
+def _stands(parent: Directory, directory: Directory) -> bool:
+    """Return whether a directory still has its name."""
+    try:
+        there = os.stat(directory.name, dir_fd=parent.fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return os.path.samestat(there, directory.status)
+
+
+def _is_worthless(parent: Directory, name: str) -> bool:
+    """Return whether a link or an empty file stands at a name, as a tool that failed leaves it."""
+    try:
+        there = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISLNK(there.st_mode) or (stat.S_ISREG(there.st_mode) and not there.st_size)
 
 
 def _strip(
     parent: Directory,
-    name: str,
+    directory: Directory,
     names: "frozenset[str]",
     set_here: "Sequence[markers.Marker]",
 ) -> None:
     """Leave a directory that a tool failed in as it was: with these names, without our marks."""
-    try:
-        directory = open_child(parent, name)
-    except PathError:
-        return  # the tool took it away
-    with directory:
-        for entry in os.listdir(directory.fd):
-            if entry not in names:
-                delete(directory, entry)
-        for marker in set_here:
-            markers.take_off(marker, directory)
+    if not _stands(parent, directory):
+        return  # the tool took it away, or somebody put another one there
+    for entry in os.listdir(directory.fd):
+        if entry not in names:
+            delete(directory, entry)
+    for marker in set_here:
+        markers.take_off(marker, directory)
 
 
 def make_missing(path: str) -> list[str]:
@@ -234,8 +253,25 @@ def remove_empty(paths: list[str]) -> None:
 
 
 def delete(parent: Directory, name: str) -> None:
-    """Delete a file or a tree, never through a link; what can't be deleted stays."""
+    """Delete a file or a tree, never through a link or into a mount; what can't go stays."""
+    _delete(name, parent.fd)
+
+
+def _delete(name: str, parent: int) -> None:
     try:
-        os.unlink(name, dir_fd=parent.fd)
+        os.unlink(name, dir_fd=parent)
+        return
     except OSError:  # a directory
-        shutil.rmtree(name, ignore_errors=True, dir_fd=parent.fd)
+        inner = step_into(name, parent)
+    if inner is None:
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=parent)  # nobody may look into it, and it is empty all the same
+        return
+    try:
+        for entry in os.listdir(inner):
+            _delete(entry, inner)
+        os.rmdir(name, dir_fd=parent)
+    except (OSError, RecursionError):
+        return  # the rest stays
+    finally:
+        os.close(inner)

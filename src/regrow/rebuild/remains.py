@@ -7,7 +7,7 @@ its place is free, and otherwise stays aside: in the backup, and named.
 
 import os
 
-from regrow import aside, pipeline
+from regrow import aside, pipeline, records
 from regrow.directory import Directory, join, open_child
 from regrow.errors import PathError, RegrowError, in_words
 from regrow.model import FAILED
@@ -97,13 +97,20 @@ def _settle(
                 trees.remove_explained(directory.fd, new.fd, Installed(path, None))
             else:
                 known = explains(path) if explains is not None else None
-                trees.remove_explained(directory.fd, new.fd, known)
+                is_unfinished = _was_unfinished(path, store)
+                trees.remove_explained(directory.fd, new.fd, known, is_unfinished=is_unfinished)
                 moved = trees.move_back(directory.fd, new.fd, known)
             left = _end(parent, directory, store)
             return Remains(directory.path, tuple(moved), tuple(left))
     except (OSError, RegrowError) as error:
         words = in_words(error) if isinstance(error, OSError) else str(error)
         return Remains(path, tuple(moved), (), f"{path}: it is left as it is: {words}; {WAY}")
+
+
+def _was_unfinished(path: str, store: "Store") -> bool:
+    """Return whether a directory that was moved aside was being filled by a rebuild itself."""
+    record = store.read(path)
+    return record is not None and record.state == records.REBUILD
 
 
 def _end(parent: Directory, directory: Directory, store: "Store") -> list[str]:
@@ -121,6 +128,7 @@ def _end(parent: Directory, directory: Directory, store: "Store") -> list[str]:
         if failed:
             raise PathError(f"{path}: {'; '.join(failed)}") from None
         aside.keep(parent, directory)
+        store.remove(path)
         return trees.left(directory.fd)
     store.remove(path)
     return []

@@ -1,13 +1,15 @@
 """Removes from a replaced directory what its successor brings back; moves the rest to its place.
 
-Both trees are walked together by descriptor, never through a link. Nothing is removed that the new
-tree does not hold equally, or that the caller does not explain; nothing is written over. Each step
-is one unlink, rmdir or exclusive rename, so that a kill leaves the rest for the next run.
+Both trees are walked together by descriptor, never through a link or into a mount. Nothing is
+removed that the new tree does not hold equally, or that the caller does not explain; nothing is
+written over. Each step is one unlink, rmdir or exclusive rename, so that a kill leaves the rest for
+the next run.
 """
 
 import os
 import stat
 
+from regrow.descend import step_into
 from regrow.libc import rename_exclusive
 from regrow.plain import TYPE_CHECKING
 
@@ -36,16 +38,20 @@ if TYPE_CHECKING:
 _DEEPEST = 200  # directories; the tools' own trees have at most some thirty
 _CHUNK = 1 << 20  # bytes that are compared at a time
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def remove_explained(
-    old: int, new: int | None, explains: "Explains | None", below: str = "", depth: int = 0
+    old: int,
+    new: int | None,
+    explains: "Explains | None",
+    below: str = "",
+    depth: int = 0,
+    *,
+    is_unfinished: bool = False,
 ) -> None:
     """Remove from the old tree what the new one holds equally, and what is explained.
 
-    A file counts as equal that is the beginning of the new one: an installer was stopped while
-    it wrote it. What can't be read or removed stays.
+    What can't be read or removed stays.
 
     Args:
         old: descriptor of the old directory.
@@ -53,6 +59,8 @@ def remove_explained(
         explains: what is known of the old one's contents; None: nothing.
         below: the path of both from the tops of their trees, with a slash at its end.
         depth: how many directories that is.
+        is_unfinished: whether an installer was stopped while it filled the old one: a file that is
+            the beginning of the new one counts as equal.
     """
     for name in os.listdir(old):
         path = f"{below}{name}"
@@ -60,8 +68,8 @@ def remove_explained(
             status = os.stat(name, dir_fd=old, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 if depth < _DEEPEST:
-                    _remove_explained_below(old, new, explains, path, depth)
-            elif (new is not None and _is_same(old, new, name, status)) or (
+                    _remove_explained_below(old, new, explains, path, depth, is_unfinished)
+            elif (new is not None and _is_same(old, new, name, status, is_unfinished)) or (
                 explains is not None and explains.owns(path, status, old)
             ):
                 os.unlink(name, dir_fd=old)
@@ -70,19 +78,28 @@ def remove_explained(
 
 
 def _remove_explained_below(
-    old: int, new: int | None, explains: "Explains | None", path: str, depth: int
+    old: int,
+    new: int | None,
+    explains: "Explains | None",
+    path: str,
+    depth: int,
+    is_unfinished: bool,
 ) -> None:
     name = path.rpartition("/")[2]
     inner_new = _open_directory(name, new)
-    if inner_new is None and not (explains is not None and explains.may_own_below(path)):
-        return
-    inner_old = os.open(name, _OPEN_DIRECTORY, dir_fd=old)
+    inner_old = None
     try:
-        remove_explained(inner_old, inner_new, explains, f"{path}/", depth + 1)
+        if inner_new is not None or (explains is not None and explains.may_own_below(path)):
+            inner_old = step_into(name, old)
+        if inner_old is None:
+            return
+        remove_explained(
+            inner_old, inner_new, explains, f"{path}/", depth + 1, is_unfinished=is_unfinished
+        )
     finally:
-        os.close(inner_old)
-        if inner_new is not None:
-            os.close(inner_new)
+        for fd in (inner_old, inner_new):
+            if fd is not None:
+                os.close(fd)
     os.rmdir(name, dir_fd=old)  # raises where something is left in it
 
 
@@ -164,16 +181,11 @@ def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
 
 
 def _open_directory(name: str, parent: int | None) -> int | None:
-    if parent is None:
-        return None
-    try:
-        return os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
-    except OSError:
-        return None
+    return None if parent is None else step_into(name, parent)
 
 
-def _is_same(old: int, new: int, name: str, status: os.stat_result) -> bool:
-    """Return whether the new directory holds an entry's equal; a beginning counts as equal."""
+def _is_same(old: int, new: int, name: str, status: os.stat_result, is_unfinished: bool) -> bool:
+    """Return whether the new directory holds an entry's equal."""
     try:
         now = os.stat(name, dir_fd=new, follow_symlinks=False)
     except OSError:
@@ -183,6 +195,8 @@ def _is_same(old: int, new: int, name: str, status: os.stat_result) -> bool:
     if stat.S_ISLNK(now.st_mode):
         return os.readlink(name, dir_fd=old) == os.readlink(name, dir_fd=new)
     if not stat.S_ISREG(now.st_mode) or status.st_size > now.st_size:
+        return False
+    if status.st_size < now.st_size and not is_unfinished:
         return False
     if (now.st_dev, now.st_ino) == (status.st_dev, status.st_ino):
         return True  # both are links to a file in the installer's cache
