@@ -15,7 +15,7 @@ from regrow.cli.output import (
     print_table,
     track,
 )
-from regrow.directory import Opener
+from regrow.directory import Opener, ancestors
 from regrow.errors import RecordError, RegrowError
 from regrow.journal import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN
 from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
@@ -25,8 +25,8 @@ from regrow.records import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MARKED = (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN)
-"""The states in which something may be taken back."""
+_MARKED = (THERE, INTERRUPTED, LOST, UNKNOWN)
+"""The states in which something may be taken back; in others the record says whether."""
 
 _AGAIN = (
     "a later sweep marks them again; a keep pattern in the configuration, or in a project's"
@@ -94,8 +94,8 @@ def run(words: list[str]) -> int:
                 errors.append(entry)
                 continue
             recorded.append(entry.record.path)
-            if entry.state in (THERE, INTERRUPTED, LOST, LEFTOVER, UNKNOWN) or (
-                entry.state == UNFINISHED and entry.record.set
+            if entry.state in _MARKED or (
+                entry.state in (UNFINISHED, LEFTOVER) and entry.record.set
             ):
                 marked.append(entry.record.path)
         marked = sorted({*marked, *(path for path, _ in journal.strays(signed, store))})
@@ -109,10 +109,26 @@ def run(words: list[str]) -> int:
             leftovers.remove_unborn(recorded, places)
             with Opener() as opener:
                 undone = [_undo(path, store, opener) for path in track(marked, "taking back")]
+                undone += _undo_inside({one.path for one in undone}, places, store, opener)
     _report(options, undone)
     for error in errors:
         complain(f"{error}; it is left as it is")
     return int(bool(errors) or any(one.outcome == FAILED for one in undone))
+
+
+def _undo_inside(
+    done: set[str], places: "Sequence[str]", store: Store, opener: Opener
+) -> "list[Undone]":
+    """Take back what is inside of what was taken back: no scan enters what is left out."""
+    undone: list[Undone] = []
+    while done:
+        found = {path for path, _ in journal.strays(_signed(places), store)} - done
+        inside = sorted(path for path in found if any(above in done for above in ancestors(path)))
+        if not inside:
+            break
+        undone += [_undo(path, store, opener) for path in inside]
+        done.update(inside)
+    return undone
 
 
 def _signed(places: "Sequence[str]") -> "Sequence[str]":
