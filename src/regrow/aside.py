@@ -8,12 +8,14 @@ at any instant leaves its marks recorded. What stays there is found by ``regrow.
 import errno
 import fcntl
 import os
+import time
 
 from regrow import locks, pipeline, records
 from regrow.directory import Directory, join, open_child, split
 from regrow.errors import NewerRecordError, PathError, RecordError, in_words
 from regrow.libc import rename_exclusive
-from regrow.model import Record
+from regrow.markers import tag
+from regrow.model import FAILED, HOLDS, UNMARKED, Outcome, Record
 from regrow.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,12 +37,19 @@ RULE = "aside"
 
 _PREFIXES = (REBUILT, CLEARED)
 
+_TRIES = 4
+_PAUSE = 0.05  # seconds; a sweep that finds out whether somebody is at work holds a lock for less
 _LONGEST_NAME = 200  # bytes: with prefix and number it stays below the limit of 255
 
 
 def is_aside(name: str) -> bool:
     """Return whether a name is that of a directory which was moved aside."""
     return name.startswith((*_PREFIXES, KEPT))
+
+
+def is_waiting(name: str) -> bool:
+    """Return whether a name is that of a directory which a rebuild is still to settle."""
+    return name.startswith(_PREFIXES)
 
 
 def original_name(name: str) -> str:
@@ -82,7 +91,11 @@ def lock(directory: Directory) -> None:
     Raises:
         PathError: another run is at work on it, or it is not at its path any more.
     """
-    if not locks.take(directory):
+    for _ in range(_TRIES):
+        if locks.take(directory):
+            break
+        time.sleep(_PAUSE)
+    else:
         raise PathError(f"{directory.path}: another program is filling it")
     if not directory.is_at(directory.path):
         raise PathError(f"{directory.path}: it was moved or replaced just now; try again")
@@ -101,7 +114,7 @@ def move(parent: Directory, directory: Directory, store: "Store", prefix: str) -
         PathError: it can't be renamed; nothing was changed.
     """
     path, name = directory.path, directory.name
-    old = _aside_name(prefix, _ending(name))
+    old = _aside_name(prefix, ending(name))
     _record(directory, join(parent.path, old), store)
     try:
         os.rename(name, old, src_dir_fd=parent.fd, dst_dir_fd=parent.fd)
@@ -154,6 +167,28 @@ def keep(parent: Directory, directory: Directory) -> None:
     kept = _aside_name(KEPT, original_name(directory.name))
     rename_exclusive(parent.fd, directory.name, kept)
     directory.path = join(parent.path, kept)
+
+
+def expose(directory: Directory, store: "Store") -> dict[str, Outcome]:
+    """Let backups have what a killed run moved aside: nothing brings back what people put there.
+
+    Its record stays, without marks: the next rebuild goes by it.
+
+    Args:
+        directory: the directory, open.
+        store: where its record is.
+
+    Returns:
+        By marker: what became of it. A tag goes whoever wrote it: creators write one.
+    """
+    outcomes = pipeline.undo(directory, store)
+    if tag.CachedirTag().read(directory).state == HOLDS:
+        try:
+            os.unlink(tag.NAME, dir_fd=directory.fd)
+            outcomes[tag.CachedirTag.name] = Outcome(UNMARKED)
+        except OSError as error:
+            outcomes[tag.CachedirTag.name] = Outcome(FAILED, in_words(error))
+    return outcomes
 
 
 def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
@@ -237,13 +272,13 @@ def recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str
 
 
 def _belongs_to(aside: str, name: str) -> bool:
-    return aside.startswith(_PREFIXES) and original_name(aside) == _ending(name)
+    return aside.startswith(_PREFIXES) and original_name(aside) == ending(name)
 
 
-def _aside_name(prefix: str, ending: str) -> str:
-    return f"{prefix}{os.urandom(4).hex()}-{ending}"
+def _aside_name(prefix: str, end: str) -> str:
+    return f"{prefix}{os.urandom(4).hex()}-{end}"
 
 
-def _ending(name: str) -> str:
+def ending(name: str) -> str:
     """Return what tells whose directory was moved aside: its name, or one that is not too long."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else records.digest(name)

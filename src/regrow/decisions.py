@@ -38,6 +38,8 @@ NO_RULE = "no-rule"
 UNFINISHED = "unfinished"
 """In place of a guard's name: a rebuild was begun and not ended."""
 
+_INTERRUPTED = "a rebuild of it was interrupted: `regrow rebuild` does it again"
+
 MOVED, COPIED = "moved", "copied"
 """In place of a guard's name: what regrow marked elsewhere has come here."""
 
@@ -351,8 +353,12 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
     except RecordError:
         return decision  # `regrow list` tells of it
     if data is not None and records.is_unfinished(data, decision.candidate.inode):
-        reason = "a rebuild of it was interrupted: `regrow rebuild` does it again"
-        return Decision(decision.candidate, KEEP, UNFINISHED, reason)
+        return Decision(decision.candidate, KEEP, UNFINISHED, _INTERRUPTED)
+    if data is None:
+        from regrow import moves
+
+        if moves.is_moved_unfinished(decision.candidate.path, store):
+            return Decision(decision.candidate, KEEP, UNFINISHED, _INTERRUPTED)
     if decision.decision == KEEP and _is_regrows_mark(decision, store):
         return decision._replace(decision=TAKE_BACK)
     return decision

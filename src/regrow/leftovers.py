@@ -69,6 +69,12 @@ def find(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> "list[Lefto
         What was found, by path.
     """
     asked = tuple(places)
+    recorded = tuple(recorded)
+    # A long name is not kept in the one that a directory has aside.
+    originals = {
+        join(parent, aside.ending(name)): join(parent, name)
+        for parent, name in map(split, recorded)
+    }
     parents = {split(path)[0] for path in recorded}
     if asked:
         parents = {path for path in parents if any(is_below(path, place) for place in asked)}
@@ -78,7 +84,8 @@ def find(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> "list[Lefto
     for parent in sorted(parents):
         for one in _in(parent):
             if not asked or any(is_below(one.path, place) for place in asked):
-                found[one.path] = one
+                original = originals.get(one.original, one.original)
+                found[one.path] = one._replace(original=original)
     return [found[path] for path in sorted(found)]
 
 
@@ -190,5 +197,6 @@ def remove(leftover: Leftover, store: "Store") -> None:
             aside.lock(directory)
             pipeline.undo(directory, store, directory.path)
         delete(parent, name)
+        store.remove(leftover.path)
         if parent.has(name):
             raise RegrowError(f"{leftover.path}: it can't be deleted in full; delete the rest")

@@ -134,6 +134,19 @@ def is_signed_for(directory: "Directory", signed: "Signature | None", store: "St
     return named is not None and records.is_same(named, records.identity(directory.fd))
 
 
+def is_moved_unfinished(path: str, store: "Store") -> bool:
+    """Return whether an interrupted rebuild left a directory that was moved to a path since."""
+    try:
+        with open_directory(path) as directory:
+            signed = signature.read(directory)
+            named = named_by(signed, store) if signed is not None else None
+            if named is None or named.state != records.REBUILD:
+                return False
+            return records.is_same(named, records.identity(directory.fd))
+    except PathError:
+        return False  # it is gone again
+
+
 def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
     """Keep a record that is about to be replaced, where its directory stands beside by now.
 

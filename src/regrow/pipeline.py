@@ -171,13 +171,10 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
 
 def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
     if decision.decision == TAKE_BACK:
-        with store.locked():
-            record = store.read(directory.path)
-            if record is not None:
-                from regrow import history
+        from regrow import withdraw
 
-                history.add(store, record)  # what can't be described now could be once
-            outcomes = undo(directory, store)
+        with store.locked():
+            outcomes = withdraw.take_back(directory, store)
         return Result(decision, summed_up(outcomes, UNMARKED), outcomes)
     candidate, taken = decision.candidate, decision.taken
     reason = Reason(
@@ -575,7 +572,7 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     Raises:
         RecordError: the record can't be read or removed.
     """
-    from regrow.aside import is_aside
+    from regrow.aside import is_aside, is_waiting
 
     with store.locked():
         path = path or directory.path
@@ -602,7 +599,11 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
         if any(outcome.state == FAILED for outcome in outcomes.values()):
             return outcomes
         signature.clear(directory)
-        if is_aside(directory.name):
+        if is_waiting(directory.name):
+            # The next rebuild goes by its record: it puts back what people have in it.
+            stays = record._replace(path=directory.path, set=(), found=(), previous={})
+            store.write(stays).close()
+        elif is_aside(directory.name):
             store.remove(record.path)
         else:
             _dismiss(record, directory, store)

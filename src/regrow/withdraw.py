@@ -6,7 +6,7 @@ user set it on this very directory.
 
 import os
 
-from regrow import decisions, moves, records
+from regrow import aside, birth, decisions, locks, moves, records
 from regrow.decisions import COPIED, MOVED, NO_RULE
 from regrow.directory import is_below, open_directory, split
 from regrow.errors import PathError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from regrow.config import Configuration
     from regrow.directory import Directory
+    from regrow.model import Outcome
     from regrow.records import Store
 
 
@@ -55,10 +56,12 @@ def strays(
         try:
             with open_directory(path) as directory:
                 known = moves.standing(directory, store)
+                if aside.is_waiting(directory.name) and not locks.take(directory):
+                    continue  # a rebuild is at work on it
                 candidate = _candidate(directory, known)
         except PathError:
             continue  # it is gone again
-        if known.record is None or not _is_begun(known):
+        if known.record is None or not _is_begun(candidate, known):
             seen.append((candidate, known))
     left = {k.record.path for _, k in seen if k.record is not None and k.word == moves.MOVED}
     moved, taken_back = [], []
@@ -69,10 +72,30 @@ def strays(
             moved.append(candidate.path)
         if candidate.path in candidates:
             continue
-        guard, reason = _why_to_take_back(known)
+        guard, reason = _why_to_take_back(candidate, known)
         if reason and not _is_recognised_above(candidate.path, configuration, start, in_force):
             taken_back.append(Decision(candidate, TAKE_BACK, guard, reason))
     return Strays(moved, taken_back)
+
+
+def take_back(directory: "Directory", store: "Store") -> "dict[str, Outcome]":
+    """Take the marks off a directory, as it was decided; the caller holds the store's lock.
+
+    Args:
+        directory: the directory, open.
+        store: where the records are.
+
+    Returns:
+        By marker: what became of it.
+    """
+    from regrow import history, pipeline
+
+    if aside.is_waiting(directory.name):
+        return aside.expose(directory, store)
+    record = store.read(directory.path)
+    if record is not None:
+        history.add(store, record)  # what can't be described now could be once
+    return pipeline.undo(directory, store)
 
 
 def _candidate(directory: "Directory", known: Standing) -> Candidate:
@@ -83,18 +106,21 @@ def _candidate(directory: "Directory", known: Standing) -> Candidate:
     return Candidate(directory.path, rule, project, (), False, status.st_dev, status.st_ino)
 
 
-def _is_begun(known: Standing) -> bool:
+def _is_begun(candidate: Candidate, known: Standing) -> bool:
     """Return whether a directory may stand under another name than it is about to get."""
     record = known.record
     if record is None or known.word != moves.MOVED:
         return False
-    is_young = abs(records.now() - record.time) < decisions.QUIET
-    return record.state == records.REBUILD or (record.state == records.PENDING and is_young)
+    if split(candidate.path)[1].startswith(birth.PREFIX):
+        return record.state in (records.PENDING, records.REBUILD)
+    return record.state == records.PENDING and (abs(records.now() - record.time) < decisions.QUIET)
 
 
-def _why_to_take_back(known: Standing) -> tuple[str, str]:
+def _why_to_take_back(candidate: Candidate, known: Standing) -> tuple[str, str]:
     """Return in place of a guard's name what became of a directory, and the reason; empty: none."""
     record = known.record
+    if aside.is_waiting(split(candidate.path)[1]) and known.word in (moves.HERE, moves.MOVED):
+        return decisions.UNFINISHED, "a rebuild left it: what is in it belongs in the backup"
     if known.word == moves.COPIED and record is None:
         return COPIED, "it carries a mark of regrow's without a record, and no rule recognises it"
     if record is None or (record.rule == EXPLICIT and known.word != moves.COPIED):

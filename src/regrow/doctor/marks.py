@@ -138,9 +138,10 @@ def _entries(store: Store) -> "Iterator[Finding]":
 
 def _leftovers(recorded: "Sequence[str]") -> "Iterator[Finding]":
     """Name what rebuilds left, with what is in it."""
+    known = set(recorded)
     for one in leftovers.find(recorded):
         remedy = "`regrow leftovers` shows it, and puts it back or removes it"
-        if one.kind == leftovers.INTERRUPTED:
+        if one.kind == leftovers.INTERRUPTED and {one.path, one.original} <= known:
             remedy = f"`regrow rebuild` puts back what is yours; {remedy}"
         text = f"{one.path}: {leftovers.KINDS[one.kind]}; {one.sentence}"
         yield Finding(RECORDS, "leftover", TO_DO, text, remedy)

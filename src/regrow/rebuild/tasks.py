@@ -98,7 +98,7 @@ def find(
         if record.recipe.get("kind") == "none" or aside.is_aside(split(record.path)[1]):
             continue
         try:
-            why = what_is_wrong(record) or (REMAINS if record.path in waiting else "")
+            why = what_is_wrong(record) or (REMAINS if _aside_path(record.path) in waiting else "")
         except OSError as error:
             task = _impossible(record, "", f"it can't be looked at: {in_words(error)}")
         else:
@@ -129,13 +129,19 @@ def find(
 
 
 def _replaced(recorded: "Iterable[Record]") -> set[str]:
-    """Return the paths from which something was moved aside that still stands there."""
+    """Return from what something was moved aside that still stands there; see ``_aside_path``."""
     found = set()
     for record in recorded:
         parent, name = split(record.path)
         if aside.is_aside(name) and os.path.isdir(record.path):
             found.add(join(parent, aside.original_name(name)))
     return found
+
+
+def _aside_path(path: str) -> str:
+    """Return a path with the name that something has in it which was moved aside from there."""
+    parent, name = split(path)
+    return join(parent, aside.ending(name))
 
 
 def asked_for(
