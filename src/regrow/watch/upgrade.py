@@ -123,7 +123,7 @@ def _problem() -> str:
         return f"{sys.executable} does not answer"
     if answer.returncode != 0:
         said = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
-        return f"it does not start: {said[-1]}"
+        return f"it does not start: {said[-1].removeprefix('regrow: ')}"
     return ""
 
 
