@@ -164,13 +164,17 @@ def test_an_environment_of_any_name_is_made_marked_and_replaced(
     assert record.path == os.fsdecode(path)
     assert record.recipe["command"] == ["regrow", "venv", os.fsdecode(path)]
 
-    (directory / os.fsdecode(name) / "old").touch()
+    (directory / os.fsdecode(name) / "old").write_text("years of work")
     done = regrow("venv", "--clear", given, cwd=directory)
     assert done.returncode == 0, done.stderr
     assert_fit_for_a_terminal(done.stdout + done.stderr)
     assert not (directory / os.fsdecode(name) / "old").exists()
-    assert os.listdir(place) == [name]
-    assert leftovers(directory) == []
+    [kept] = leftovers(directory)
+    assert {os.fsencode(kept), name} == set(os.listdir(place))
+    assert (directory / kept / "old").read_text() == "years of work"
+    shown = regrow("leftovers", directory)
+    assert_fit_for_a_terminal(shown.stdout)
+    assert "1 left" in shown.stdout
     assert_every_mark_has_its_record(directory, records_directory)
     assert len(read_records(records_directory)) == 1
 

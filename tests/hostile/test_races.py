@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from regrow.aside import KEPT
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     GATE,
@@ -108,6 +109,8 @@ REASONS = (
     "there is an environment already",
     "another regrow is replacing it",
     "it was moved or replaced just now",
+    "another program is filling it",
+    "another process has just made it",
 )
 
 
@@ -122,7 +125,7 @@ def _check(done: list[tuple[int, str, str]]) -> int:
 
 
 def _assert_works(place: Path, records_directory: Path) -> None:
-    assert os.listdir(place) == [".venv"]
+    assert [name for name in os.listdir(place) if not name.startswith(KEPT)] == [".venv"]
     assert (place / ".venv" / "bin" / "python").exists()
     assert has_attribute(place / ".venv")
     [record] = read_records(records_directory)
@@ -160,9 +163,13 @@ def test_of_six_processes_that_replace_one_environment_some_succeed_and_none_har
 ) -> None:
     use_creator(monkeypatch, tmp_path / "programs", lines)
     assert regrow("venv", cwd=place).returncode == 0
-    (place / ".venv" / "old").touch()
+    (place / ".venv" / "old").write_text("years of work")
     assert _check(at_once([cli("venv", "--clear")] * 6, place)) >= 1
     assert not (place / ".venv" / "old").exists()
+    [kept] = [name for name in os.listdir(place) if name.startswith(KEPT)]
+    assert (place / kept / "old").read_text() == "years of work"
+    (place / kept / "old").unlink()
+    (place / kept).rmdir()
     _assert_works(place, records_directory)
 
 

@@ -170,12 +170,12 @@ def test_records_for_which_there_is_no_room(
     monkeypatch.setenv("XDG_DATA_HOME", str(disk))
     path = project(place / "project", kind)
     fill(disk)
-    before = snapshot(place), snapshot(disk / "regrow")
+    before = snapshot(place), snapshot(disk / "regrow/records")
     code, [line] = rebuild(inside)
     assert (code, line["outcome"]) == (1, "failed")
     assert f"{path}: its record can't be written: {disk}/regrow/records/" in line["detail"][0]
     assert FULL in line["detail"][0]
-    assert (snapshot(place), snapshot(disk / "regrow")) == before
+    assert (snapshot(place), snapshot(disk / "regrow/records")) == before
     assert doubles.calls() == []
     (disk / "filler").unlink()
     assert_rebuilt(inside, path)
