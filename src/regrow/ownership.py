@@ -26,9 +26,14 @@ def not_own(status: os.stat_result) -> str:
     return _open_to(status)
 
 
-def not_trusted(status: os.stat_result) -> str:
-    """Return why a file may be the work of others than this user and root; empty: it is not."""
-    if status.st_uid not in (os.geteuid(), 0):
+def not_trusted(status: os.stat_result, also: int = 0) -> str:
+    """Return why a file may be the work of others than this user and root; empty: it is not.
+
+    Args:
+        status: what the file is.
+        also: another user who may have written it.
+    """
+    if status.st_uid not in (os.geteuid(), 0, also):
         return f"it belongs to another user ({status.st_uid})"
     return _open_to(status)
 
@@ -80,6 +85,36 @@ def not_trusted_way(path: str, top: str = "/") -> str:
             continue
         if why:
             return f"{place}: {why}"
+    return ""
+
+
+def replaceable(path: str) -> str:
+    """Return why somebody else may have put what stands at a path; empty: nobody can have.
+
+    Unlike ``not_trusted_way`` it allows for what another user has in a place of his own, to which
+    this user or root has led: whoever took a package from there knew whose it is.
+
+    Args:
+        path: an absolute path; links in it are followed.
+
+    Returns:
+        A sentence that names the place.
+    """
+    trusted = {os.geteuid(), 0}
+    is_shared = False  # others may put something into the directory above
+    for place, is_last in _places(path):
+        try:
+            status = os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            break
+        if status.st_uid not in trusted:
+            if is_shared:
+                return f"{place}: it belongs to another user ({status.st_uid})"
+            trusted.add(status.st_uid)
+        why = _open_to(status)
+        if why and (is_last or not status.st_mode & stat.S_ISVTX):
+            return f"{place}: {why}"
+        is_shared = bool(why)
     return ""
 
 

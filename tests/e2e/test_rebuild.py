@@ -198,10 +198,12 @@ class TestChoice:
             "  .venv  missing",
             f"    uv venv --python 3.11.7 {two[0]}".replace("3.11.7", version()),
             "    uv pip install --no-deps -r '(2 requirements of the record)'",
+            f"    interpreter: {os.path.realpath(sys.executable)}",
             str(code / "thesis"),
             "  .venv  missing",
             f"    uv venv --python 3.11.7 {two[1]}".replace("3.11.7", version()),
             "    uv pip install --no-deps -r '(1 requirement of the record)'",
+            f"    interpreter: {os.path.realpath(sys.executable)}",
             WARNING,
             "",
         ]

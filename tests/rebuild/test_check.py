@@ -191,7 +191,8 @@ def test_a_source_that_others_may_write_to_is_not_built(
 def test_a_source_of_another_user_is_not_built(project: Path, tmp_path: Path, number: int) -> None:
     place = source(tmp_path / "shared/lib")
     record = recorded(project / ".venv", python(lines_of(place)[number]))
-    for theirs in (place / "setup.py", place, place.parent):
+    place.parent.chmod(0o1777)
+    for theirs in (place / "setup.py", place):
         os.chown(theirs, NOBODY, NOBODY)
         assert f"{theirs}: it belongs to another user" in task_of(record).problem
         os.chown(theirs, 0, 0)
@@ -199,11 +200,24 @@ def test_a_source_of_another_user_is_not_built(project: Path, tmp_path: Path, nu
 
 
 @needs_root
+def test_what_another_user_has_in_a_place_of_his_own_is_said(project: Path, tmp_path: Path) -> None:
+    """Whoever installed it from there knew whose it is; nobody else can have put it there."""
+    place = source(tmp_path / "theirs/lib")
+    for theirs in (place.parent, place, place / "setup.py"):
+        os.chown(theirs, NOBODY, NOBODY)
+    task = task_of(recorded(project / ".venv", python(f"a @ file://{place}")))
+    assert task.problem == ""
+    assert f"a comes from {place}, which belongs to another user ({NOBODY})" in task.notes
+
+
+@needs_root
 def test_a_wheel_and_a_conda_package_of_another_user_are_not_installed(
     project: Path, tmp_path: Path, doubles: Doubles
 ) -> None:
     doubles.write("conda", "")
-    wheel = tmp_path / "a-1-py3-none-any.whl"
+    wheel = tmp_path / "shared/a-1-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.parent.chmod(0o1777)
     wheel.touch()
     os.chown(wheel, NOBODY, NOBODY)
     conda: Recipe = {"kind": "conda", "explicit": [f"file://{wheel}#0123"], "requirements": []}
@@ -218,6 +232,7 @@ def test_a_source_is_looked_at_again_when_it_is_built(
     """Between the plan and its execution somebody may have put another one there."""
     place = source(tmp_path / "shared/lib")
     write(recorded(project / ".venv", python(f"-e {place}")))
+    place.parent.chmod(0o1777)
     doubles.write("uv", f"chown {NOBODY} {place}\n")
     write(recorded(tmp_path / "a/.venv", python()))
     (tmp_path / "a").mkdir()

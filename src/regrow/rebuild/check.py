@@ -187,14 +187,26 @@ def _stranger(record: "Record", names: "frozenset[str]") -> str:
 def foreign_source(record: "Record") -> str:
     """Return why a local source of a record's packages may be somebody else's work.
 
-    Every source, and every directory above it, must belong to this user or to root, and nobody
-    else may write there; a restore, or an emptied /tmp, may have put another one in its place.
+    A restore, or somebody in an emptied /tmp, may have put another one in its place.
     """
     for name, source in _sources(record):
-        why = ownership.not_trusted_way(source) or _foreign_entry(source)
+        why = ownership.replaceable(source) or _foreign_entry(source)
         if why:
             return f"{name} comes from {source}, which could be anybody's: {why}"
     return ""
+
+
+def others_sources(record: "Record") -> list[str]:
+    """Return what the plan says of sources that are another user's, in a place of his own."""
+    found = []
+    for name, source in _sources(record):
+        try:
+            owner = os.stat(source).st_uid
+        except OSError:
+            continue
+        if owner not in (os.geteuid(), 0):
+            found.append(f"{name} comes from {source}, which belongs to another user ({owner})")
+    return found
 
 
 def _sources(record: "Record") -> "Iterator[tuple[str, str]]":
@@ -230,10 +242,11 @@ def _local_path(address: str) -> str:
 def _foreign_entry(source: str) -> str:
     """Return why something at the top of a source directory may be somebody else's work."""
     try:
+        owner = os.stat(source).st_uid
         with os.scandir(source) as entries:
             for number, entry in enumerate(entries):
                 status = entry.stat(follow_symlinks=False)
-                why = ownership.not_trusted(status)
+                why = ownership.not_trusted(status, owner)
                 if why:
                     return f"{join(source, entry.name)}: {why}"
                 if number == _ENTRIES_LOOKED_AT:

@@ -305,7 +305,7 @@ def _with_notes(task: Task, trusted: "Collection[str]") -> Task:
     interpreter, note = "", ""
     if task.kind == "python":
         interpreter, note = interpreters.choose(task.records[0], trusted)
-    found = notes.of(task.records[0], task.directory)
+    found = [*notes.of(task.records[0], task.directory), *check.others_sources(task.records[0])]
     return task._replace(interpreter=interpreter, notes=(*([note] if note else []), *found))
 
 
