@@ -172,7 +172,9 @@ def test_the_shell_that_a_backup_left_is_filled(
         (project / name).mkdir()
         for file in left:
             (project / name / file).write_bytes(SIGNATURE)
-    assert outcomes(rebuild()) == {".venv": "rebuilt", "node_modules": "rebuilt"}
+    lines = rebuild()
+    assert outcomes(lines) == {".venv": "rebuilt", "node_modules": "rebuilt"}
+    assert [line["detail"] for line in lines] == [[], []], "nobody misses it"
     assert_complete(project / ".venv", records_directory, tag=True)
     assert_complete(project / "node_modules", records_directory)
 

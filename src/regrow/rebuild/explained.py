@@ -14,6 +14,7 @@ import re
 import stat
 from functools import partial
 
+from regrow.claim import HOLLOW_NAMES
 from regrow.directory import join
 from regrow.markers.tag import SIGNATURE
 from regrow.plain import TYPE_CHECKING, NamedTuple
@@ -99,6 +100,29 @@ class _Activation:
             return False
         text = (read_head(name, _SETTINGS_SIZE, parent) or b"").decode(errors="replace")
         return all(_SETTING.fullmatch(line) for line in text.splitlines() if line.strip())
+
+
+class Shell:
+    """Explains what backups and file managers leave of a directory whose contents were left out.
+
+    See ``trees.Explains``.
+    """
+
+    def owns(self, path: str, status: os.stat_result, parent: int) -> bool:
+        """Return whether an entry is a cache directory tag, or the Finder's notes."""
+        if not stat.S_ISREG(status.st_mode) or path not in HOLLOW_NAMES:
+            return False
+        return path == ".DS_Store" or (read_head(path, _HEAD_SIZE, parent) or b"").startswith(
+            SIGNATURE
+        )
+
+    def may_own_below(self, path: str) -> bool:  # noqa: ARG002
+        """Return False: all of it stands at the top."""
+        return False
+
+    def stays(self, path: str) -> bool:  # noqa: ARG002
+        """Return False: nothing of the user's would spoil what a package manager makes."""
+        return False
 
 
 class Installed:

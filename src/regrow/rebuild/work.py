@@ -21,6 +21,7 @@ from regrow.rebuild.context import (
     not_marked,
     write_log,
 )
+from regrow.rebuild.explained import Shell
 from regrow.rebuild.processes import InterruptedError as Interrupted
 from regrow.rebuild.processes import StepError
 from regrow.rebuild.tasks import (
@@ -216,7 +217,7 @@ def _settle(record: "Record", store: Store) -> list[str]:
     """Put back what the user had put into the directories that were moved aside."""
     parent_path, name = split(record.path)
     with open_parent(parent_path) as parent:
-        found = remains.settle(parent, name, store, None)
+        found = remains.settle(parent, name, store, lambda _: Shell())
     return remains.sentences(found)
 
 
