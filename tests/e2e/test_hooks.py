@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -365,7 +366,7 @@ def test_interrupting_the_check_leaves_the_shell_as_it_is(kind: Kind, site: Site
 @every_shell
 @pytest.mark.needs("git")
 def test_the_check_can_not_be_suspended(kind: Kind, site: Site) -> None:
-    (site.project / ".git").mkdir()
+    subprocess.run(["git", "init", "-q", site.project], check=True)
     git = site.bin / "git"
     git.write_text("#!/bin/sh\necho up$((1 + 1)) >/dev/tty\nexec sleep 1000\n")
     git.chmod(0o755)
