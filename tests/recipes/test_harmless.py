@@ -86,11 +86,11 @@ def test_a_user_without_a_scheme_is_cut(text: str) -> None:
 
 
 HARMLESS = [
-    "https://files.pythonhosted.org/packages/5c/38/a3f6/six-1.16.0-py2.py3-none-any.whl",
-    f"https://files.pythonhosted.org/packages/5c/38/{'ab12' * 15}/p-1.tar.gz#sha256={'0' * 64}",
-    "https://registry.npmjs.org/@scope/name/-/name-1.0.0.tgz",
-    "https://registry.npmjs.org/name/-/name-1.0.0-beta.20230101120000.tgz",
-    "https://conda.anaconda.org/conda-forge/linux-64/python-3.11.7-hab00c5b_1_cpython.conda",
+    "https://files.example.org/packages/5c/38/a3f6/six-1.16.0-py2.py3-none-any.whl",
+    f"https://files.example.org/packages/5c/38/{'ab12' * 15}/p-1.tar.gz#sha256={'0' * 64}",
+    "https://registry.example.org/@scope/name/-/name-1.0.0.tgz",
+    "https://registry.example.org/name/-/name-1.0.0-beta.20230101120000.tgz",
+    "https://conda.example.org/conda-forge/linux-64/python-3.11.7-hab00c5b_1_cpython.conda",
     f"https://github.com/ada/shop/archive/{'0a' * 20}.zip",
     "https://codeload.github.com/ada/shop/tar.gz/v1.2.3",
     "git+https://github.com/ada/shop.git#main",

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
 
     from regrow.model import Record
 
-_DEFAULTS = re.compile(
-    r"https?://(pypi\.org|files\.pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com"
-    r"|registry\.npmjs\.com|conda\.anaconda\.org|repo\.(anaconda\.com|continuum\.io))(/|$)"
-)
-"""Where packages come from unless somebody said otherwise."""
-
 # In the locks of npm, yarn 1, pnpm and bun.
 _RESOLVED = re.compile(rb"(?:resolved|tarball)[\"']?:?[ \t]*[\"']?([a-z+]+://[^\s\"'#?,}]+)")
 _HOST = re.compile(r"[a-z+]+://[^/]*")
@@ -35,8 +29,8 @@ def of(record: "Record", directory: str) -> list[str]:
         directory: where the commands are run.
 
     Returns:
-        A sentence for every editable and every address that is not the default index, those of
-        the project's settings included.
+        A sentence for every editable and for every address that is named, those of the project's
+        settings included. A tool's own index is named by locks and conda's lists alone.
     """
     found: list[str] = []
     requirements = record.recipe.get("requirements", ())
@@ -74,9 +68,9 @@ def without(record: "Record") -> list[str]:
 
 
 def _shown(what: str, addresses: "dict[str, None]") -> list[str]:
-    others = [address for address in addresses if not _DEFAULTS.match(f"{address}/")]
-    more = [f"{what}: {len(others) - _MOST} more"] if len(others) > _MOST else []
-    return [f"{what}: {address}" for address in others[:_MOST]] + more
+    found = list(addresses)
+    more = [f"{what}: {len(found) - _MOST} more"] if len(found) > _MOST else []
+    return [f"{what}: {address}" for address in found[:_MOST]] + more
 
 
 def _of_uv(directory: str) -> list[str]:
