@@ -136,7 +136,15 @@ def neighbours_lock() -> Iterator[Callable[[Path], None]]:
 
     def lock(place: Path) -> None:
         words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        program = ["flock", "--exclusive", str(place), "sh", "-c", "echo locked; exec sleep 60"]
+        program = [
+            "flock",
+            "--exclusive",
+            "--no-fork",
+            str(place),
+            "sh",
+            "-c",
+            "echo locked; exec sleep 60",
+        ]
         process = subprocess.Popen([*words, *program], stdout=subprocess.PIPE, text=True)
         held.append(process)
         assert process.stdout is not None

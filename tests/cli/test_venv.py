@@ -101,9 +101,9 @@ def test_clear_replaces_an_environment_and_the_new_one_is_marked(
 def test_clear_keeps_ones_own_files_beside_and_names_them(
     creator: str, regrow: Regrow, tmp_path: Path
 ) -> None:
-    regrow("venv", "--creator", creator, cwd=tmp_path)
+    regrow("venv", "--creator", creator, *QUICK[creator], cwd=tmp_path)
     (tmp_path / ".venv/mine").write_text("years of work")
-    done = regrow("venv", "--clear", "--creator", creator, cwd=tmp_path)
+    done = regrow("venv", "--clear", "--creator", creator, *QUICK[creator], cwd=tmp_path)
     assert not (tmp_path / ".venv/mine").exists()
     [kept] = [tmp_path / name for name in os.listdir(tmp_path) if name != ".venv"]
     assert os.listdir(kept) == ["mine"]

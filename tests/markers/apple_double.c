@@ -325,6 +325,7 @@ void double_reset(void)
     double_no_url = double_no_string = 0;
     double_fgetxattr_errno = double_fsetxattr_errno = 0;
     double_fremovexattr_errno = double_fgetattrlist_errno = 0;
+    double_volume_root_only = 0;
     double_fsetxattr_idles = double_fremovexattr_idles = 0;
     double_capabilities = double_capabilities_valid = VOL_CAP_INT_EXTENDED_ATTR;
     double_created = double_released = 0;
