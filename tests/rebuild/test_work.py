@@ -743,3 +743,17 @@ def test_what_people_put_into_what_was_not_finished_goes_back_to_its_place(
     for name in ("mine/thesis.tex", f"{made}/patch.diff", ".hidden"):
         assert (path / name).read_text() == "years of work"
     assert_complete(path, records_directory, tag=kind == "conda")
+
+
+def test_what_is_left_at_a_path_is_found_without_any_record(
+    project: Path, regrow: Regrow, records_directory: Path
+) -> None:
+    kept = project / f"{aside.KEPT}01234567-.venv"
+    kept.mkdir()
+    (kept / "mine").write_text("years of work")
+    assert not records_directory.exists()
+    assert regrow("leftovers").stdout == "nothing was left by any rebuild\n"
+    [line] = regrow.json("leftovers", project)
+    assert (line["path"], line["first"]) == (str(kept), ["mine"])
+    assert regrow("leftovers", "--put-back", kept).returncode == 0
+    assert (project / ".venv/mine").read_text() == "years of work"

@@ -49,8 +49,10 @@ def run(words: list[str]) -> int:
     is_asking = options.remove and not options.yes
     if is_asking and (options.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
         made.error("not a terminal: pass --yes to remove")
-    store = Store.if_any()
+    # What is left at a path is found without records, too.
+    store = Store() if options.path else Store.if_any()
     if store is None:
+        _print((), as_json=options.json)
         return 0
     with store:
         recorded = [record.path for record in store.all() if not isinstance(record, RecordError)]

@@ -43,7 +43,7 @@ def settle(
     parent: Directory,
     name: str,
     store: "Store",
-    explains: "Callable[[str], Explains] | None",
+    explains: "Callable[[str], Explains]",
 ) -> list[Remains]:
     """Remove what a new directory brings back of those moved aside, and move the rest into it.
 
@@ -53,8 +53,7 @@ def settle(
         parent: the directory that holds them all, open.
         name: the new directory's name.
         store: where the records are.
-        explains: called with the path of each, to learn what is explained in it; None: nothing is
-            known.
+        explains: called with the path of each, to learn what is explained in it.
 
     Returns:
         What became of each, newest first.
@@ -86,7 +85,7 @@ def _settle(
     name: str,
     old: str,
     store: "Store",
-    explains: "Callable[[str], Explains] | None",
+    explains: "Callable[[str], Explains]",
 ) -> Remains:
     path = join(parent.path, old)
     moved: list[str] = []
@@ -96,7 +95,7 @@ def _settle(
             if old.startswith(aside.CLEARED):
                 trees.remove_explained(directory.fd, new.fd, Installed(path, None))
             else:
-                known = explains(path) if explains is not None else None
+                known = explains(path)
                 is_unfinished = _was_unfinished(path, store)
                 trees.remove_explained(directory.fd, new.fd, known, is_unfinished=is_unfinished)
                 moved = trees.move_back(directory.fd, new.fd, known)
