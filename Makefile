@@ -37,12 +37,12 @@ docs: setup
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/need.sh
+$(STAMP): pyproject.toml marks/pyproject.toml constraints.txt scripts/need.sh
 	@sh scripts/need.sh make:make git:git
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || sh scripts/need.sh --always python3-venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --require-hashes -r constraints.txt
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --editable ./marks --editable .
 	@touch $@
 
 # What is installed, to the byte: the newest releases that pyproject.toml allows. A build's own tools

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from regrow import doctor, programs, rules
-from regrow.guards import GUARDS
-from regrow.journal import STATES
+from regrow.decide.guards import GUARDS
+from regrow.doctor import findings
 from regrow.model import Rule
+from regrow.programs import catalogue
+from regrow.records.status import STATES
+from regrow.rules import loader
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -26,7 +28,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def backup_programs() -> str:
     """List every program, what it honours, and how that is known."""
     rows = []
-    for program in programs.PROGRAMS:
+    for program in catalogue.PROGRAMS:
         for marker, option in program.honours.items():
             rows.append(
                 (
@@ -38,19 +40,19 @@ def backup_programs() -> str:
                 )
             )
     head = ("program", "name in the configuration", "honours", "option it needs", "known from")
-    notes = [f"- **{p.title}**: {p.note}\n" for p in programs.PROGRAMS if p.note]
+    notes = [f"- **{p.title}**: {p.note}\n" for p in catalogue.PROGRAMS if p.note]
     return table(head, rows) + "\n" + "".join(notes)
 
 
 def without_marks() -> str:
     """List the programs that read no mark."""
-    return ", ".join(programs.NO_MARKS) + ".\n"
+    return ", ".join(catalogue.NO_MARKS) + ".\n"
 
 
 def rule_tables() -> str:
     """List the rules that mark, by ecosystem."""
     text = ""
-    shipped = [rule for rule in rules.shipped() if not rule.keep and not rule.home]
+    shipped = [rule for rule in loader.shipped() if not rule.keep and not rule.home]
     for ecosystem in sorted({rule.ecosystem for rule in shipped}):
         rows = [
             (
@@ -87,7 +89,7 @@ def _evidence(rule: Rule) -> str:
 
 def home_caches() -> str:
     """List the home caches."""
-    shipped = [r for r in rules.shipped() if r.home and not r.keep and not r.container]
+    shipped = [r for r in loader.shipped() if r.home and not r.keep and not r.container]
     rows = [(f"`~/{r.directory}`", f"`{r.name}`", f"`{r.command}`", r.note) for r in shipped]
     return table(("directory", "rule", "comes back by", "note"), rows)
 
@@ -96,7 +98,7 @@ def containers() -> str:
     """List the directories in which tools keep environments."""
     rows = [
         (f"`~/{r.directory}`", f"[`{r.name}`]({r.documentation})", f"`{r.command}`")
-        for r in rules.shipped()
+        for r in loader.shipped()
         if r.container
     ]
     return table(("directory", "rule", "its environments come back by"), rows)
@@ -106,7 +108,7 @@ def kept() -> str:
     """List what is kept, and why."""
     rows = [
         (f"`{'~/' if r.home else ''}{r.directory}`", _evidence(r), f"`{r.name}`", r.keep)
-        for r in rules.shipped()
+        for r in loader.shipped()
         if r.keep
     ]
     return table(("directory", "evidence", "rule", "why it stays"), rows)
@@ -128,7 +130,7 @@ def states() -> str:
 
 def doctor_states() -> str:
     """List what `regrow doctor` says of a finding."""
-    rows = [(f"`{state}`", meaning) for state, meaning in doctor.STATES.items()]
+    rows = [(f"`{state}`", meaning) for state, meaning in findings.STATES.items()]
     return table(("state", "means"), rows)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from regrow.records import Store
+from regrow.records.store import Store
 from tests.conftest import Regrow
 
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from regrow import records
 from regrow.model import Record
-from regrow.records import Store
+from regrow.records import store as records
+from regrow.records.store import Store
 from tests.conftest import Regrow
 from tests.hostile.helpers import has_attribute, leftovers
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 CALLS = "REGROW_TEST_CALLS"
 """The variable that names the file in which doubles note their words."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regrow.cli.main import main
-from regrow.markers import tag, xdg
+from regrow_marks import tag, xdg
 from tests.conftest import Regrow
 
 UVS_TAG = tag.SIGNATURE + b"\n# This file is a cache directory tag created by uv.\n"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from regrow.markers.tag import SIGNATURE
+from regrow_marks.tag import SIGNATURE
 from tests.conftest import Regrow
 
 pytestmark = pytest.mark.needs("git")

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import regrow
-from regrow import coverage, directory, programs, records
-from regrow.markers import CACHEDIR_TAG, NODUMP, XDG_ROBOTS, tag
+from regrow.programs import catalogue, effect
+from regrow.records import store
+from regrow_marks import directory, tag
+from regrow_marks.markers import CACHEDIR_TAG, NODUMP, XDG_ROBOTS
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
 ATTRIBUTE = "user.xdg.robots.backup"
@@ -219,11 +221,11 @@ print(sorted({name.partition(".")[0] for name in sys.modules} - known))
 
 
 def test_every_program_can_be_named_and_states_markers_that_exist() -> None:
-    from regrow import markers
+    from regrow_marks import markers
 
-    assert list(programs.names()) == sorted(programs.names())
-    for program in programs.PROGRAMS:
-        assert programs.program(program.name) is program
+    assert list(catalogue.names()) == sorted(catalogue.names())
+    for program in catalogue.PROGRAMS:
+        assert catalogue.program(program.name) is program
         assert program.honours
         assert program.honours.keys() <= set(markers.NAMES)
 
@@ -232,25 +234,25 @@ def test_programs_in_use_are_the_configured_or_those_that_honour_a_mark_set_here
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        programs, "installed", lambda: (programs.program("bsdtar"), programs.program("tar"))
+        catalogue, "installed", lambda: (catalogue.program("bsdtar"), catalogue.program("tar"))
     )
     monkeypatch.setattr(sys, "platform", "linux")
-    names = [program.name for program in programs.in_use(None, [XDG_ROBOTS, CACHEDIR_TAG])]
+    names = [program.name for program in catalogue.in_use(None, [XDG_ROBOTS, CACHEDIR_TAG])]
     assert names == ["tar"]
-    assert [p.name for p in programs.in_use(["bsdtar"], [XDG_ROBOTS])] == ["bsdtar"]
+    assert [p.name for p in catalogue.in_use(["bsdtar"], [XDG_ROBOTS])] == ["bsdtar"]
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert [p.name for p in programs.in_use(None, ["time-machine"])] == ["time-machine"]
+    assert [p.name for p in catalogue.in_use(None, ["time-machine"])] == ["time-machine"]
 
 
 def test_an_attribute_above_a_mounted_volume_does_not_cover_it_for_time_machine() -> None:
-    program = programs.program("time-machine")
-    above = coverage.Mark("time-machine", "/Volumes", same_volume=False)
-    nearer = coverage.Mark("time-machine", "/Volumes/disk", same_volume=True)
-    assert coverage.exclusion(program, [above]) is None
-    assert coverage.exclusion(program, [nearer, above]) == regrow.Exclusion(
+    program = catalogue.program("time-machine")
+    above = effect.Mark("time-machine", "/Volumes", same_volume=False)
+    nearer = effect.Mark("time-machine", "/Volumes/disk", same_volume=True)
+    assert effect.exclusion(program, [above]) is None
+    assert effect.exclusion(program, [nearer, above]) == regrow.Exclusion(
         "time-machine", "/Volumes/disk"
     )
-    assert coverage.exclusion(programs.program("borg2"), [above]) is not None
+    assert effect.exclusion(catalogue.program("borg2"), [above]) is not None
 
 
 def test_one_command_that_serves_two_programs_is_asked_for_its_version(
@@ -261,11 +263,11 @@ def test_one_command_that_serves_two_programs_is_asked_for_its_version(
     for version, name in (("borg 1.4.5", "borg"), ("borg 2.0.0b23", "borg2")):
         borg.write_text(f"#!/bin/sh\necho {version}\n")
         borg.chmod(0o755)
-        found = [program.name for program in programs.installed() if "borg" in program.name]
+        found = [program.name for program in catalogue.installed() if "borg" in program.name]
         assert found == [name]
 
 
-@pytest.mark.parametrize("module", [regrow, directory, records])
+@pytest.mark.parametrize("module", [regrow, directory, store])
 def test_the_examples_in_docstrings_run(module: object) -> None:
     done = doctest.testmod(module)  # type: ignore[arg-type]
     assert done.attempted > 0

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from regrow import git, locks, rules
-from regrow.directory import open_directory
-from regrow.project import root_of
+from regrow.rules import loader
+from regrow.scan.project_root import root_of
+from regrow.system import git, locks
+from regrow_marks.directory import open_directory
 from tests.conftest import NOBODY, Regrow
 from tests.sweeping import modules
 
@@ -119,7 +120,7 @@ def test_their_lock_is_in_no_record(
 def test_their_files_make_no_project_root(
     shared: Path, project: Path, theirs: Callable[[str, str], None]
 ) -> None:
-    in_force = rules.shipped()
+    in_force = loader.shipped()
     theirs("package.json", "{}")
     theirs(".git", "gitdir: /nowhere\n")
     assert root_of(str(project), in_force) == str(project)

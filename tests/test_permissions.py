@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from regrow import cache, ownership, records
-from regrow.directory import open_directory
-from regrow.export import files
-from regrow.markers import CACHEDIR_TAG, marker, put_on
+from regrow.programs.export import files
+from regrow.records import store as records
+from regrow.system import cache, ownership
+from regrow_marks.directory import open_directory
+from regrow_marks.markers import CACHEDIR_TAG, marker, put_on
 from tests.conftest import Regrow
 
 UMASKS = pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777], ids=oct)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from regrow import plain
+from regrow_marks import plain
 
 
 class Ours(plain.NamedTuple):

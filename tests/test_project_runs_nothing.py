@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow import creators, executable
+from regrow.create import creators
 from regrow.errors import CreatorError
+from regrow.system import program as executable
 from tests.conftest import Regrow
 
 SHADOWED = ("filelock", "platformdirs", "virtualenv", "distlib", "pip", "venv", "ensurepip", "site")

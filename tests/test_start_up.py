@@ -14,30 +14,40 @@ from typing import NamedTuple
 import pytest
 
 import regrow
+import regrow_marks
 
-SOURCE = Path(regrow.__file__).parent.parent
+SOURCES = ":".join(str(Path(*package.__path__).parent) for package in (regrow, regrow_marks))
 
 # What site and its .pth files import differs between machines: it stays away, and so do packages
 # that regrow depends on, which no hot command may need.
 PYTHON = (sys.executable, "-I", "-S", "-c")
-BEFORE = "import sys; before = sys.modules.keys() | {'__main__'}; sys.path.insert(0, sys.argv[1])"
-COMMAND = "from regrow.cli.main import main; assert main(sys.argv[2:]) in (0, 1)"
+BEFORE = (
+    "import sys; before = sys.modules.keys() | {'__main__'};"
+    " sys.path[:0] = sys.argv.pop(1).split(':')"
+)
+COMMAND = "from regrow.cli.main import main; assert main(sys.argv[1:]) in (0, 1)"
 AFTER = "print('imported', *sys.modules.keys() - before)"
 
 # The mark of the system is another one on macOS.
-NOT_LISTED = ("regrow.markers.", "encodings.")
+MARKERS = ("nodump", "signature", "tag", "timemachine", "xdg")
+NOT_LISTED = (*(f"regrow_marks.{name}" for name in MARKERS), "encodings.")
 
-ANY = "regrow regrow.cli regrow.cli.main regrow.cli.output regrow.errors regrow.model regrow.plain"
+ANY = """
+    regrow regrow.cli regrow.cli.main regrow.cli.output regrow.errors regrow_marks
+    regrow_marks.errors regrow_marks.model regrow_marks.plain
+"""
 ANY_STANDARD = "argparse errno gc os"
 MARKING = """
-    regrow.config regrow.directory regrow.git regrow.libc regrow.markers regrow.ownership
-    regrow.pipeline regrow.recipes regrow.record_values regrow.records regrow.safe_read
+    regrow.model     regrow.config regrow.pipeline regrow.recipes.recipe regrow.records.store
+    regrow.records.values regrow.system.git regrow.system.ownership regrow_marks.directory
+    regrow_marks.libc regrow_marks.markers regrow_marks.safe_read
 """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
-    regrow.cache regrow.decisions regrow.evidence regrow.filesystem regrow.guards regrow.project
-    regrow.recipes.files regrow.recipes.harmless regrow.recipes.node regrow.recognise
-    regrow.rules regrow.rules.compiled regrow.scan
+    regrow.decide.decisions regrow.decide.guards regrow.recipes.files
+    regrow.recipes.harmless regrow.recipes.node regrow.rules.compiled regrow.rules.loader
+    regrow.scan.evidence regrow.scan.matching regrow.scan.project_root regrow.scan.walk
+    regrow.system.cache regrow.system.mounts
 """
 PROJECT_STANDARD = "fnmatch json marshal signal"
 
@@ -53,18 +63,20 @@ class Hot(NamedTuple):
 HOT = {
     "mark": Hot(
         ("mark", "fresh"),
-        f"{ANY} {MARKING} regrow.cli.mark regrow.homes regrow.refusals",
+        f"{ANY} {MARKING} regrow.cli.mark regrow.system.homes regrow.decide.refusals",
         f"{ANY_STANDARD} {MARKING_STANDARD} pwd",
     ),
     "status": Hot(
         ("status", "node_modules"),
-        f"{ANY} regrow.cli.status regrow.config regrow.coverage regrow.directory"
-        " regrow.executable regrow.markers regrow.programs regrow.safe_read",
+        f"{ANY} regrow.cli.status regrow.config regrow.programs.catalogue"
+        " regrow.programs.effect regrow.system.program regrow_marks.directory regrow_marks.markers"
+        " regrow_marks.safe_read",
         f"{ANY_STANDARD} fcntl select signal stat time warnings",  # the last is os.get_exec_path's
     ),
     "run": Hot(
         ("run", "--", "true"),
-        f"{ANY} {MARKING} {PROJECT} regrow.child regrow.cli.run regrow.uv",
+        f"{ANY} {MARKING} {PROJECT} regrow.cli.run regrow.create.uv_project"
+        " regrow.system.foreground",
         f"{ANY_STANDARD} {MARKING_STANDARD} {PROJECT_STANDARD}",
     ),
     "hook --check": Hot(
@@ -102,7 +114,7 @@ def stamp(home: Path) -> Path:
 def modules(code: str, *words: str, place: Path) -> set[str]:
     """Run code in a process of its own, and list what it has imported at its end."""
     done = subprocess.run(
-        [*PYTHON, f"{BEFORE}\n{code}\n{AFTER}", str(SOURCE), *words],
+        [*PYTHON, f"{BEFORE}\n{code}\n{AFTER}", SOURCES, *words],
         cwd=place,
         capture_output=True,
         text=True,
@@ -120,6 +132,7 @@ def test_a_hot_command_imports_what_is_listed_and_nothing_else(
     paths = {"STAMP": str(stamp(home)), "fresh": str(project.parent / "fresh")}
     imported = modules(COMMAND, *(paths.get(word, word) for word in hot.words), place=project)
     ours = set(hot.modules.split())
+    ours |= {name.rpartition(".")[0] for name in ours if "." in name}  # the packages, all empty
     standard = modules(f"import {hot.standard.replace(' ', ', ')}", place=project)
 
     more = sorted(imported - ours - standard)

@@ -154,8 +154,8 @@ def test_a_file_that_another_user_has_put_there_opens_nothing(regrow: Regrow, sh
 def test_no_exclude_file_is_written_where_others_may_write(
     open_place: Path, as_ordinary_user: Callable[[Callable[[], Any]], Any]
 ) -> None:
-    from regrow.errors import PathError
-    from regrow.export import files
+    from regrow.programs.export import files
+    from regrow_marks.errors import PathError
 
     def write() -> str:
         place = open_place / "mine"

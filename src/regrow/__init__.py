@@ -14,22 +14,15 @@ and ``regrow.EnvBuilder``, a ``venv.EnvBuilder`` whose environments are marked a
 None of them writes records: those are for what people ask of the command line.
 """
 
-from regrow.errors import (
-    ConfigurationError,
-    CreatorError,
-    MarkerError,
-    PathError,
-    RecordError,
-    RefusedError,
-    RegrowError,
-)
-from regrow.model import Exclusion, Outcome
-from regrow.plain import TYPE_CHECKING
+from regrow.errors import ConfigurationError, CreatorError, RecordError
+from regrow_marks.errors import MarkerError, PathError, RefusedError, RegrowError
+from regrow_marks.model import Exclusion, Outcome
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import os
 
-    from regrow.builder import EnvBuilder
+    from regrow.create.builder import EnvBuilder
 
     StrOrBytesPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 else:
@@ -37,7 +30,7 @@ else:
     def __getattr__(name):
         if name != "EnvBuilder":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from regrow.builder import EnvBuilder  # the venv module is heavy
+        from regrow.create.builder import EnvBuilder  # the venv module is heavy
 
         return EnvBuilder
 
@@ -92,10 +85,10 @@ def exclude(path: "StrOrBytesPath", *, tag: bool | None = None) -> dict[str, Out
         >>> outcomes["cachedir-tag"].state
         'marked'
     """
-    from regrow import markers
-    from regrow.directory import open_directory
-    from regrow.markers.tag import is_environment
-    from regrow.refusals import Refusals
+    from regrow.decide.refusals import Refusals
+    from regrow_marks import markers
+    from regrow_marks.directory import open_directory
+    from regrow_marks.tag import is_environment
 
     with open_directory(path) as directory:
         Refusals().refuse_place(directory)
@@ -118,9 +111,8 @@ def include(path: "StrOrBytesPath") -> dict[str, Outcome]:
     Raises:
         PathError: the path is missing, a link or no directory; nothing was changed.
     """
-    from regrow import markers
-    from regrow.directory import open_directory
-    from regrow.markers import signature
+    from regrow_marks import markers, signature
+    from regrow_marks.directory import open_directory
 
     with open_directory(path) as directory:
         chosen = (*markers.selected(), markers.marker(markers.CACHEDIR_TAG))
@@ -143,12 +135,10 @@ def is_excluded(path: "StrOrBytesPath") -> dict[str, Exclusion | None]:
     Raises:
         PathError: the path does not exist.
     """
-    from regrow import coverage
+    from regrow.programs import effect
 
-    marks = coverage.marks_on_the_way(path)
-    return {
-        program.name: coverage.exclusion(program, marks) for program in coverage.known_programs()
-    }
+    marks = effect.marks_on_the_way(path)
+    return {program.name: effect.exclusion(program, marks) for program in effect.known_programs()}
 
 
 def create(path: "StrOrBytesPath") -> dict[str, Outcome]:
@@ -169,9 +159,16 @@ def create(path: "StrOrBytesPath") -> dict[str, Outcome]:
         PathError: it can't be made (the message says why), or it holds files already and is not
             marked: ``exclude`` marks such a directory.
     """
-    from regrow import birth, markers
-    from regrow.directory import Directory, is_empty, open_child, open_parent, split_for_creation
-    from regrow.refusals import Refusals
+    from regrow.create import birth
+    from regrow.decide.refusals import Refusals
+    from regrow_marks import markers
+    from regrow_marks.directory import (
+        Directory,
+        is_empty,
+        open_child,
+        open_parent,
+        split_for_creation,
+    )
 
     outcomes: dict[str, Outcome] = {}
 

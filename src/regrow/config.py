@@ -3,8 +3,9 @@
 import os
 import stat
 
-from regrow.errors import ConfigurationError, in_words
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.errors import ConfigurationError
+from regrow_marks.errors import in_words
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,7 +86,7 @@ def read(file_name: str | None = None) -> Configuration:
 
 def parse(data: bytes, name: str) -> Configuration:
     """Check the bytes of a configuration file; see ``read``."""
-    from regrow import safe_toml  # 7 ms, which a machine without a file need not pay
+    from regrow.system import safe_toml  # 7 ms, which a machine without a file need not pay
 
     try:
         text = data.decode()
@@ -150,18 +151,18 @@ def _markers(value: object, text: str, name: str) -> bool:
 
 
 def _check_programs(configured: "tuple[str, ...] | None", text: str, name: str) -> None:
-    from regrow import programs
+    from regrow.programs import catalogue
 
     for item in configured or ():
-        if item not in programs.names():
-            known = ", ".join(programs.names())
+        if item not in catalogue.names():
+            known = ", ".join(catalogue.names())
             raise _error(name, text, "programs", f"unknown program {item!r}; known are {known}")
 
 
 def _export(table: "dict[str, Any]", index: int, text: str, name: str) -> Export:
     """Check one ``[[export]]``."""
-    from regrow.export import compose, formats
-    from regrow.export.model import SourceNeededError
+    from regrow.programs.export import compose, formats
+    from regrow.programs.export.model import SourceNeededError
 
     def wrong(key: str, problem: str) -> ConfigurationError:
         begin = _lines(text, "export")[index : index + 1] or [1]

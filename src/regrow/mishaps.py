@@ -6,9 +6,9 @@ words where it is read; this is for those that are still unknown.
 
 import os
 
-from regrow.errors import RegrowError, in_words
 from regrow.model import FAILURE, KEEP, Decision
-from regrow.plain import TYPE_CHECKING
+from regrow_marks.errors import RegrowError, in_words
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.model import Candidate

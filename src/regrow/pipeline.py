@@ -3,46 +3,45 @@
 import errno
 import os
 
-from regrow import git, markers, records
-from regrow.directory import mount_point, split
-from regrow.errors import (
-    MarkerError,
-    NewerRecordError,
-    PathError,
-    RecordError,
-    RegrowError,
-)
-from regrow.markers import CACHEDIR_TAG, signature, tag
+from regrow.errors import NewerRecordError, RecordError
 from regrow.model import (
-    ALREADY_MARKED,
     EXPLICIT,
-    FAILED,
     FAILURE,
-    HOLDS,
     KEEP,
     KEPT,
-    MARKED,
-    NOT_MARKED,
     TAKE_BACK,
-    UNMARKED,
     VANISHED,
     Decision,
-    Outcome,
-    Reading,
     Record,
     Result,
 )
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.records import store as records
+from regrow.system import git
+from regrow_marks import markers, signature, tag
+from regrow_marks.directory import mount_point, split
+from regrow_marks.errors import MarkerError, PathError, RegrowError
+from regrow_marks.markers import CACHEDIR_TAG
+from regrow_marks.model import (
+    ALREADY_MARKED,
+    FAILED,
+    HOLDS,
+    MARKED,
+    NOT_MARKED,
+    UNMARKED,
+    Outcome,
+    Reading,
+)
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from regrow.config import Configuration
-    from regrow.directory import Directory, Opener
-    from regrow.markers import Marker
-    from regrow.markers.signature import Signature
-    from regrow.recipes import Recipe
-    from regrow.records import Identity, Store
+    from regrow.recipes.recipe import Recipe
+    from regrow.records.store import Identity, Store
+    from regrow_marks.directory import Directory, Opener
+    from regrow_marks.markers import Marker
+    from regrow_marks.signature import Signature
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 """What opening a directory says of one that is removed, or replaced by a file or a link."""
@@ -73,7 +72,7 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
         directory: the directory, open.
         store: where its record may be.
     """
-    from regrow import recipes
+    from regrow.recipes import recipe as recipes
 
     kind = recipes.kind_of(directory.path)
     if not kind:
@@ -124,10 +123,10 @@ def _may_be_published(name: str) -> bool:
     """Tell whether people upload or deploy directories of a name: a tag would go along."""
     from fnmatch import fnmatchcase
 
-    from regrow import rules
+    from regrow.rules import loader
 
     return name in _UPLOADED or any(
-        rule.output and fnmatchcase(name, rule.directory) for rule in rules.shipped()
+        rule.output and fnmatchcase(name, rule.directory) for rule in loader.shipped()
     )
 
 
@@ -171,7 +170,7 @@ def carry_out(decision: Decision, store: "Store", opener: "Opener") -> Result:
 
 def _act(decision: Decision, directory: "Directory", store: "Store") -> Result:
     if decision.decision == TAKE_BACK:
-        from regrow import withdraw
+        from regrow.decide import withdraw
 
         with store.locked():
             outcomes = withdraw.take_back(directory, store)
@@ -465,7 +464,7 @@ def _succeed(
     former = moved or replaced
     if former is None:
         return record, reason.files
-    from regrow import awaited, history
+    from regrow.records import awaited, history
 
     is_same = (record.inode, record.born) == (former.inode, former.born)
     stamp = None
@@ -488,7 +487,7 @@ def _succeed(
 
 def _tell_what_is_awaited(record: Record | None, reason: Reason, notes: list[str] | None) -> None:
     if notes is not None and record is not None and record.awaited is not None:
-        from regrow import awaited
+        from regrow.records import awaited
 
         notes.append(awaited.sentence(record, reason.recipe))
 
@@ -497,7 +496,7 @@ def _sign_again(directory: "Directory", signed: "Signature | None", store: "Stor
     """Put the signature back that a copy or a restore has left behind, or that names another."""
     if signed is not None and signed.record == records.file_name(directory.path):
         return
-    from regrow import moves
+    from regrow.records import moves
 
     record = store.read(directory.path)
     if record is not None and not moves.is_signed_for(directory, signed, store):
@@ -514,7 +513,7 @@ def _moved_from(
     """Find the record of a directory's former place, where the record at its path is no help."""
     if signed is None and not any(reading.state == HOLDS for reading in before.values()):
         return None
-    from regrow import moves
+    from regrow.records import moves
 
     return moves.moved_from(replaced, this, signed, store)
 
@@ -523,7 +522,7 @@ def _keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> s
     """See ``moves.keep_beside``, which most marks need not load."""
     if replaced is None:
         return None
-    from regrow import moves
+    from regrow.records import moves
 
     return moves.keep_beside(replaced, this, store)
 
@@ -572,14 +571,14 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     Raises:
         RecordError: the record can't be read or removed.
     """
-    from regrow.aside import is_aside, is_waiting
+    from regrow.create.aside import is_aside, is_waiting
 
     with store.locked():
         path = path or directory.path
         this = records.identity(directory.fd)
         record = store.read(path)
         if record is None or not records.is_same(record, this):
-            from regrow import moves
+            from regrow.records import moves
 
             known = moves.standing(directory, store)
             if known.word in (moves.COPIED, moves.RESTORED):
@@ -625,7 +624,7 @@ def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[st
 
 def _dismiss(record: Record, directory: "Directory", store: "Store") -> None:
     """Remove a record whose marks are taken back, unless it lists what is not there any more."""
-    from regrow import awaited
+    from regrow.records import awaited
 
     here = record._replace(path=directory.path)
     is_same = records.is_same(record, records.identity(directory.fd))

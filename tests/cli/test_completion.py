@@ -105,7 +105,7 @@ def test_a_word_with_a_blank_is_one_word(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from regrow import creators
+    from regrow.create import creators
 
     monkeypatch.setattr(creators, "NAMES", ("it's", "two words"))
     offered = ask(script(shell, capsys), "regrow venv --creator ", place)

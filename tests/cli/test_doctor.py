@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from regrow import executable
 from regrow.config import Configuration
-from regrow.doctor import HEADINGS, STATES, Finding, installed, itself, marks, tools, watching
+from regrow.doctor import installed, itself, marks, tools, watching
+from regrow.doctor.findings import HEADINGS, STATES, Finding
 from regrow.doctor.tools import TOOLS, Tool
+from regrow.system import program
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
 
@@ -65,7 +66,7 @@ def test_it_takes_about_a_second_with_thousands_of_records(
     regrow("mark", directory)
     (record,) = records_directory.iterdir()
     text = record.read_text()
-    from regrow.records import file_name
+    from regrow.records.store import file_name
 
     for number in range(1, 5000):
         path = f"{home}/code/{number}"
@@ -570,7 +571,7 @@ def test_a_lock_file_that_nobody_holds_is_no_watch(home: Path) -> None:
 
 
 def test_without_tools_it_says_which_it_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executable, "find", lambda _: None)
+    monkeypatch.setattr(program, "find", lambda _: None)
     (found,) = tools.check()
     assert found.state == "not applicable"
     assert "pre-commit" in found.text

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow import markers
-from regrow.directory import open_directory
+from regrow_marks import markers
+from regrow_marks.directory import open_directory
 from tests.conftest import Regrow
 
 SHELLS = ("bash", "zsh", "fish")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow import journal, records
 from regrow.cli import list as listing
+from regrow.records import status
+from regrow.records import store as records
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, record_of
 from tests.sweeping import (
@@ -127,7 +128,7 @@ def test_states_narrow_it(regrow: Regrow, work: Path) -> None:
 
 def test_every_state_is_explained_in_the_help(regrow: Regrow) -> None:
     text = regrow("list", "--help").stdout
-    for state, meaning in journal.STATES.items():
+    for state, meaning in status.STATES.items():
         assert f"  {state:15}{meaning}" in text
 
 
@@ -245,9 +246,7 @@ def test_what_came_back_since_it_was_looked_at_is_not_forgotten(
     path = work / "gone/node_modules"
     with records.Store() as store:
         gone = [
-            entry
-            for entry in journal.entries(store, [str(path)])
-            if isinstance(entry, journal.Entry)
+            entry for entry in status.entries(store, [str(path)]) if isinstance(entry, status.Entry)
         ]
         path.mkdir()
         regrow("sweep", "--yes", work / "gone")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow import child
+from regrow.system import foreground
 from tests import sweeping
 from tests.conftest import Regrow
 
@@ -161,7 +161,9 @@ def test_what_the_command_removes_stays_recorded_as_gone(regrow: Regrow) -> None
 
 def test_every_exit_code_is_the_commands() -> None:
     codes = range(256)
-    assert [child.exit_as(child.run(["sh", "-c", f"exit {code}"])) for code in codes] == [*codes]
+    assert [foreground.exit_as(foreground.run(["sh", "-c", f"exit {code}"])) for code in codes] == [
+        *codes
+    ]
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 126, 127, 130, 255])

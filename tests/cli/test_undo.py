@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from regrow import records
-from regrow.markers import tag
+from regrow.records import store
+from regrow_marks import tag
 from tests import terminal
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -318,7 +318,7 @@ def test_what_was_changed_since_keeps_its_time(regrow: Regrow, tmp_path: Path) -
 def interrupt(path: Path, records_directory: Path, *, is_empty: bool) -> None:
     """Leave a marked directory as a kill does between the tag and the end of marking."""
     rewrite(
-        records_directory / records.file_name(str(path)),
+        records_directory / store.file_name(str(path)),
         'state = "marked" ',
         'state = "pending"',
     )
@@ -362,7 +362,7 @@ def test_a_kill_before_the_first_mark_leaves_what_stood_there(
     set_attribute(path, b"true")
     sweep(regrow, tmp_path)
     rewrite(
-        records_directory / records.file_name(str(path)), 'state = "marked" ', 'state = "pending"'
+        records_directory / store.file_name(str(path)), 'state = "marked" ', 'state = "pending"'
     )
     set_attribute(path, b"true")  # as before the mark
     done = regrow("undo", "--yes")
@@ -417,7 +417,7 @@ def test_what_another_machine_recorded_is_not_touched(
     (file,) = records_directory.iterdir()
     record = record_of(path, records_directory)
     assert record is not None
-    text = records.encode(record._replace(host="elsewhere", inode=record.inode + 1))
+    text = store.encode(record._replace(host="elsewhere", inode=record.inode + 1))
     file.write_bytes(text)
     assert undo(regrow) == {}
     assert attribute(path) == b"false"
@@ -548,7 +548,7 @@ def test_a_record_that_cannot_be_read_is_named_and_left_and_the_rest_is_taken_ba
 ) -> None:
     first, second, third = (modules(tmp_path / name) for name in "abc")
     sweep(regrow, tmp_path)
-    file = records_directory / records.file_name(str(second))
+    file = records_directory / store.file_name(str(second))
     if damage == "newer":
         rewrite(file, "format = 1", "format = 2")
     else:
@@ -625,7 +625,7 @@ def test_a_record_that_cannot_be_removed_is_named(
     with immutable(records_directory):
         done = regrow("undo", "--yes")
     assert done.returncode == 1
-    assert str(records_directory / records.file_name(str(path))) in done.stderr
+    assert str(records_directory / store.file_name(str(path))) in done.stderr
     assert "no permission" in done.stderr
     assert undo(regrow)[str(path)]["outcome"] == "not marked"
     assert os.listdir(records_directory) == []
@@ -740,7 +740,7 @@ def test_a_rebuild_that_was_interrupted_keeps_its_record(
     path = modules(tmp_path / "shop")
     modules(tmp_path / "other")
     sweep(regrow, tmp_path)
-    file = records_directory / records.file_name(str(path))
+    file = records_directory / store.file_name(str(path))
     file.write_bytes(file.read_bytes().replace(b'state = "marked" ', b'state = "rebuild"'))
     done = regrow("undo", "--yes")
     assert done.returncode == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regrow import creators
+from regrow.create import creators
 
 CHEAPLY = {
     creators.UV: (),

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from regrow.journal import THERE
-from regrow.markers import CACHEDIR_TAG, XDG_ROBOTS
-from regrow.markers.xdg import ATTRIBUTE
-from regrow.model import ALREADY_MARKED
-from regrow.programs import program
+from regrow.programs.catalogue import program
 from regrow.rebuild.context import REBUILT
+from regrow.records.status import THERE
+from regrow_marks.markers import CACHEDIR_TAG, XDG_ROBOTS
+from regrow_marks.model import ALREADY_MARKED
+from regrow_marks.xdg import ATTRIBUTE
 from tests.conftest import REQUIRE_TOOLS
 from tests.e2e.backups import back_up, backup, restore
 from tests.e2e.drill import CORE, MORE, Home, Project

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from regrow import markers
-from regrow.directory import open_directory
+from regrow_marks import markers
+from regrow_marks.directory import open_directory
 from tests.e2e.terminal import INTERRUPT, SUSPEND, TAB, Shell
 
 LOCK = '{"name": "demo", "lockfileVersion": 3, "packages": {}}\n'

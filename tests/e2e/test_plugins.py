@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
-from regrow import records
 from regrow.model import Record
 from regrow.plugins.marking import TOX_OWN
+from regrow.records import store as records
 from tests.e2e.projects import NOT_SET, SETTINGS, install, output
 from tests.e2e.traces import MAKES, RENAMES, Birth, Call, birth, trace
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from regrow import recipes
+from regrow.recipes import recipe as recipes
 
 pytestmark = pytest.mark.needs("uv")
 

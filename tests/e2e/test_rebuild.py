@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from regrow.cli.rebuild_plan import WARNING
-from regrow.markers.xdg import ATTRIBUTE, VALUE
+from regrow_marks.xdg import ATTRIBUTE, VALUE
 from tests import terminal
 from tests.conftest import Regrow
 from tests.e2e.projects import SETTINGS

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from regrow import recipes
-from regrow.recipes import Taken
+from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import Taken
 from tests.e2e.projects import Tools, output, problem, run
 from tests.e2e.tools import CMAKE, HELLO_C, ONE_PACKAGE, PACKAGE, Tool
 

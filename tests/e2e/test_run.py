@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from regrow import records
-from regrow.markers import xdg
 from regrow.model import Record
+from regrow.records import store as records
+from regrow_marks import xdg
 from tests.conftest import Regrow
 from tests.e2e.traces import birth, trace
 from tests.wheels import WHEEL, write_wheel

@@ -1,7 +1,7 @@
 """A home with real tools' projects is swept and backed up: the backup holds what was decided.
 
 What a backup must hold is derived from what ``sweep --json`` reported and from what
-``regrow.programs`` says of the program: which marks it honours, by which option.
+``regrow.programs.catalogue`` says of the program: which marks it honours, by which option.
 """
 
 import json
@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from regrow import markers
 from regrow.cli.main import main
-from regrow.markers import CACHEDIR_TAG, TIME_MACHINE, XDG_ROBOTS
-from regrow.markers.tag import SIGNATURE
-from regrow.model import ALREADY_MARKED, KEEP, KEPT, MARK, MARKED, MARKED_ALREADY
-from regrow.programs import BY_DEFAULT, program
+from regrow.model import KEEP, KEPT, MARK, MARKED_ALREADY
+from regrow.programs.catalogue import BY_DEFAULT, program
+from regrow_marks import markers
+from regrow_marks.markers import CACHEDIR_TAG, TIME_MACHINE, XDG_ROBOTS
+from regrow_marks.model import ALREADY_MARKED, MARKED
+from regrow_marks.tag import SIGNATURE
 from tests.conftest import REQUIRE_TOOLS, Regrow
 from tests.e2e.backups import BORG2, Backup, Tree, backup, read_back, tree
 from tests.e2e.projects import Tools, generate, write_sources

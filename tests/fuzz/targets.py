@@ -9,9 +9,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from regrow import config, guards, recipes, records, rules, safe_toml, uv
-from regrow.errors import RegrowError
+from regrow import config
+from regrow.create import uv_project
+from regrow.decide import guards
 from regrow.model import Record
+from regrow.recipes import recipe as recipes
+from regrow.records import store
+from regrow.rules import loader
+from regrow.system import safe_toml
+from regrow_marks.errors import RegrowError
 
 Target = Callable[[bytes, Path], None]
 
@@ -37,18 +43,18 @@ def _of_recipe(kind: str, directory: str, name: str, others: dict[str, bytes]) -
         record = Record(
             str(place / directory), "host", 1, 2, "rule", (), taken.recipe, (), (), {}, "marked", 3
         )
-        assert records.decode(records.encode(record), "record").recipe == taken.recipe
+        assert store.decode(store.encode(record), "record").recipe == taken.recipe
 
     return target
 
 
 def _record(data: bytes, place: Path) -> None:
-    record = records.decode(data, "record")
-    assert records.decode(records.encode(record), "record") == record
+    record = store.decode(data, "record")
+    assert store.decode(store.encode(record), "record") == record
 
 
 def _configuration(data: bytes, place: Path) -> None:
-    rules.in_force(config.parse(data, "config.toml"), "config.toml")
+    loader.in_force(config.parse(data, "config.toml"), "config.toml")
 
 
 def _project_file(data: bytes, place: Path) -> None:
@@ -58,7 +64,7 @@ def _project_file(data: bytes, place: Path) -> None:
 
 def _pyproject(data: bytes, place: Path) -> None:
     _fresh(place, {"pyproject.toml": data})
-    uv.environment_to_come(["uv", "sync"], str(place))
+    uv_project.environment_to_come(["uv", "sync"], str(place))
 
 
 def _toml(data: bytes, place: Path) -> None:
@@ -209,7 +215,7 @@ _NPM = (
 )
 PIECES: dict[str, tuple[bytes, ...]] = {
     "record": (
-        records.encode(
+        store.encode(
             Record("/a", "h", 1, 2, "r", ("e",), {"kind": "none"}, ("s",), (), {}, "marked", 3)
         ),
         b"inode = ",

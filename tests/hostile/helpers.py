@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from regrow import records
 from regrow.cli.main import main
-from regrow.markers import tag, xdg
 from regrow.model import Record
+from regrow.records import store as records
+from regrow_marks import tag, xdg
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own marks")
 

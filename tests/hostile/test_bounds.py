@@ -181,18 +181,19 @@ def test_depth_costs_no_more_than_its_names(home: Path) -> None:
 def test_a_directory_of_a_huge_size_is_no_evidence_and_what_is_in_it_is_visited(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from regrow import evidence, rules, scan
+    from regrow.rules import loader
+    from regrow.scan import evidence, walk
 
     other = modules(home / "many/z").resolve()
     (home / "many/pyvenv.cfg").touch()
     (home / "many/bin").mkdir()
     (home / "many/bin/python").symlink_to("/usr/bin/python3")
     monkeypatch.setattr(evidence, "HUGE", -1)
-    monkeypatch.setattr(scan, "HUGE", -1)
-    names = {one.path for one in scan.Scan([str(home)], rules.shipped())}
+    monkeypatch.setattr(walk, "HUGE", -1)
+    names = {one.path for one in walk.Scan([str(home)], loader.shipped())}
     assert names == set(), "each directory is a huge one"
     monkeypatch.undo()
-    assert str(other) in {one.path for one in scan.Scan([str(home)], rules.shipped())}
+    assert str(other) in {one.path for one in walk.Scan([str(home)], loader.shipped())}
 
 
 @pytest.mark.slow

@@ -9,15 +9,9 @@ from typing import Any
 import pytest
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
-import regrow.birth
-import regrow.cli.mark
-import regrow.cli.status
-import regrow.cli.unmark
-import regrow.cli.venv
-import regrow.git
-import regrow.libc
-import regrow.markers.nodump
-import regrow.markers.xdg  # noqa: F401
+import regrow_marks.libc
+import regrow_marks.nodump
+import regrow_marks.xdg  # noqa: F401
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -402,7 +396,7 @@ def test_something_else_in_the_place_of_a_record_is_reported_or_replaced(
     victim.write_text("years of work")
     assert regrow("mark", cache).returncode == 0
     assert regrow("unmark", cache).returncode == 0
-    from regrow.records import file_name
+    from regrow.records.store import file_name
 
     place = records_directory / file_name(str(cache))
     if kind == "directory":

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from regrow import aside
-from regrow.directory import open_child, open_directory, open_parent
-from regrow.markers import signature
-from regrow.records import Store, file_name
+from regrow.create import aside
+from regrow.records.store import Store, file_name
+from regrow_marks import signature
+from regrow_marks.directory import open_child, open_directory, open_parent
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, has_attribute, leftovers, record_of
 from tests.mounts import bind_mount

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import regrow as library
-from regrow import markers, pipeline
+from regrow import pipeline
 from regrow.config import Configuration
-from regrow.directory import Directory, open_directory
-from regrow.errors import PathError
-from regrow.markers import tag
-from regrow.markers.tag import CachedirTag
-from regrow.model import FAILED, HOLDS, NOT_MARKED, Reading
-from regrow.records import Store
+from regrow.records.store import Store
+from regrow_marks import markers, tag
+from regrow_marks.directory import Directory, open_directory
+from regrow_marks.errors import PathError
+from regrow_marks.model import FAILED, HOLDS, NOT_MARKED, Reading
+from regrow_marks.tag import CachedirTag
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from regrow import decisions, git, markers, pipeline, recipes
+from regrow import pipeline
+from regrow.decide import decisions
 from regrow.mishaps import TRACEBACK
+from regrow.recipes import recipe
+from regrow.system import git
+from regrow_marks import markers
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import Inside, modules
 from tests.sweeping import git as run_git
@@ -110,7 +114,7 @@ def test_damage_in_one_project_is_told_in_words_and_the_other_is_marked(
 
 
 def _open(path: Path) -> Any:
-    from regrow.directory import open_directory
+    from regrow_marks.directory import open_directory
 
     return open_directory(str(path))
 
@@ -133,7 +137,7 @@ def raise_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: str
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(recipes, "take_for"), (decisions, "choose_markers"), (pipeline, "mark")]
+    ("module", "name"), [(recipe, "take_for"), (decisions, "choose_markers"), (pipeline, "mark")]
 )
 def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_out(
     module: Any, name: str, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
@@ -141,11 +145,11 @@ def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_
     hostile, other = two
     if name == "mark":
         monkeypatch.setattr(
-            "regrow.directory.Directory.__repr__", lambda self: self.path, raising=False
+            "regrow_marks.directory.Directory.__repr__", lambda self: self.path, raising=False
         )
     if name == "choose_markers":
         monkeypatch.setattr(
-            "regrow.directory.Directory.__repr__", lambda self: self.path, raising=False
+            "regrow_marks.directory.Directory.__repr__", lambda self: self.path, raising=False
         )
     raise_at(monkeypatch, module, name, "hostile")
     done = Inside()("sweep", "--yes", "--json")
@@ -167,7 +171,7 @@ def test_a_fault_takes_no_mark_back_and_is_not_remembered(
     (two[0] / "new").touch()  # or what was decided is remembered
     (two[0].parent / "package-lock.json").write_text("{ }")
     with monkeypatch.context() as patched:
-        raise_at(patched, recipes, "take_for", "hostile")
+        raise_at(patched, recipe, "take_for", "hostile")
         assert Inside()("sweep", "--yes").returncode == 1
         assert markers.all_hold(markers.selected(), _open(two[0]))
     assert Inside()("sweep", "--yes").returncode == 0
@@ -188,7 +192,7 @@ def test_a_repository_that_git_cant_be_asked_about_for_an_unknown_reason_stays(
 def test_what_a_command_did_not_foresee_is_told_in_words(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regrow.rules.in_force", lambda *_: 1 // 0)
+    monkeypatch.setattr("regrow.rules.loader.in_force", lambda *_: 1 // 0)
     done = Inside()("sweep", "--dry-run")
     assert done.returncode == 1
     assert done.stderr.startswith("regrow: ZeroDivisionError: ")

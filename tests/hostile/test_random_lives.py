@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow import records
+from regrow.records import store
 from tests.hostile.helpers import LINUX_ONLY, has_attribute, read_records
 from tests.rebuilding import Doubles, install_doubles
 from tests.sweeping import Inside, age
@@ -173,7 +173,7 @@ class Life:
         known = {(record.inode, record.born) for record in read_records(self.directory)}
         for path in self.marked():
             with open_directory(path) as fd:
-                assert records.identity(fd) in known, f"{path} is marked without a record"
+                assert store.identity(fd) in known, f"{path} is marked without a record"
         done = self.regrow("undo", "--yes")
         assert self.marked() == [], done.stdout + done.stderr
         self.check()
@@ -209,13 +209,12 @@ def killed(number: int, words: tuple[str, ...], code: Path) -> None:
             return instead
 
         try:
-            import regrow.aside
-            import regrow.birth
-            import regrow.rebuild.trees
+            from regrow.create import aside, birth
+            from regrow.rebuild import trees
 
             for name in ("rename", "unlink", "rmdir", "mkdir", "setxattr", "removexattr", "write"):
                 setattr(os, name, counted(getattr(os, name)))
-            for module in (regrow.aside, regrow.birth, regrow.rebuild.trees):
+            for module in (aside, birth, trees):
                 module.rename_exclusive = counted(module.rename_exclusive)  # type: ignore[attr-defined]
             os.dup2(output, 1)
             os.dup2(output, 2)

@@ -12,14 +12,6 @@ from typing import Any
 import pytest
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
-import regrow.birth
-import regrow.cli.rebuild
-import regrow.git
-import regrow.libc
-import regrow.markers.nodump
-import regrow.markers.xdg
-import regrow.recipes.node
-import regrow.recipes.python  # noqa: F401
 from regrow.rebuild.processes import logs_directory
 from regrow.recipes import python as recipes
 from tests.conftest import Regrow
@@ -373,7 +365,7 @@ def test_a_package_that_is_gone_from_the_index(
     use_index(wheels, monkeypatch)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     if creator == "venv":
-        monkeypatch.setattr("regrow.creators.is_here", lambda name: name != "uv")
+        monkeypatch.setattr("regrow.create.creators.is_here", lambda name: name != "uv")
     write_wheel(wheels, "kept", "1.0")
     gone = write_wheel(wheels, "gone", "2.0")
     recipe = python("gone==2.0", "kept==1.0") | {"creator": creator} | THIS_PYTHON

@@ -10,17 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
-import regrow.birth
-import regrow.cli.list
-import regrow.cli.sweep
-import regrow.cli.undo
-import regrow.git
-import regrow.libc
-import regrow.markers.nodump
-import regrow.markers.xdg
-import regrow.recipes.node
-import regrow.recipes.python  # noqa: F401
-from regrow import records
+from regrow.records import store
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -340,7 +330,7 @@ def test_a_file_system_without_attributes(
 
 
 def place_of(path: Path, directory: Path) -> Path:
-    return directory / records.file_name(str(path))
+    return directory / store.file_name(str(path))
 
 
 def contents(record: Path) -> bytes:
@@ -468,9 +458,9 @@ def test_records_of_another_host_are_left_until_their_path_is_marked_here(
     for record in read_records(records_directory):
         file = place_of(Path(record.path), records_directory)
         other = record._replace(host="another", inode=record.inode + 1, born=(record.born or 0) + 1)
-        file.write_bytes(records.encode(other))
+        file.write_bytes(store.encode(other))
         lost = other._replace(path=str(elsewhere))
-    place_of(elsewhere, records_directory).write_bytes(records.encode(lost))
+    place_of(elsewhere, records_directory).write_bytes(store.encode(lost))
     marked = portray(tree)
 
     assert {line["state"] for line in regrow.json("list")} == {"other machine"}

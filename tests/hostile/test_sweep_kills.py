@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow import cache
+from regrow.system import cache
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,

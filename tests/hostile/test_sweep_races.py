@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from regrow import config, decisions, pipeline, rules
-from regrow.directory import Opener
+from regrow import config, pipeline
+from regrow.decide import decisions
 from regrow.model import MARK, VANISHED, Candidate, Decision, Result
-from regrow.records import Store
-from regrow.scan import Scan
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.scan.walk import Scan
+from regrow_marks.directory import Opener
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     GATE,
@@ -322,7 +324,7 @@ def test_tox_beside_sweeps(
 
 def decide(tree: Path) -> list[Decision]:
     settings = config.read()
-    found = [f for f in Scan([str(tree)], rules.shipped()) if isinstance(f, Candidate)]
+    found = [f for f in Scan([str(tree)], loader.shipped()) if isinstance(f, Candidate)]
     with Store() as store:
         return decisions.decide(found, settings, [str(tree)], store=store)
 

@@ -6,7 +6,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from regrow.markers.darwin import Darwin
+from regrow_marks.darwin import Darwin
 
 ATTRIBUTE = b"com.apple.metadata:com_apple_backup_excludeItem"
 SOURCE = Path(__file__).with_suffix(".c")

@@ -8,11 +8,10 @@ import pytest
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import UVS_TAG, immutable
 
-from regrow import markers
-from regrow.directory import Directory, open_directory
-from regrow.markers import tag, xdg
-from regrow.markers.nodump import Nodump
-from regrow.model import FAILED, NOT_MARKED, UNMARKED
+from regrow_marks import markers, tag, xdg
+from regrow_marks.directory import Directory, open_directory
+from regrow_marks.model import FAILED, NOT_MARKED, UNMARKED
+from regrow_marks.nodump import Nodump
 
 pytestmark = LINUX_ONLY
 

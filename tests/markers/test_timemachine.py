@@ -22,11 +22,11 @@ from tests.markers.apple_double import (
 from tests.sweeping import Inside, modules
 
 import regrow
-from regrow import coverage, markers, programs
-from regrow.directory import Directory, open_directory
-from regrow.errors import MarkerError
-from regrow.markers import darwin, timemachine
-from regrow.model import (
+from regrow.programs import catalogue, effect
+from regrow_marks import darwin, markers, timemachine
+from regrow_marks.directory import Directory, open_directory
+from regrow_marks.errors import MarkerError
+from regrow_marks.model import (
     ABSENT,
     ALREADY_MARKED,
     FAILED,
@@ -554,7 +554,7 @@ def test_taking_back_that_does_nothing_is_a_failure(
 @pytest.fixture
 def mac(apple: AppleDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppleDouble:
     """What asks for the platform hears "darwin"; the modules below it stay on this machine."""
-    for module in (markers, coverage, programs):
+    for module in (markers, effect, catalogue):
         monkeypatch.setattr(module, "sys", SimpleNamespace(platform="darwin"))
     monkeypatch.setattr(timemachine, "_loaded", apple.darwin())
     settings = tmp_path / "com.apple.TimeMachine.plist"
@@ -629,11 +629,11 @@ def test_a_tag_excludes_nothing_from_time_machine(mac: AppleDouble, place: Path)
 
 
 def test_an_attribute_on_another_volume_does_not_reach_into_this_one() -> None:
-    program = programs.program("time-machine")
-    there = coverage.Mark("time-machine", "/Users/me", same_volume=False)
-    here = coverage.Mark("time-machine", "/Users", same_volume=True)
-    assert coverage.exclusion(program, [there]) is None
-    assert coverage.exclusion(program, [there, here]) == ("time-machine", "/Users", None)
+    program = catalogue.program("time-machine")
+    there = effect.Mark("time-machine", "/Users/me", same_volume=False)
+    here = effect.Mark("time-machine", "/Users", same_volume=True)
+    assert effect.exclusion(program, [there]) is None
+    assert effect.exclusion(program, [there, here]) == ("time-machine", "/Users", None)
 
 
 def test_a_path_that_time_machine_leaves_out_by_name_is_excluded(

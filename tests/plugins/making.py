@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regrow import records
-from regrow.markers import xdg
 from regrow.model import Record
+from regrow.records import store as records
+from regrow_marks import xdg
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 RECIPE: "Recipe" = {"kind": "python", "command": ["make-it"], "made_by": "test"}
 

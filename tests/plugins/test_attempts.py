@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from regrow.errors import RecordError
-from regrow.plugins import attempt
+from regrow.plugins.birth import attempt
 
 
 def failing(error: BaseException) -> None:

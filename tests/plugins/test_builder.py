@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import regrow
-from regrow import builder
+from regrow.create import builder
 from tests.plugins.making import is_marked, record_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")

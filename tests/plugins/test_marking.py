@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from regrow import birth, environment, locks, pipeline, records
-from regrow.directory import open_directory
-from regrow.errors import ConfigurationError, PathError, RecordError
-from regrow.markers import tag
+from regrow import pipeline
+from regrow.create import birth, environment
+from regrow.errors import ConfigurationError, RecordError
 from regrow.model import Record
 from regrow.plugins import marking
+from regrow.records import store as records
+from regrow.system import locks
+from regrow_marks import tag
+from regrow_marks.directory import open_directory
+from regrow_marks.errors import PathError
 from tests.conftest import NOBODY
 from tests.plugins.making import (
     RECIPE,

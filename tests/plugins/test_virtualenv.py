@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow import records
+from regrow.records import store
 from tests.plugins.making import configure, is_marked, record_of, recorded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
@@ -41,7 +41,7 @@ def test_an_environment_is_marked_and_recorded(place: Path) -> None:
     virtualenv(path)
     assert is_marked(path)
     record = recorded(path)
-    assert record.state == records.MARKED
+    assert record.state == store.MARKED
     assert record.recipe["made_by"] == "virtualenv"
     command = record.recipe["command"]
     assert isinstance(command, list)
@@ -52,7 +52,7 @@ def test_an_environment_is_marked_and_recorded(place: Path) -> None:
 def test_it_is_marked_whatever_activators_are_chosen(place: Path, names: str) -> None:
     virtualenv("--activators", names, place / "env")
     assert is_marked(place / "env")
-    assert recorded(place / "env").state == records.MARKED
+    assert recorded(place / "env").state == store.MARKED
 
 
 def test_the_seeds_are_in_the_record(place: Path) -> None:
@@ -95,8 +95,8 @@ def test_nothing_but_the_plugin_is_imported_before_an_environment_is_made(place:
         "regrow",
         "regrow.errors",
         "regrow.model",
-        "regrow.plain",
-        "regrow.plugins",
+        "regrow_marks.plain",
+        "regrow.plugins.birth",
         "regrow.plugins.virtualenv",
     ]
 
@@ -136,7 +136,7 @@ def test_a_place_for_records_that_is_a_file_breaks_no_creation(place: Path, home
 def test_an_error_of_regrows_own_breaks_no_creation(place: Path) -> None:
     said = script(
         "import sys, virtualenv\n"
-        "from regrow.plugins import marking\n"
+        "from regrow.plugins.birth import marking\n"
         "marking.pipeline = None\n"
         "virtualenv.cli_run([sys.argv[1], '--no-seed'])\n",
         place / "env",
@@ -150,7 +150,7 @@ def test_a_virtualenv_with_another_creator_breaks_no_creation(place: Path) -> No
     said = script(
         "import sys, virtualenv\n"
         "session = virtualenv.session_via_cli([sys.argv[1], '--no-seed'])\n"
-        "from regrow.plugins import virtualenv as plugin\n"
+        "from regrow.plugins.birth import virtualenv as plugin\n"
         "plugin._recipe = lambda creator: creator.python\n"
         "session.run()\n",
         place / "env",
@@ -164,14 +164,14 @@ def test_where_creation_can_not_be_wrapped_the_activator_marks_late(place: Path)
     script(
         "import sys, virtualenv, virtualenv.run\n"
         "run = virtualenv.run.Session.run\n"
-        "from regrow.plugins import virtualenv as plugin\n"
+        "from regrow.plugins.birth import virtualenv as plugin\n"
         "virtualenv.run.Session.run = run\n"
         "plugin._MARKS_AT_BIRTH = None\n"
         "virtualenv.cli_run([sys.argv[1], '--no-seed'])\n",
         place / "env",
     )
     assert is_marked(place / "env")
-    assert recorded(place / "env").state == records.MARKED
+    assert recorded(place / "env").state == store.MARKED
 
 
 FAIL = (

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from regrow import records, rules
 from regrow.model import Record
 from regrow.rebuild import interpreters
 from regrow.rebuild.tasks import Task, find
+from regrow.records import store as records
+from regrow.rules import loader
 from tests.conftest import NOBODY, Regrow
 from tests.rebuilding import (
     Doubles,
@@ -25,7 +26,7 @@ from tests.rebuilding import (
 )
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("doubles")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
@@ -46,7 +47,7 @@ def stored(path: Path) -> Record:
 
 
 def task_of(record: Record, *trusted: str) -> Task:
-    [task] = find([record], rules.shipped(), trusted)
+    [task] = find([record], loader.shipped(), trusted)
     return task
 
 

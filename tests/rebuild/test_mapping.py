@@ -13,7 +13,7 @@ from regrow.rebuild import mapping
 from tests.rebuilding import python, recorded
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 HOME = mapping.parse(["/home/ada=/Users/grace"])
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from regrow import aside, records, rules
+from regrow.create import aside
 from regrow.model import Record, Rule
 from regrow.rebuild import tasks
 from regrow.rebuild.tasks import Task, find, what_is_wrong
+from regrow.records import store
+from regrow.rules import loader
 from tests.rebuilding import Doubles, cmake, command, modules, node, python, recorded
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 NOBODY = 65534
 
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("doubles")
 
 def only(*found: Record, rule: Rule | None = None) -> Task:
     """Find the one task of some records."""
-    [task] = find(found, (*rules.shipped(), *([rule] if rule else [])))
+    [task] = find(found, (*loader.shipped(), *([rule] if rule else [])))
     return task
 
 
@@ -67,14 +69,14 @@ def test_an_environment_whose_interpreter_is_gone_is_broken(project: Path) -> No
 def test_what_a_killed_rebuild_left_is_unfinished(project: Path) -> None:
     path = project / "node_modules"
     (path / "half").mkdir(parents=True)
-    record = recorded(path, {"kind": "node"})._replace(state=records.REBUILD)
+    record = recorded(path, {"kind": "node"})._replace(state=store.REBUILD)
     assert what_is_wrong(record) == "", "another directory stands there by now"
     fd = os.open(path, os.O_RDONLY)
-    this = records.identity(fd)
+    this = store.identity(fd)
     os.close(fd)
     record = record._replace(inode=this.inode, born=this.born)
     assert what_is_wrong(record) == tasks.UNFINISHED
-    assert what_is_wrong(record._replace(state=records.MARKED)) == ""
+    assert what_is_wrong(record._replace(state=store.MARKED)) == ""
 
 
 def _environment(path: Path) -> None:
@@ -110,7 +112,7 @@ SOUND: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("make", SOUND.values(), ids=SOUND)
 def test_what_stands_there_is_left_alone(project: Path, make: Callable[[Path], object]) -> None:
     make(project / ".venv")
-    assert find([recorded(project / ".venv", python())], rules.shipped()) == []
+    assert find([recorded(project / ".venv", python())], loader.shipped()) == []
 
 
 @pytest.mark.needs_root
@@ -124,12 +126,12 @@ def test_what_is_out_of_reach_is_named(
 
 
 def test_what_has_no_recipe_is_passed_over(project: Path) -> None:
-    assert find([recorded(project / "x", {"kind": "none"}, "explicit")], rules.shipped()) == []
+    assert find([recorded(project / "x", {"kind": "none"}, "explicit")], loader.shipped()) == []
 
 
 def test_what_a_killed_run_moved_aside_is_not_made_anew(project: Path) -> None:
     old = project / f"{aside.REBUILT}01234567-.venv"
-    assert find([recorded(old, python())], rules.shipped()) == []
+    assert find([recorded(old, python())], loader.shipped()) == []
 
 
 # The words.
@@ -336,14 +338,14 @@ def test_fields_of_any_value_and_type_are_refused_or_harmless(project: Path, kin
             if value is None:
                 del recipe[key]
             record = recorded(path, recipe, "cargo-target")
-            found = find([record], rules.shipped())
+            found = find([record], loader.shipped())
             if not found:
                 assert recipe.get("kind") == "none"
                 continue
             [task] = found
             refused += bool(task.problem)
             if not task.problem and task.kind == kind:
-                records.decode(records.encode(record), "it can be written again")
+                store.decode(store.encode(record), "it can be written again")
                 shown = [" ".join(words) for words in task.commands]
                 assert not any("--option" in line or "\0" in line for line in shown), (key, value)
     assert refused > len(VALUES)
@@ -468,7 +470,7 @@ def test_other_words_to_build_are_refused(project: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/etc", "/etc/passwd", "/usr"])
 def test_what_is_there_is_no_matter_whose_never_a_task(path: str) -> None:
-    assert find([recorded(path, python("a==1"))], rules.shipped()) == []
+    assert find([recorded(path, python("a==1"))], loader.shipped()) == []
 
 
 @pytest.mark.parametrize("path", ["{}/../x/.venv", "{}/./.venv", "{}//.venv", "/{}/.venv", "{}/x/"])
@@ -535,7 +537,7 @@ def test_a_place_in_which_everybody_may_put_files_is_refused(project: Path, kind
 def test_the_records_of_two_projects_do_not_hinder_each_other(project: Path) -> None:
     bad = recorded(project / "bad", python("--pre"))
     good = recorded(project / "good", python("a==1"))
-    found = {task.path: bool(task.problem) for task in find([bad, good], rules.shipped())}
+    found = {task.path: bool(task.problem) for task in find([bad, good], loader.shipped())}
     assert found == {bad.path: True, good.path: False}
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from regrow import aside, records
-from regrow.markers.tag import SIGNATURE
+from regrow.create import aside
 from regrow.model import Record
 from regrow.rebuild.processes import logs_directory
+from regrow.records import store as records
+from regrow_marks.tag import SIGNATURE
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from regrow import recipes
 from regrow.model import Rule
-from regrow.recipes import RecipeError, Taken
+from regrow.recipes import recipe
+from regrow.recipes.recipe import RecipeError, Taken
 
 HEAD = "CMAKE_HOME_DIRECTORY:INTERNAL=/src\nCMAKE_GENERATOR:INTERNAL=Ninja\n"
 
@@ -24,7 +24,7 @@ def build(tmp_path: Path) -> Path:
 def cmake(build: Path, lines: str | bytes, head: str = HEAD) -> Taken:
     data = lines if isinstance(lines, bytes) else os.fsencode(lines)
     (build / "CMakeCache.txt").write_bytes(head.encode() + data)
-    return recipes.take("cmake", str(build), str(build.parent))
+    return recipe.take("cmake", str(build), str(build.parent))
 
 
 def words(taken: Taken, start: int) -> list[str]:
@@ -107,7 +107,7 @@ def test_advanced_entries_are_arguments(build: Path) -> None:
 def test_names_are_bytes(build: Path) -> None:
     head = HEAD.replace("/src", "/s\udcff")
     (build / "CMakeCache.txt").write_bytes(os.fsencode(head) + b"A:PATH=/\xfe\n")
-    taken = recipes.take("cmake", str(build), str(build.parent))
+    taken = recipe.take("cmake", str(build), str(build.parent))
     assert [os.fsencode(word) for word in words(taken, 0)][2::5] == [b"/s\xff", b"-DA:PATH=/\xfe"]
 
 
@@ -158,7 +158,7 @@ def hostile(path: Path, how: str) -> None:
 def test_a_hostile_cache_is_no_recipe(build: Path, how: str) -> None:
     hostile(build / "CMakeCache.txt", how)
     with pytest.raises(RecipeError):
-        recipes.take("cmake", str(build), str(build.parent))
+        recipe.take("cmake", str(build), str(build.parent))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def meson(
     if command_line is not None:
         data = command_line if isinstance(command_line, bytes) else command_line.encode()
         (build / "meson-private/cmd_line.txt").write_bytes(data)
-    return recipes.take("meson", str(build), str(build.parent))
+    return recipe.take("meson", str(build), str(build.parent))
 
 
 def test_meson_s_command_line_becomes_words(build: Path) -> None:
@@ -277,7 +277,7 @@ def test_hostile_files_of_meson_are_no_recipe(build: Path, name: str, how: str) 
     meson(build)
     hostile(build / name, how)
     with pytest.raises(RecipeError):
-        recipes.take("meson", str(build), str(build.parent))
+        recipe.take("meson", str(build), str(build.parent))
 
 
 def rule(command: str, *, home: bool = False) -> Rule:
@@ -292,16 +292,16 @@ def rule(command: str, *, home: bool = False) -> Rule:
 
 
 def test_a_command_is_a_list_of_words(build: Path, home: Path) -> None:
-    taken = recipes.command(rule("Rscript -e 'renv::restore()'"), str(build))
+    taken = recipe.command(rule("Rscript -e 'renv::restore()'"), str(build))
     assert taken.recipe == {
         "kind": "command",
         "command": ["Rscript", "-e", "renv::restore()"],
         "directory": str(build),
     }
-    at_home = recipes.command(rule("cargo fetch", home=True), str(build))
+    at_home = recipe.command(rule("cargo fetch", home=True), str(build))
     assert at_home.recipe["directory"] == str(home)
 
 
 def test_a_command_with_an_open_quote_is_no_recipe(build: Path) -> None:
     with pytest.raises(RecipeError, match="the command of rule demo can't be read"):
-        recipes.command(rule("make 'all"), str(build))
+        recipe.command(rule("make 'all"), str(build))

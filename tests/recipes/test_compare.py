@@ -9,7 +9,7 @@ from regrow.recipes import compare
 from tests.rebuilding import python
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 CHANNEL = "https://example.org/conda-forge/noarch"
 FULL = python("click==8.1", "Tiny_Tools==1.0", "toolz @ file:///w/toolz-1.0.whl#sha256=aa", "-e /p")

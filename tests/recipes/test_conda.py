@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from regrow import recipes
-from regrow.recipes import RecipeError, Taken
+from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, Taken
 
 SITE = "lib/python3.11/site-packages"
 SECRET = "hunter2"

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regrow import recipes, rules
 from regrow.model import Rule
 from regrow.recipes import harmless
+from regrow.recipes import recipe as recipes
+from regrow.rules import loader
 from tests.conftest import Regrow
 from tests.rebuilding import cmake, recorded, write
 from tests.recipes.test_python import Environment
@@ -218,7 +219,7 @@ def test_the_command_of_a_rule_of_ones_own_loses_its_secrets(words: str, tmp_pat
 
 
 def test_the_commands_of_the_rules_that_come_with_regrow_stay_as_they_are() -> None:
-    for rule in rules.shipped():
+    for rule in loader.shipped():
         taken = recipes.command(rule, "/project")
         assert "…" not in " ".join(taken.recipe["command"]), rule  # type: ignore[arg-type]
 

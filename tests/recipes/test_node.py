@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from regrow import recipes
-from regrow.recipes import RecipeError, Taken
+from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, Taken
 
 PACKAGE = {"name": "demo", "version": "1.0.0"}
 LOCK = "regrow's tests look at the name alone\n"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regrow import recipes
-from regrow.recipes import RecipeError, Taken, python
+from regrow.recipes import python
+from regrow.recipes import recipe as recipes
 from regrow.recipes.harmless import address as without_credentials
+from regrow.recipes.recipe import RecipeError, Taken
 
 SECRET = "hunter2"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -688,7 +689,7 @@ def test_the_module_needs_no_interpreter_and_no_parser(environment: Environment)
 
     environment.install("six")
     code = (
-        "import sys; from regrow.recipes import python;"
+        "import sys; from regrow.recipes.recipe import python;"
         f"python.take({str(environment.path)!r}, '/');"
         "print(*{'json', 'tomllib', 'urllib.parse', 'subprocess'} & set(sys.modules))"
     )

@@ -10,32 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from regrow import cache, rules
 from regrow.model import Rule
-from regrow.rules import compiled
+from regrow.rules import compiled, loader
+from regrow.system import cache
 
-PLACE = os.path.dirname(rules.__file__)
+PLACE = os.path.dirname(loader.__file__)
 NAMES = sorted(name for name in os.listdir(PLACE) if name.endswith(".toml"))
 
 
 @pytest.fixture
 def read() -> tuple[Rule, ...]:
     """The rules as they stand in the files."""
-    return rules._read(PLACE, NAMES)
+    return loader._read(PLACE, NAMES)
 
 
 @pytest.fixture
 def file() -> Iterator[Path]:
     """Where they are kept, after they were read once."""
-    rules.shipped.cache_clear()
-    rules.shipped()
+    loader.shipped.cache_clear()
+    loader.shipped()
     yield Path(cache.directory()) / "rules"
-    rules.shipped.cache_clear()
+    loader.shipped.cache_clear()
 
 
 def again() -> tuple[Rule, ...]:
-    rules.shipped.cache_clear()
-    return rules.shipped()
+    loader.shipped.cache_clear()
+    return loader.shipped()
 
 
 def test_what_was_compiled_is_what_was_read(file: Path, read: tuple[Rule, ...]) -> None:
@@ -83,13 +83,13 @@ def test_rules_that_were_compiled_with_other_fields_are_read_again(
 
 
 def test_the_next_process_uses_the_rules_as_they_are_then(tmp_path: Path) -> None:
-    package = Path(rules.__file__).parent.parent
+    package = Path(loader.__file__).parent.parent
     shutil.copytree(package, tmp_path / "regrow", ignore=shutil.ignore_patterns("__pycache__"))
     place = tmp_path / "regrow/rules"
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from regrow import rules"
 
     def names() -> set[str]:
-        words = [sys.executable, "-I", "-c", f"{code}; print(*(r.name for r in rules.shipped()))"]
+        words = [sys.executable, "-I", "-c", f"{code}; print(*(r.name for r in loader.shipped()))"]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         return set(done.stdout.split())
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from regrow import rules
 from regrow.model import Rule
+from regrow.rules import loader
 from tests.conftest import Regrow
 
-CONTAINERS = [rule for rule in rules.shipped() if rule.container]
+CONTAINERS = [rule for rule in loader.shipped() if rule.container]
 
 
 def environment(path: Path) -> Path:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from regrow import rules
 from regrow.config import Configuration
-from regrow.contents import strangers
-from regrow.decisions import decide
-from regrow.evidence import Listing
+from regrow.decide.decisions import decide
 from regrow.model import MARK, Candidate, Decision
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan.contents import strangers
+from regrow.scan.evidence import Listing
+from regrow.scan.walk import Scan
 
-SHIPPED = rules.shipped()
+SHIPPED = loader.shipped()
 Write = Callable[[Path], None]
 PACKAGE = json.dumps({"name": "xz", "url": "https://example.org/linux-64/xz-5.4.conda"})
 

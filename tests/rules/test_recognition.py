@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from regrow import rules
 from regrow.config import Configuration
-from regrow.decisions import decide
+from regrow.decide.decisions import decide
 from regrow.errors import ConfigurationError
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan.walk import Scan
 from tests.rules.trees import build, concrete, pieces, place
 
-SHIPPED = rules.shipped()
+SHIPPED = loader.shipped()
 MARKING = [rule for rule in SHIPPED if not rule.keep and not rule.home]
 KEPT = [rule for rule in SHIPPED if rule.keep]
 HOME = [rule for rule in SHIPPED if rule.home and not rule.keep and not rule.container]
@@ -151,10 +151,10 @@ def test_what_a_rule_keeps_stays(rule: Rule, tmp_path: Path, home: Path) -> None
 def test_a_home_cache_is_found_only_if_the_configuration_names_it(rule: Rule, home: Path) -> None:
     (home / rule.directory).mkdir(parents=True)
     assert candidates(home) == []
-    assert rule not in rules.in_force(Configuration(), "config.toml")
+    assert rule not in loader.in_force(Configuration(), "config.toml")
     named = Configuration(caches=(f"~/{rule.directory}",))
-    assert rule in rules.in_force(named, "config.toml")
-    assert str(home / rule.directory) in rules.at_home(rules.in_force(named, "c"))
+    assert rule in loader.in_force(named, "config.toml")
+    assert str(home / rule.directory) in loader.at_home(loader.in_force(named, "c"))
 
 
 def test_a_rule_that_keeps_stands_above_one_that_marks(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_broken_rule_is_an_error_that_names_file_rule_and_field(
     changed: dict[str, object], words: str
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        rules.check(table(**changed), "config.toml")
+        loader.check(table(**changed), "config.toml")
     assert str(caught.value).startswith(f"config.toml: {words}")
 
 
@@ -208,12 +208,12 @@ def test_the_configuration_adds_changes_and_disables_rules() -> None:
         rules=(table(), {"name": "cargo-target", "command": "cargo build --release"}),
         disable=("gradle-build",),
     )
-    found = {rule.name: rule for rule in rules.in_force(configuration, "config.toml")}
+    found = {rule.name: rule for rule in loader.in_force(configuration, "config.toml")}
     assert found["mine"].directory == "out"
     assert found["cargo-target"].command == "cargo build --release"
     assert found["cargo-target"].beside == ("Cargo.toml",)
     assert "gradle-build" not in found
     with pytest.raises(ConfigurationError, match="disable: there is no rule 'nonsense'"):
-        rules.in_force(Configuration(disable=("nonsense",)), "config.toml")
+        loader.in_force(Configuration(disable=("nonsense",)), "config.toml")
     with pytest.raises(ConfigurationError, match=r"regrow knows no home cache ~/\.thunderbird"):
-        rules.in_force(Configuration(caches=("~/.thunderbird",)), "config.toml")
+        loader.in_force(Configuration(caches=("~/.thunderbird",)), "config.toml")

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import regrow.rules
+import regrow.rules.loader
 
 FILES = {
     path.name: tomllib.loads(path.read_text(encoding="utf-8"))
-    for path in sorted(Path(regrow.rules.__file__).parent.glob("*.toml"))
+    for path in sorted(Path(regrow.rules.loader.__file__).parent.glob("*.toml"))
 }
 RULES: list[dict[str, Any]] = [rule for file in FILES.values() for rule in file["rule"]]
 

@@ -2,14 +2,16 @@
 
 import pytest
 
-from regrow import cache, remembered, snapshot, survey
+from regrow.decide import remembered
+from regrow.scan import incremental, snapshot
+from regrow.system import cache
 
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot of every tree, however small, believed however fresh; see ``settle``."""
-    monkeypatch.setattr(survey, "_KEPT_FROM", 0)
-    monkeypatch.setattr(survey, "_MOSTLY", 0)
+    monkeypatch.setattr(incremental, "_KEPT_FROM", 0)
+    monkeypatch.setattr(incremental, "_MOSTLY", 0)
     monkeypatch.setattr(snapshot, "FRESH", 0)
     monkeypatch.setattr(remembered, "FRESH", 0)
     code = cache.code()  # whoever runs these tests may be at work on it

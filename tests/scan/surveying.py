@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from regrow import rules, survey
 from regrow.model import Candidate, Unreadable
-from regrow.scan import Scan
-from regrow.survey import Survey
+from regrow.rules import loader
+from regrow.scan import incremental
+from regrow.scan.incremental import Survey
+from regrow.scan.walk import Scan
 
-RULES = [rule for rule in rules.shipped() if not rule.home]
+RULES = [rule for rule in loader.shipped() if not rule.home]
 CACHE = ".cache/regrow"
 TICK = 0.012  # seconds; the kernel stamps by a clock that ticks every 4 or 10 ms, as it was built
 
@@ -38,7 +39,7 @@ def everything(start: Sequence[Path], skip: Sequence[Path] = ()) -> list[Finding
 def sweep(*start: Path, skip: Sequence[Path] = ()) -> Survey:
     """Survey, and check that it is what a scan of everything finds, every field of it."""
     settle()
-    surveyed = survey.survey(list(map(str, start)), RULES, list(map(str, skip)))
+    surveyed = incremental.survey(list(map(str, start)), RULES, list(map(str, skip)))
     assert surveyed.findings == everything(start, skip)
     return surveyed
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow import evidence, rules
+from regrow.rules import loader
+from regrow.scan import evidence
 from tests.conftest import Regrow
 
 pytestmark = pytest.mark.needs("git")
@@ -373,7 +374,9 @@ def test_a_cache_at_home_that_holds_more_than_a_cache_stays(
 
 
 HOME_CACHES = [
-    rule.directory for rule in rules.shipped() if rule.home and not rule.keep and not rule.container
+    rule.directory
+    for rule in loader.shipped()
+    if rule.home and not rule.keep and not rule.container
 ]
 
 
@@ -444,7 +447,7 @@ def test_a_rule_of_ones_own_with_a_common_name_heeds_what_must_not_be_inside(
         "name": "mine", "directory": "made", "beside": ["x"], "generic": True,
         "inside_none": ["keep.txt"], "command": "make",
     }  # fmt: skip
-    rule = rules.check(table, "test")
+    rule = loader.check(table, "test")
     put(project, "made/keep.txt")
     fd = os.open(project / "made", os.O_RDONLY)
     try:

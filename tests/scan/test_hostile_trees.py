@@ -14,14 +14,15 @@ from typing import Any
 
 import pytest
 
-from regrow import decisions, guards, rules
 from regrow.config import Configuration
+from regrow.decide import decisions, guards
 from regrow.model import KEEP, MARK, Candidate, Decision, Unreadable
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan.walk import Scan
 from tests.conftest import NOBODY, Regrow
 from tests.mounts import mounted_image
 
-RULES = [rule for rule in rules.shipped() if not rule.home]
+RULES = [rule for rule in loader.shipped() if not rule.home]
 PATIENCE = 10.0  # seconds for what takes a fraction of one unless it hangs
 
 
@@ -119,11 +120,11 @@ def test_loops_of_links_are_not_followed(place: Path) -> None:
 
 DEEP = """
 import os, resource, sys
-from regrow import rules
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan.walk import Scan
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 before = os.listdir("/dev/fd")
-findings = list(Scan([sys.argv[1]], rules.shipped()))
+findings = list(Scan([sys.argv[1]], loader.shipped()))
 assert os.listdir("/dev/fd") == before
 print(*sorted(finding.path.count("/d") for finding in findings))
 """
@@ -277,7 +278,7 @@ def test_a_cmake_cache_that_names_itself_through_links_is_no_evidence(place: Pat
 def test_a_cmake_cache_that_becomes_a_pipe_does_not_stop_the_scan(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from regrow import evidence
+    from regrow.scan import evidence
 
     (place / "out").mkdir()
     cache = place / "out" / "CMakeCache.txt"

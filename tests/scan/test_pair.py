@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from regrow import helper, scan, snapshot, survey
-from regrow.helper import Channel
-from regrow.scan import Frame, Scan
-from regrow.survey import Survey
+from regrow.scan import incremental, snapshot, walk
+from regrow.scan.incremental import Survey
+from regrow.scan.walk import Frame, Scan
+from regrow.system import worker
+from regrow.system.worker import Channel
 from tests.conftest import NOBODY
 from tests.forking import have_two_processors, leaving_nothing
 from tests.hostile.helpers import LINUX_ONLY
@@ -43,13 +44,13 @@ def nothing_is_left() -> Iterator[None]:
 def forks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes on any tree, however small, and on any machine."""
     have_two_processors(monkeypatch)
-    monkeypatch.setattr(survey, "_FORK_AFTER", 20)
-    monkeypatch.setattr(scan, "_BETWEEN", 1)
+    monkeypatch.setattr(incremental, "_FORK_AFTER", 20)
+    monkeypatch.setattr(walk, "_BETWEEN", 1)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(helper, "PATIENCE", 0.3)
+    monkeypatch.setattr(worker, "PATIENCE", 0.3)
 
 
 @pytest.fixture
@@ -71,9 +72,9 @@ class Shares:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read = 0
         self.forks = 0
-        results, fork = survey._Pair._results, helper.fork
+        results, fork = incremental._Pair._results, worker.fork
 
-        def told(pair: survey._Pair, channel: Channel) -> tuple[list[Any], int, list[str]]:
+        def told(pair: incremental._Pair, channel: Channel) -> tuple[list[Any], int, list[str]]:
             told = results(pair, channel)
             self.read += told[1]
             return told
@@ -82,8 +83,8 @@ class Shares:
             self.forks += 1
             return fork(work)
 
-        monkeypatch.setattr(survey._Pair, "_results", told)
-        monkeypatch.setattr(helper, "fork", forked)
+        monkeypatch.setattr(incremental._Pair, "_results", told)
+        monkeypatch.setattr(worker, "fork", forked)
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def read_all(*start: Path) -> Survey:
     for file in (Path.home() / ".cache/regrow").glob("scan-*"):
         file.unlink()
     settle()
-    surveyed = survey.survey(list(map(str, start)), RULES)
+    surveyed = incremental.survey(list(map(str, start)), RULES)
     assert surveyed.findings == everything(start)
     assert surveyed.findings
     assert surveyed.unchanged == 0
@@ -161,7 +162,7 @@ def test_what_two_processes_have_noted_is_a_snapshot(tree: Path, shares: Shares)
     read_all(tree)
     assert shares.read > 0
     settle()
-    again = survey.survey([str(tree)], RULES)
+    again = incremental.survey([str(tree)], RULES)
     assert again.findings == everything([tree])
     assert again.read < DIRECTORIES / 10 < again.unchanged
     evidence = tree / "package.json"
@@ -170,7 +171,7 @@ def test_what_two_processes_have_noted_is_a_snapshot(tree: Path, shares: Shares)
     for candidate in everything([tree])[::7]:
         os.utime(candidate.path)
     settle()
-    assert survey.survey([str(tree)], RULES).findings == everything([tree])
+    assert incremental.survey([str(tree)], RULES).findings == everything([tree])
 
 
 def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares) -> None:
@@ -192,7 +193,7 @@ def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares
         (place / f"{number}/Cargo.toml").unlink()
         modules(place / f"{number}/target/deep")
     settle()
-    found = survey.survey([str(place)], RULES)
+    found = incremental.survey([str(place)], RULES)
     assert found.unchanged > count
     assert found.findings == everything([place])
 
@@ -205,8 +206,8 @@ def test_no_directory_is_noted_twice(
     if is_lost:
         in_the_helper(monkeypatch, end(signal.SIGKILL), visits=20)
     read_all(tree)
-    asked = survey._Asked([str(tree)], [str(tree)], RULES, (), print)
-    known = snapshot.load(survey._key(asked), RULES)
+    asked = incremental._Asked([str(tree)], [str(tree)], RULES, (), print)
+    known = snapshot.load(incremental._key(asked), RULES)
     assert known is not None
     with known:
         noted = [path for path, _, inode in known.rows() if inode and path not in known.owners]
@@ -216,7 +217,9 @@ def test_no_directory_is_noted_twice(
 
 def test_progress_is_told_by_one_process(tree: Path, home: Path, shares: Shares) -> None:
     with (home / "told").open("a") as file:
-        survey.survey([str(tree)], RULES, (), lambda _: print(os.getpid(), file=file, flush=True))
+        incremental.survey(
+            [str(tree)], RULES, (), lambda _: print(os.getpid(), file=file, flush=True)
+        )
     assert shares.read > 0
     assert set((home / "told").read_text().split()) == {str(os.getpid())}
 
@@ -247,7 +250,7 @@ def test_hidden_entries_of_the_home_directory_are_shared_by_name_alone(
 def test_a_small_tree_is_read_by_one_process(
     tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "_FORK_AFTER", directories(tree) + 1)
+    monkeypatch.setattr(incremental, "_FORK_AFTER", directories(tree) + 1)
     read_all(tree)
     assert shares.forks == 0
 
@@ -263,12 +266,12 @@ def test_with_one_processor_nothing_is_forked(
 def test_on_macos_nothing_is_forked(
     tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helper, "is_of_use", is_of_use_on_macos)
+    monkeypatch.setattr(worker, "is_of_use", is_of_use_on_macos)
     read_all(tree)
     assert shares.forks == 0
 
 
-_is_of_use = helper.is_of_use
+_is_of_use = worker.is_of_use
 
 
 def is_of_use_on_macos() -> bool:
@@ -293,7 +296,7 @@ def in_the_helper(
     """
     here = os.getpid()
     left = {"visits": visits, "words": words}
-    visit, send, fork = Scan._visit, Channel.send, helper.fork
+    visit, send, fork = Scan._visit, Channel.send, worker.fork
     forked: list[int] = []
 
     def count(what: str) -> None:
@@ -317,7 +320,7 @@ def in_the_helper(
 
     monkeypatch.setattr(Scan, "_visit", visited)
     monkeypatch.setattr(Channel, "send", sent)
-    monkeypatch.setattr(helper, "fork", started)
+    monkeypatch.setattr(worker, "fork", started)
     return forked
 
 
@@ -378,7 +381,7 @@ def test_a_helper_that_is_killed_at_any_moment_costs_time_only(
 ) -> None:
     chance = random.Random(turn)
     delay = chance.random() * 0.1
-    fork = helper.fork
+    fork = worker.fork
 
     def doomed(work: Callable[[Channel], None]) -> Channel:
         channel = fork(work)
@@ -389,7 +392,7 @@ def test_a_helper_that_is_killed_at_any_moment_costs_time_only(
             os._exit(0)
         return channel
 
-    monkeypatch.setattr(helper, "fork", doomed)
+    monkeypatch.setattr(worker, "fork", doomed)
     read_all(tree)
     while True:
         try:
@@ -459,10 +462,10 @@ def test_where_no_process_can_be_forked_one_reads_all(
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(os, "fork", fork)
-    monkeypatch.setattr(survey, "_SHARED_FROM", 1)
+    monkeypatch.setattr(incremental, "_SHARED_FROM", 1)
     read_all(tree)
     settle()
-    assert survey.survey([str(tree)], RULES).unchanged > DIRECTORIES / 2
+    assert incremental.survey([str(tree)], RULES).unchanged > DIRECTORIES / 2
 
 
 @pytest.mark.parametrize("fine", range(4))
@@ -479,10 +482,10 @@ def test_where_no_pipe_can_be_opened_one_reads_all(
         return pipe()
 
     monkeypatch.setattr(os, "pipe", short)
-    monkeypatch.setattr(survey, "_SHARED_FROM", 1)
+    monkeypatch.setattr(incremental, "_SHARED_FROM", 1)
     read_all(tree)
     settle()
-    assert survey.survey([str(tree)], RULES).findings == everything([tree])
+    assert incremental.survey([str(tree)], RULES).findings == everything([tree])
     assert left[0] < 0
 
 
@@ -512,25 +515,27 @@ def test_a_user_who_may_have_no_more_processes_reads_all_alone(
 
 SLOW_SWEEP = """\
 import os, sys, time
-from regrow import cli, helper, scan, survey
+from regrow import cli
+from regrow.system import worker
+from regrow.scan import walk, incremental
 
-survey._FORK_AFTER = 20
+incremental._FORK_AFTER = 20
 os.sched_getaffinity = lambda _: {0, 1}
-visit = scan.Scan._visit
+visit = walk.Scan._visit
 
 def slowly(*arguments):
     time.sleep(0.002)
     return visit(*arguments)
 
-fork = helper.fork
+fork = worker.fork
 
 def told(work):
     channel = fork(work)
     print(channel._child, flush=True, file=sys.stderr)
     return channel
 
-scan.Scan._visit = slowly
-helper.fork = told
+walk.Scan._visit = slowly
+worker.fork = told
 
 from regrow.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -603,7 +608,7 @@ def test_an_interruption_in_the_middle_leaves_no_process_and_no_descriptor(
 
     monkeypatch.setattr(Scan, "_visit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        survey.survey([str(tree)], RULES)
+        incremental.survey([str(tree)], RULES)
     assert shares.forks == 1
 
 
@@ -612,17 +617,18 @@ def test_an_interruption_in_the_middle_leaves_no_process_and_no_descriptor(
 DEEP = """\
 import os, resource, sys
 os.sched_getaffinity = lambda _: {0, 1}
-from regrow import rules, snapshot, survey
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan import snapshot, incremental
+from regrow.scan.walk import Scan
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-survey._FORK_AFTER = 20
-survey._KEPT_FROM = survey._MOSTLY = snapshot.FRESH = 0
+incremental._FORK_AFTER = 20
+incremental._KEPT_FROM = incremental._MOSTLY = snapshot.FRESH = 0
 start, = sys.argv[1:]
-rules = [rule for rule in rules.shipped() if not rule.home]
-expected = [finding.path for finding in survey._sorted(Scan([start], rules))]
+rules = [rule for rule in loader.shipped() if not rule.home]
+expected = [finding.path for finding in incremental._sorted(Scan([start], rules))]
 for _ in range(2):
-    surveyed = survey.survey([start], rules)
+    surveyed = incremental.survey([start], rules)
     assert [finding.path for finding in surveyed.findings] == expected
 print(len(expected), surveyed.unchanged)
 """

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regrow import decisions, rules
 from regrow.config import Configuration
-from regrow.contents import NOISE
+from regrow.decide import decisions
 from regrow.model import MARK, Candidate, Decision, Rule
-from regrow.scan import Scan
+from regrow.rules import loader
+from regrow.scan.contents import NOISE
+from regrow.scan.walk import Scan
 
-RULES = [rule for rule in rules.shipped() if not rule.home]
+RULES = [rule for rule in loader.shipped() if not rule.home]
 PLAIN = [rule for rule in RULES if rule.directory != "*" and not rule.has_path]
 SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 NEVER_ENTERED = (".git", ".hg", ".svn", ".jj", "site-packages", "dist-packages")

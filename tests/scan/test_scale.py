@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from regrow import decisions, survey
 from regrow.config import Configuration
+from regrow.decide import decisions
+from regrow.decide.remembered import Memory
 from regrow.model import Candidate
-from regrow.remembered import Memory
+from regrow.scan import incremental
 from tests.hostile.helpers import LINUX_ONLY
 from tests.scan.surveying import RULES, settle, snapshots
 
@@ -29,7 +30,9 @@ IN_MEMORY = Path("/dev/shm")  # where directories are made and removed fastest
 
 MEASURED = """\
 import os, re, sys
-from regrow import helper, rules, survey
+from regrow.system import worker
+from regrow.rules import loader
+from regrow.scan import incremental
 
 def told(what, channel=sys.stdout):
     with open("/proc/self/status") as file:
@@ -38,16 +41,16 @@ def told(what, channel=sys.stdout):
           int(re.search(r"VmRSS:\\s+(\\d+)", status)[1]) * 1024, flush=True, file=channel)
 
 here = os.getpid()
-send = helper.Channel.send
+send = worker.Channel.send
 
 def measured(channel, message):
     if os.getpid() != here:
         told("helper")  # it is killed when it has said its last word
     send(channel, message)
 
-helper.Channel.send = measured
+worker.Channel.send = measured
 os.sched_getaffinity = lambda _: {0, 1}
-found = survey.survey(sys.argv[1:], [rule for rule in rules.shipped() if not rule.home])
+found = incremental.survey(sys.argv[1:], [rule for rule in loader.shipped() if not rule.home])
 told("parent")
 print("read", found.read, found.unchanged)
 """
@@ -156,7 +159,7 @@ def test_ten_times_the_candidates_take_ten_times_as_long(home: Path) -> None:
 
         def sweep(start: list[str] = start) -> list[Candidate]:
             settle()
-            found = survey.survey(start, RULES).findings
+            found = incremental.survey(start, RULES).findings
             return [one for one in found if isinstance(one, Candidate)]
 
         def first(sweep: Callable[[], object] = sweep) -> None:

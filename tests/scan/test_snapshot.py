@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from regrow import cache, filesystem, snapshot, survey
-from regrow.filesystem import Mount
-from regrow.markers import tag, xdg
 from regrow.model import Unreadable
+from regrow.scan import incremental, snapshot
+from regrow.system import cache
+from regrow.system import mounts as filesystem
+from regrow.system.mounts import Mount
+from regrow_marks import tag, xdg
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.mounts import mounted_image
@@ -380,8 +382,8 @@ def test_what_changes_just_before_a_scan_is_looked_at_by_the_next(
 
 def looked_at_again(*start: Path) -> set[str]:
     """Give the directories whose time the snapshot does not believe."""
-    asked = survey._Asked(tuple(map(str, start)), list(map(str, start)), RULES, (), print)
-    earlier = snapshot.load(survey._key(asked), RULES)
+    asked = incremental._Asked(tuple(map(str, start)), list(map(str, start)), RULES, (), print)
+    earlier = snapshot.load(incremental._key(asked), RULES)
     assert earlier is not None
     with earlier:
         return {path for path, changed, _ in earlier.rows() if not changed}
@@ -391,7 +393,7 @@ def test_a_clock_that_was_put_back_makes_every_time_doubtful(
     code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(time_ns=lambda: time.time_ns() - 3600 * 10**9)
-    monkeypatch.setattr(survey, "time", clock)
+    monkeypatch.setattr(incremental, "time", clock)
     sweep(code)
     again = sweep(code)
     assert again.read > 2 * ELSEWHERE
@@ -400,7 +402,7 @@ def test_a_clock_that_was_put_back_makes_every_time_doubtful(
 
 
 def test_where_most_has_changed_all_is_read(code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survey, "_MOSTLY", 4)
+    monkeypatch.setattr(incremental, "_MOSTLY", 4)
     sweep(code)
     for number in range(ELSEWHERE):
         (code / f"elsewhere/{number}/new").mkdir()
@@ -412,7 +414,7 @@ def test_where_most_has_changed_all_is_read(code: Path, monkeypatch: pytest.Monk
 def test_of_a_small_tree_no_snapshot_is_kept(
     code: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(survey, "_KEPT_FROM", 1000)
+    monkeypatch.setattr(incremental, "_KEPT_FROM", 1000)
     sweep(code)
     assert snapshots(home) == []
 
@@ -550,7 +552,7 @@ def sweeps(code: Path, **other: Any) -> bool:
     """Sweep again; tell whether everything was read."""
     settle()
     given = {"start": [str(code)], "in_force": RULES, **other}
-    surveyed = survey.survey(**given)
+    surveyed = incremental.survey(**given)
     assert surveyed.findings
     return surveyed.read > 0
 

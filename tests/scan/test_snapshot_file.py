@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from regrow import cache, snapshot, survey
+from regrow.scan import incremental, snapshot
+from regrow.system import cache
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.mounts import mounted_image
@@ -303,7 +304,7 @@ def test_a_kill_before_a_snapshot_is_renamed_leaves_the_earlier_one(
     child = os.fork()
     if child == 0:
         os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        survey.survey([str(code)], RULES)
+        incremental.survey([str(code)], RULES)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     (left,) = (home / CACHE).glob(f".{child}-scan-*")

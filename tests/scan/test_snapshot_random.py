@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from regrow import decisions, remembered, snapshot, survey
 from regrow.config import Configuration
-from regrow.markers import tag, xdg
+from regrow.decide import decisions, remembered
+from regrow.decide.remembered import Memory
 from regrow.model import Candidate
-from regrow.remembered import Memory
+from regrow.scan import incremental, snapshot
+from regrow_marks import tag, xdg
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.scan import surveying
@@ -294,12 +295,12 @@ def set_up(chance: random.Random) -> None:
     for module, name, value in (
         (snapshot, "FRESH", fresh),
         (remembered, "FRESH", fresh),
-        (survey, "_KEPT_FROM", 0),
-        (survey, "_MOSTLY", chance.choice((0, 0, 0, 4))),
-        (survey, "_FORK_AFTER", chance.choice((1, 10, 1000))),
-        (survey, "_SHARED_FROM", chance.choice((1, 1000))),
+        (incremental, "_KEPT_FROM", 0),
+        (incremental, "_MOSTLY", chance.choice((0, 0, 0, 4))),
+        (incremental, "_FORK_AFTER", chance.choice((1, 10, 1000))),
+        (incremental, "_SHARED_FROM", chance.choice((1, 1000))),
         (snapshot, "_SECTION", chance.choice((1, 7, 1024))),
-        (survey, "time", clock),
+        (incremental, "time", clock),
     ):
         setattr(module, name, value)  # for the rest of this process, which is the test's own
     if is_patient:
@@ -319,7 +320,7 @@ def check(seed: int, steps: int, home: Path, uses_git: bool) -> tuple[int, int]:
         if chance.random() < 0.05:
             start = developer.start()
         set_up(chance)
-        surveyed = survey.survey(list(map(str, start)), surveying.RULES)
+        surveyed = incremental.survey(list(map(str, start)), surveying.RULES)
         expected = surveying.everything(start)
         assert surveyed.findings == expected, f"seed {seed}, step {step}, of {start}"
         used += surveyed.unchanged > 0

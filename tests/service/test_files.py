@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from regrow import service
-from regrow.service import ServiceError
+from regrow.service import manager
 from regrow.service.launchd import Launchd
+from regrow.service.manager import ServiceError
 from regrow.service.systemd import Systemd, quoted
 
 DOCUMENTED: dict[str, type | tuple[type, ...]] = {
@@ -51,7 +51,7 @@ def test_systemds_own_checker_has_nothing_to_say_about_the_unit(
     interpreter.write_text("#!/bin/sh\n")
     interpreter.chmod(0o755)
     unit = tmp_path / "regrow-watch.service"
-    words = [str(interpreter), *service.command()[1:]]
+    words = [str(interpreter), *manager.command()[1:]]
     unit.write_bytes(Systemd().compose(words, {"PATH": "/bin", "X": '100% "$q"\n'}))
     done = verified(unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -83,8 +83,8 @@ def test_variables_are_put_into_no_word() -> None:
 
 
 def agent() -> dict[str, Any]:
-    words = service.command()
-    parsed: dict[str, Any] = plistlib.loads(Launchd().compose(words, service.environment()))
+    words = manager.command()
+    parsed: dict[str, Any] = plistlib.loads(Launchd().compose(words, manager.environment()))
     return parsed
 
 
@@ -102,9 +102,9 @@ def test_the_agent_has_documented_keys_alone_with_their_types() -> None:
 
 def test_the_agent_says_what_it_shall() -> None:
     written = agent()
-    assert written["Label"] == "regrow.watch"
+    assert written["Label"] == "regrow.watch.source"
     assert Launchd().file.endswith("/Library/LaunchAgents/regrow.watch.plist")
-    assert written["ProgramArguments"] == service.command()
+    assert written["ProgramArguments"] == manager.command()
     assert "/usr/bin" in written["EnvironmentVariables"]["PATH"].split(":")
     assert written["RunAtLoad"] is True
     assert written["KeepAlive"] == {"SuccessfulExit": False}
@@ -117,5 +117,5 @@ def test_a_name_that_a_property_list_cannot_hold_is_an_error() -> None:
 
 
 def test_each_platform_has_its_manager() -> None:
-    assert service.manager("darwin").title == "launchd"
-    assert service.manager("linux").title == "systemd"
+    assert manager.manager("darwin").title == "launchd"
+    assert manager.manager("linux").title == "systemd"

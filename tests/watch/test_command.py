@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.records import MARKED, directory_path
+from regrow.records.store import MARKED, directory_path
 from regrow.watch import lock
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -88,18 +88,18 @@ def doubled(double: str) -> str:
 
 # A first scan, or a first question to git, that takes very long.
 SCAN = """
-from regrow import scan
-true_list = scan.directories_in
+from regrow.scan import walk
+true_list = walk.directories_in
 def slow(*words):
     import time
     print("scanning", file=sys.stderr, flush=True)
     for _ in range(600):
         time.sleep(0.1)
     return true_list(*words)
-scan.directories_in = slow
+walk.directories_in = slow
 """
 DECISION = """
-from regrow import git
+from regrow.system import git
 def slow(*_):
     import subprocess
     print("scanning", file=sys.stderr, flush=True)
@@ -139,7 +139,7 @@ def test_it_ends_between_two_marks(code: Path) -> None:
 def test_what_is_begun_is_completed_before_it_ends(code: Path) -> None:
     double = """
 import os, signal
-from regrow.records import Written
+from regrow.records.store import Written
 true_complete = Written.complete
 def complete(self):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -526,7 +526,7 @@ def switches(watch: Process) -> int:
 def test_json_tells_of_what_failed(code: Path) -> None:
     double = """
 from regrow.errors import RecordError
-from regrow.records import Store
+from regrow.records.store import Store
 def refuse(*_):
     raise RecordError("nothing can be written (a double)")
 Store.write = refuse

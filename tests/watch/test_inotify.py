@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from regrow.directory import open_directory
 from regrow.errors import WatchError
-from regrow.records import directory_path
-from regrow.watch import Changes, inotify, loop
+from regrow.records.store import directory_path
+from regrow.watch import inotify, loop
 from regrow.watch.inotify import Inotify
+from regrow.watch.source import Changes
+from regrow_marks.directory import open_directory
 from tests.hostile.helpers import LINUX_ONLY, assert_every_mark_has_its_record, has_attribute
 from tests.sweeping import environment, modules
 from tests.watch.watching import (

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from regrow import decisions, records
 from regrow.config import Configuration
-from regrow.markers import tag
-from regrow.model import FAILED, MARKED, UNMARKED, Decision
-from regrow.records import Store
-from regrow.watch import Changes, loop
+from regrow.decide import decisions
+from regrow.model import Decision
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.watch import loop
 from regrow.watch.inotify import Inotify
+from regrow.watch.source import Changes
+from regrow_marks import tag
+from regrow_marks.model import FAILED, MARKED, UNMARKED
 from tests.hostile.helpers import LINUX_ONLY, has_attribute, has_regrows_tag
 from tests.sweeping import (
     HOSTILE_NAMES,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.watch import Changes
 from regrow.watch.recursive import Recursive
+from regrow.watch.source import Changes
 from tests.hostile.helpers import has_attribute
 from tests.sweeping import modules
 from tests.watch.watching import Choice, InThread, agrees_with_a_sweep, eventually, native, polling

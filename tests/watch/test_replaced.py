@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from regrow import records
-from regrow.directory import open_directory
 from regrow.model import Record
-from regrow.records import Store
-from regrow.watch import Changes
+from regrow.records import store as records
+from regrow.records.store import Store
 from regrow.watch.inotify import Inotify
+from regrow.watch.source import Changes
+from regrow_marks.directory import open_directory
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, has_attribute
 from tests.sweeping import Inside, age, environment, modules, modules_without_lock

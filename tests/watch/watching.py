@@ -20,21 +20,24 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from regrow import config, decisions, records, rules
+from regrow import config
 from regrow.config import Configuration
-from regrow.directory import open_directory
-from regrow.export.fresh import Fresh
+from regrow.decide import decisions
 from regrow.model import Record, Result
-from regrow.records import Store
+from regrow.programs.export.fresh import Fresh
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.rules import loader
 from regrow.watch import loop, recursive
 from regrow.watch.inotify import Inotify
 from regrow.watch.recursive import Recursive
 from regrow.watch.upgrade import Upgrade
+from regrow_marks.directory import open_directory
 from tests.hostile.helpers import has_attribute
 from tests.sweeping import Inside
 
 if TYPE_CHECKING:
-    from regrow.watch import Watcher
+    from regrow.watch.source import Watcher
 
 PATIENCE = 60.0
 """Seconds until something that must happen counts as not happening: machines may be busy."""
@@ -44,7 +47,7 @@ QUIET = 0.7
 
 HURRY = f"""
 import sys
-from regrow import decisions
+from regrow.decide import decisions
 from regrow.cli.main import main
 from regrow.watch import loop, recursive
 decisions.QUIET = {QUIET}
@@ -89,7 +92,7 @@ class InThread:
         self._wake, self._waking = os.pipe()
         self._is_ended = False
         self._error: BaseException | None = None
-        in_force = rules.in_force(self._configuration, config.path())
+        in_force = loader.in_force(self._configuration, config.path())
         self.watcher = choose(self._start, loop.is_of_interest(in_force), self._wake)
         self._in_force = in_force
         self._thread = threading.Thread(target=self._run, daemon=True)

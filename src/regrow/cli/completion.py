@@ -9,7 +9,7 @@ from shlex import quote
 
 from regrow.cli.main import COMMANDS
 from regrow.cli.output import parser
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,21 +5,8 @@ import os
 
 from regrow import config
 from regrow.cli.output import parser, print_json, print_table, show
-from regrow.doctor import (
-    CONFIGURATION,
-    HEADINGS,
-    OK,
-    STATES,
-    TO_DO,
-    WRONG,
-    Finding,
-    itself,
-    machine,
-    marks,
-    misplaced,
-    tools,
-    watching,
-)
+from regrow.doctor import itself, machine, marks, misplaced, tools, watching
+from regrow.doctor.findings import CONFIGURATION, HEADINGS, OK, STATES, TO_DO, WRONG, Finding
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -74,7 +61,7 @@ def _check_configuration(configuration: config.Configuration) -> list[Finding]:
         return [Finding(CONFIGURATION, "config.toml", OK, text)]
     findings = [Finding(CONFIGURATION, "config.toml", OK, name)]
     if configuration.nodump:
-        from regrow.markers.nodump import WARNING
+        from regrow_marks.nodump import WARNING
 
         remedy = "take nodump out of [markers]"
         findings.append(Finding(CONFIGURATION, "nodump", TO_DO, WARNING, remedy))

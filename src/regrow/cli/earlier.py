@@ -1,21 +1,23 @@
 """The earlier recipes of directories: to list them, and to choose one for a rebuild."""
 
-from regrow import history, recipes, records
 from regrow.cli.output import print_json, show, time_of
-from regrow.directory import is_below, split
 from regrow.errors import ConfigurationError, RecordError
-from regrow.plain import TYPE_CHECKING, NamedTuple
 from regrow.rebuild import tasks
 from regrow.recipes import compare
+from regrow.recipes import recipe as recipes
+from regrow.records import history
+from regrow.records import store as records
+from regrow_marks.directory import is_below, split
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from regrow.history import Entry
     from regrow.model import Record, Rule
     from regrow.rebuild.tasks import Task
-    from regrow.recipes import Recipe
-    from regrow.records import Store
+    from regrow.recipes.recipe import Recipe
+    from regrow.records.history import Entry
+    from regrow.records.store import Store
 
 _SHOWN = 8  # differences of a recipe; --json has all
 

@@ -4,21 +4,24 @@ import argparse
 import os
 import shlex
 
-from regrow import config, decisions, evidence, rules
+from regrow import config
 from regrow.cli.output import parser, print_json, show
-from regrow.directory import Directory, ancestors, open_child, open_parent, split
-from regrow.errors import PathError
-from regrow.guards import GUARDS
+from regrow.decide import decisions
+from regrow.decide.guards import GUARDS
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.recognise import Index
-from regrow.scan import Scan, towards
+from regrow.rules import loader
+from regrow.scan import evidence
+from regrow.scan.matching import Index
+from regrow.scan.walk import Scan, towards
+from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
+from regrow_marks.errors import PathError
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from regrow.config import Configuration
-    from regrow.recipes import Taken
+    from regrow.recipes.recipe import Taken
 
 
 class Near(NamedTuple):
@@ -62,7 +65,7 @@ def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
     options = arguments().parse_args(words)
     configuration = config.read()
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     failed = False
     for path in options.path:
         try:
@@ -109,7 +112,7 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
     for finding in scan:
         if isinstance(finding, Candidate):
             candidate = finding
-    home_rule = rules.at_home(in_force).get(true_path)
+    home_rule = loader.at_home(in_force).get(true_path)
     if home_rule is not None:
         status = os.lstat(true_path)
         candidate = Candidate(

@@ -6,9 +6,9 @@ import sys
 
 from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
-from regrow.export import compose, files, formats, paths, sources
-from regrow.export.gather import gather
-from regrow.export.model import ExcludeFile, Format, SourceNeededError
+from regrow.programs.export import compose, files, formats, paths, sources
+from regrow.programs.export.gather import gather
+from regrow.programs.export.model import ExcludeFile, Format, SourceNeededError
 
 _STANDARD_OUTPUT = "-"
 

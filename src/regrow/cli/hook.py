@@ -6,7 +6,7 @@ import signal
 
 from regrow.cli.output import parser, show
 from regrow.errors import ConfigurationError
-from regrow.plain import TYPE_CHECKING
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.model import Result
@@ -91,7 +91,7 @@ def _check(stamp: str) -> int:
 
 def _touch(stamp: str) -> None:
     directory = os.path.dirname(stamp)
-    from regrow import ownership  # not when a script is printed
+    from regrow.system import ownership  # not when a script is printed
 
     ownership.make_private(directory)
     fd = ownership.create_private(stamp, os.O_WRONLY)
@@ -119,16 +119,18 @@ def _is_running(process: int) -> bool:
 
 
 def _mark(directory: str) -> None:
-    from regrow import config, project, rules  # every shell that starts prints a script first
-    from regrow.records import Store
+    from regrow import config  # every shell that starts prints a script first
+    from regrow.records.store import Store
+    from regrow.rules import loader  # every shell that starts prints a script first
+    from regrow.scan import project_root  # every shell that starts prints a script first
 
     configuration = config.read()
-    in_force = rules.in_force(configuration, config.path())
-    root = project.root_of(directory, in_force)
+    in_force = loader.in_force(configuration, config.path())
+    root = project_root.root_of(directory, in_force)
     if root is None:
         return
     with Store() as store:
-        for result in project.mark_all(root, in_force, configuration, store):
+        for result in project_root.mark_all(root, in_force, configuration, store):
             _tell(result)
 
 

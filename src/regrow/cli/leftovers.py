@@ -3,13 +3,14 @@
 import argparse
 import sys
 
-from regrow import leftovers
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
-from regrow.errors import RecordError, RegrowError
-from regrow.leftovers import KINDS, Leftover, as_line
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store
+from regrow.errors import RecordError
+from regrow.rebuild import leftovers
+from regrow.rebuild.leftovers import KINDS, Leftover, as_line
+from regrow.records.store import Store
+from regrow_marks.errors import RegrowError
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

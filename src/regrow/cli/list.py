@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, history, journal, leftovers
+from regrow import config
 from regrow.cli.output import (
     complain,
     human_size,
@@ -15,13 +15,15 @@ from regrow.cli.output import (
     time_of,
     track,
 )
-from regrow.directory import is_below, join, split
 from regrow.errors import RecordError
-from regrow.journal import AWAY, ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
-from regrow.leftovers import Leftover, as_line
-from regrow.moves import MOVED
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store
+from regrow.rebuild import leftovers
+from regrow.rebuild.leftovers import Leftover, as_line
+from regrow.records import history, status
+from regrow.records.moves import MOVED
+from regrow.records.status import AWAY, ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
+from regrow.records.store import Store
+from regrow_marks.directory import is_below, join, split
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,7 +90,7 @@ def run(words: list[str]) -> int:
     if store is not None:
         with store:
             places = true_paths(options.path)
-            for entry in journal.entries(store, places):
+            for entry in status.entries(store, places):
                 if isinstance(entry, RecordError):
                     errors.append(entry)
                 else:
@@ -144,12 +146,12 @@ def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list
         is_any_lost = not all(map(os.path.lexists, store.paths().values()))
     if not is_any_lost:
         return found
-    for path, known in journal.strays(journal.signed(config.read()), store):
+    for path, known in status.strays(status.signed(config.read()), store):
         if known.word == MOVED and known.record is not None:
             old = known.record.path
             found = [entry for entry in found if entry.record.path != old]
             if not places or any(is_below(path, place) for place in places):
-                found.append(journal.what_became_of(known.record._replace(path=path)))
+                found.append(status.what_became_of(known.record._replace(path=path)))
     return found
 
 
@@ -176,7 +178,7 @@ def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
             with store.locked():
                 record = store.read(path)
                 # Unless a sweep has marked it anew since we looked.
-                if record is not None and journal.what_became_of(record).state == entry.state:
+                if record is not None and status.what_became_of(record).state == entry.state:
                     store.remove(path)
                     history.remove(store, path)
         except RecordError as error:
@@ -185,7 +187,7 @@ def _forget(store: Store, gone: "Sequence[Entry]") -> list[RecordError]:
 
 
 def _measure(found: "Sequence[Entry]") -> dict[str, int]:
-    from regrow.sizes import on_disk
+    from regrow.system.disk_usage import on_disk
 
     not_there = (GONE, AWAY, REPLACED, ELSEWHERE)
     there = [entry for entry in found if entry.state not in not_there]

@@ -6,8 +6,9 @@ import os
 import sys
 
 from regrow import __version__
-from regrow.errors import ConfigurationError, RegrowError, in_words
-from regrow.plain import TYPE_CHECKING
+from regrow.errors import ConfigurationError
+from regrow_marks.errors import RegrowError, in_words
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

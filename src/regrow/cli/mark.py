@@ -2,13 +2,14 @@
 
 import argparse
 
-from regrow import config, git, ownership, pipeline
+from regrow import config, pipeline
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
-from regrow.directory import Opener
-from regrow.errors import RegrowError
-from regrow.model import ALREADY_MARKED, FAILED, MARKED, Outcome
-from regrow.records import Store
-from regrow.refusals import Refusals
+from regrow.decide.refusals import Refusals
+from regrow.records.store import Store
+from regrow.system import git, ownership
+from regrow_marks.directory import Opener
+from regrow_marks.errors import RegrowError
+from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, Outcome
 
 LOOKING = "looking for version control"
 
@@ -48,7 +49,7 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     configuration = config.read()
     if configuration.nodump:
-        from regrow.markers.nodump import WARNING
+        from regrow_marks.nodump import WARNING
 
         complain(f"the configuration asks for nodump: {WARNING}")
     failed = False

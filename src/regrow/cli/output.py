@@ -4,13 +4,13 @@ import argparse
 import os
 import sys
 
-from regrow.plain import TYPE_CHECKING
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn, TypeVar
 
-    from regrow.model import Outcome
+    from regrow_marks.model import Outcome
 
     T = TypeVar("T")
 

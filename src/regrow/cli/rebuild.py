@@ -5,22 +5,24 @@ import contextlib
 import signal
 import sys
 
-from regrow import config, history, leftovers, rules
+from regrow import config
 from regrow.cli import earlier
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
 from regrow.cli.rebuild_plan import print_plan
-from regrow.directory import is_below
 from regrow.errors import ConfigurationError, RecordError
-from regrow.leftovers import Leftover
-from regrow.model import FAILED
-from regrow.plain import TYPE_CHECKING
-from regrow.rebuild import mapping, tasks
+from regrow.rebuild import leftovers, mapping, tasks
 from regrow.rebuild.context import ALREADY, DIFFERS, REBUILT, STOPPED, Context, TaskResult
+from regrow.rebuild.leftovers import Leftover
 from regrow.rebuild.processes import Processes, logs_directory
 from regrow.rebuild.tasks import Task
 from regrow.rebuild.work import carry_out
-from regrow.records import ATTACHMENTS, Store
+from regrow.records import history
+from regrow.records.store import ATTACHMENTS, Store
+from regrow.rules import loader
+from regrow_marks.directory import is_below
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +115,7 @@ def run(words: list[str]) -> int:
     if options.recipe is not None and (options.map or options.only or not options.directory):
         made.error("--recipe goes with the paths of directories, and without --map and --only")
     configuration = config.read()
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     pairs = mapping.parse(options.map)
     store = Store.if_any()
     if store is None:

@@ -4,13 +4,13 @@ import os
 import shlex
 
 from regrow.cli.output import show
-from regrow.directory import is_below
-from regrow.plain import TYPE_CHECKING
+from regrow_marks.directory import is_below
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from regrow.leftovers import Leftover
+    from regrow.rebuild.leftovers import Leftover
     from regrow.rebuild.tasks import Task
 
 _OPTIONS_SHOWN = 3

@@ -4,13 +4,21 @@ import argparse
 import os
 import sys
 
-from regrow import child, config, markers, pipeline, project, records, rules, uv
+from regrow import config, pipeline
 from regrow.cli.output import complain, parser
-from regrow.directory import Directory, join, open_directory, open_parent
-from regrow.errors import ConfigurationError, RegrowError
-from regrow.model import FAILED, Result
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import Store
+from regrow.create import uv_project
+from regrow.errors import ConfigurationError
+from regrow.model import Result
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.scan import project_root
+from regrow.system import foreground
+from regrow_marks import markers
+from regrow_marks.directory import Directory, join, open_directory, open_parent
+from regrow_marks.errors import RegrowError
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,8 +72,8 @@ def run(words: list[str]) -> int:
     surroundings = _whatever_happens(_surroundings)
     prepared = _whatever_happens(_prepare, command, surroundings) if surroundings else None
     try:
-        status = child.run(command)
-    except child.NotStartedError as error:
+        status = foreground.run(command)
+    except foreground.NotStartedError as error:
         complain(str(error))
         return error.code
     finally:
@@ -73,7 +81,7 @@ def run(words: list[str]) -> int:
             _remove_if_empty(prepared)
     if surroundings:
         _whatever_happens(_mark, surroundings, prepared, report)
-    return child.exit_as(status)
+    return foreground.exit_as(status)
 
 
 def _whatever_happens(step: "Callable[P, T]", *values: "P.args", **named: "P.kwargs") -> "T | None":
@@ -93,7 +101,7 @@ def _surroundings() -> _Surroundings | None:
         return None  # it is gone
     try:
         configuration = config.read()
-        in_force = rules.in_force(configuration, config.path())
+        in_force = loader.in_force(configuration, config.path())
     except ConfigurationError as error:
         complain(f"{error}; nothing will be marked")
         return None
@@ -102,12 +110,12 @@ def _surroundings() -> _Surroundings | None:
 
 def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared | None:
     """Make the environment that uv is about to fill; give it if it was made."""
-    place = uv.environment_to_come(command, surroundings.directory)
-    if place is None or project.root_of(place[0], surroundings.in_force) is None:
+    place = uv_project.environment_to_come(command, surroundings.directory)
+    if place is None or project_root.root_of(place[0], surroundings.in_force) is None:
         return None
     parent_path, name = place
     path = join(parent_path, name)
-    from regrow import birth  # ctypes comes with it
+    from regrow.create import birth  # ctypes comes with it
 
     attributes = markers.selected(nodump=surroundings.configuration.nodump)
     reason = pipeline.Reason("venv", ("inside/pyvenv.cfg",))
@@ -145,11 +153,11 @@ def _mark(
     """Put the project through the pipeline; no failure here changes how the command ended."""
     directory, configuration, in_force = surroundings
     try:
-        root = project.root_of(directory, in_force)
+        root = project_root.root_of(directory, in_force)
         if root is None:
             return
         with Store() as store:
-            for result in project.mark_all(root, in_force, configuration, store):
+            for result in project_root.mark_all(root, in_force, configuration, store):
                 report(result)
             if prepared:
                 _take_back_unless_marked(prepared.path, store)

@@ -4,15 +4,18 @@ import argparse
 import os
 import sys
 
-from regrow import config, rules, service
+from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
 from regrow.errors import ConfigurationError
-from regrow.plain import TYPE_CHECKING
-from regrow.service import NoManagerError, State, place
+from regrow.rules import loader
+from regrow.service import manager as service
+from regrow.service import place
+from regrow.service.manager import NoManagerError, State
 from regrow.watch import lock
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.service import Manager
+    from regrow.service.manager import Manager
     from regrow.watch.lock import Owner
 
 _EXAMPLE = """\
@@ -69,7 +72,7 @@ def _install(manager: "Manager", as_json: bool) -> int:
         print(f"\n{_EXAMPLE}", end="", file=sys.stderr)
         return 2
     configuration = config.read()
-    rules.in_force(configuration, file)
+    loader.in_force(configuration, file)
     objection = place.objection(configuration)
     if objection is not None:
         raise ConfigurationError(f"{objection}; {place.REMEDY}")

@@ -2,14 +2,16 @@
 
 import argparse
 
-from regrow import config, coverage, markers, programs
+from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
-from regrow.errors import PathError
-from regrow.model import Exclusion
-from regrow.plain import TYPE_CHECKING
+from regrow.programs import catalogue, effect
+from regrow_marks import markers
+from regrow_marks.errors import PathError
+from regrow_marks.model import Exclusion
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.programs import Program
+    from regrow.programs.catalogue import Program
 
 LEFT_OUT = "left out"
 BACKED_UP = "backed up"
@@ -30,10 +32,10 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--program",
         action="append",
-        choices=programs.names(),
+        choices=catalogue.names(),
         metavar="NAME",
         help="ask about this program, installed or not (may be given again):"
-        f" {', '.join(programs.names())}",
+        f" {', '.join(catalogue.names())}",
     )
     made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
     return made
@@ -44,13 +46,13 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     configuration = config.read()
     set_here = [mark.name for mark in markers.selected(nodump=configuration.nodump)]
-    in_use = programs.in_use(
+    in_use = catalogue.in_use(
         options.program or configuration.programs, [*set_here, markers.CACHEDIR_TAG]
     )
     complete = True
     for path in options.path:
         try:
-            marks = coverage.marks_on_the_way(path)
+            marks = effect.marks_on_the_way(path)
         except PathError as error:
             complete = False
             if options.json:
@@ -58,7 +60,7 @@ def run(words: list[str]) -> int:
             else:
                 complain(str(error))
             continue
-        verdicts = {program.name: coverage.exclusion(program, marks) for program in in_use}
+        verdicts = {program.name: effect.exclusion(program, marks) for program in in_use}
         complete &= all(verdicts.values())
         if options.json:
             print_json(
@@ -88,7 +90,7 @@ def _print(
     path: str,
     in_use: "tuple[Program, ...]",
     verdicts: dict[str, Exclusion | None],
-    marks: list[coverage.Mark],
+    marks: list[effect.Mark],
 ) -> None:
     print(show(path))
     if not in_use:

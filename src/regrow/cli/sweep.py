@@ -6,7 +6,7 @@ import sys
 import time
 from functools import cache
 
-from regrow import config, rules
+from regrow import config
 from regrow.cli.output import (
     complain,
     confirm,
@@ -18,28 +18,25 @@ from regrow.cli.output import (
     show,
     track,
 )
-from regrow.directory import Opener, is_below
 from regrow.errors import ConfigurationError
 from regrow.model import (
-    ALREADY_MARKED,
-    FAILED,
     KEEP,
     KEPT,
     MARK,
-    MARKED,
     MARKED_ALREADY,
-    NOT_MARKED,
     TAKE_BACK,
-    UNMARKED,
     VANISHED,
     Decision,
     Result,
     Rule,
     Unreadable,
 )
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import Store
-from regrow.survey import survey
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.scan.incremental import survey
+from regrow_marks.directory import Opener, is_below
+from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, NOT_MARKED, UNMARKED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from regrow.config import Configuration
-    from regrow.remembered import Memory
+    from regrow.decide.remembered import Memory
 
 _EVERY = 0.1  # seconds between two updates of the progress line
 _PLANNED = {
@@ -176,7 +173,7 @@ def _plan(
     store: Store | None,
 ) -> Plan:
     """Scan the start directories and decide about what is found."""
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     for name in set(options.rule) - {rule.name for rule in in_force}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
     wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
@@ -184,16 +181,16 @@ def _plan(
 
     @cache
     def memory() -> "Memory":
-        from regrow import decisions  # noqa: F401 - to load it takes as long as a thousand lstat
-        from regrow.remembered import Memory
+        from regrow.decide import decisions  # noqa: F401 - to load it takes as long as a thousand lstat
+        from regrow.decide.remembered import Memory
 
         return Memory(configuration, places, options.keep)
 
     with _Progress() as tell:
         surveyed = survey(start, wanted, configuration.skip, tell, memory)
 
-    from regrow import decisions
-    from regrow.scan import at_home
+    from regrow.decide import decisions
+    from regrow.scan.walk import at_home
 
     found = [one for one in surveyed.findings if not isinstance(one, Unreadable)]
     unreadable = [one for one in surveyed.findings if isinstance(one, Unreadable)]
@@ -209,7 +206,7 @@ def _plan(
         decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
         paths = decisions.to_look_at(surveyed.signed, decided, store)
         if paths:
-            from regrow.withdraw import strays
+            from regrow.decide.withdraw import strays
 
             candidates = {candidate.path for candidate in found}
             moved, more = strays(paths, candidates, configuration, places, in_force, store)
@@ -227,10 +224,11 @@ def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -
 
 
 def _carry_out(plan: Plan, store: Store) -> list[Result]:
-    from regrow import decisions, pipeline
+    from regrow import pipeline
+    from regrow.decide import decisions
 
     if plan.moved:
-        from regrow import moves
+        from regrow.records import moves
 
         moves.follow(plan.moved, store)
     with Opener() as opener:
@@ -285,7 +283,7 @@ def _measure(decided: "Sequence[Decision]") -> dict[str, int]:
     """Measure what was found, several directories at a time."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from regrow.sizes import on_disk
+    from regrow.system.disk_usage import on_disk
 
     paths = [decision.candidate.path for decision in decided]
     with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:

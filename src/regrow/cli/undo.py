@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, history, journal, leftovers, pipeline
+from regrow import config, pipeline
 from regrow.cli.list import true_paths
 from regrow.cli.output import (
     complain,
@@ -15,12 +15,15 @@ from regrow.cli.output import (
     print_table,
     track,
 )
-from regrow.directory import Opener, ancestors
-from regrow.errors import RecordError, RegrowError
-from regrow.journal import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN
-from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import Store
+from regrow.errors import RecordError
+from regrow.rebuild import leftovers
+from regrow.records import history, status
+from regrow.records.status import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN
+from regrow.records.store import Store
+from regrow_marks.directory import Opener, ancestors
+from regrow_marks.errors import RegrowError
+from regrow_marks.model import FAILED, NOT_MARKED, UNMARKED, Outcome
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +92,7 @@ def run(words: list[str]) -> int:
         marked: list[str] = []
         recorded: list[str] = []
         errors: list[RecordError] = []
-        for entry in journal.entries(store, places):
+        for entry in status.entries(store, places):
             if isinstance(entry, RecordError):
                 errors.append(entry)
                 continue
@@ -98,7 +101,7 @@ def run(words: list[str]) -> int:
                 entry.state in (UNFINISHED, LEFTOVER) and entry.record.set
             ):
                 marked.append(entry.record.path)
-        marked = sorted({*marked, *(path for path, _ in journal.strays(signed, store))})
+        marked = sorted({*marked, *(path for path, _ in status.strays(signed, store))})
         if options.dry_run:
             undone = [Undone(path, "would take back", {}) for path in marked]
         elif is_asking and marked and not confirm(f"Take back the marks of {len(marked)}?"):
@@ -122,7 +125,7 @@ def _undo_inside(
     """Take back what is inside of what was taken back: no scan enters what is left out."""
     undone: list[Undone] = []
     while done:
-        found = {path for path, _ in journal.strays(_signed(places), store)} - done
+        found = {path for path, _ in status.strays(_signed(places), store)} - done
         inside = sorted(path for path in found if any(above in done for above in ancestors(path)))
         if not inside:
             break
@@ -135,11 +138,11 @@ def _signed(places: "Sequence[str]") -> "Sequence[str]":
     """Find what is signed at some places and below; none: below the start directories."""
     configuration = config.read()
     if not places:
-        return journal.signed(configuration)
-    from regrow import rules
-    from regrow.scan import Scan
+        return status.signed(configuration)
+    from regrow.rules import loader
+    from regrow.scan.walk import Scan
 
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     scan = Scan([p for p in places if os.path.isdir(p)], in_force, configuration.skip)
     for _ in scan:
         pass

@@ -2,12 +2,14 @@
 
 import argparse
 
-from regrow import config, history, ownership, pipeline
+from regrow import config, pipeline
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
-from regrow.directory import Opener
-from regrow.errors import RegrowError
-from regrow.model import FAILED, NOT_MARKED, UNMARKED, Outcome
-from regrow.records import Store
+from regrow.records import history
+from regrow.records.store import Store
+from regrow.system import ownership
+from regrow_marks.directory import Opener
+from regrow_marks.errors import RegrowError
+from regrow_marks.model import FAILED, NOT_MARKED, UNMARKED, Outcome
 
 
 def arguments() -> argparse.ArgumentParser:

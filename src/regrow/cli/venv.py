@@ -6,14 +6,15 @@ import shlex
 import signal
 import sys
 
-from regrow import config, creators, environment
+from regrow import config
 from regrow.cli.mark import LOOKING, outcome_of
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
-from regrow.directory import open_child, open_parent, split_for_creation
+from regrow.create import creators, environment
+from regrow.decide.refusals import Refusals
 from regrow.errors import CreatorError, CreatorFailedError
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store
-from regrow.refusals import Refusals
+from regrow.records.store import Store
+from regrow_marks.directory import open_child, open_parent, split_for_creation
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 _USAGE = 2
 _WAY_OUT = "`regrow venv --force` takes it all the same"

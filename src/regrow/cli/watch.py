@@ -7,16 +7,22 @@ import os
 import signal
 import sys
 
-from regrow import config, decisions, ownership, rules
+from regrow import config
 from regrow.cli.output import complain, parser, print_json, show
-from regrow.errors import ConfigurationError, RecordError, WatchError, in_words
-from regrow.export.fresh import Fresh
-from regrow.model import FAILED, MARKED, UNMARKED, Result
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import Store
-from regrow.watch import lock, upgrade, watcher
+from regrow.decide import decisions
+from regrow.errors import ConfigurationError, RecordError, WatchError
+from regrow.model import Result
+from regrow.programs.export.fresh import Fresh
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.system import ownership
+from regrow.watch import lock, upgrade
 from regrow.watch.loop import Watch, is_of_interest
+from regrow.watch.source import watcher
 from regrow.watch.upgrade import Upgrade
+from regrow_marks.errors import in_words
+from regrow_marks.model import FAILED, MARKED, UNMARKED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +88,7 @@ class _Settings(NamedTuple):
 def _settings(places: "Sequence[str]") -> _Settings:
     """Read the configuration and check all of it. Raises ConfigurationError."""
     configuration = config.read()
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     decisions.decide([], configuration, [])  # it reads the patterns
     start = [os.path.realpath(os.path.expanduser(place)) for place in places or configuration.start]
     return _Settings(start, configuration, in_force)

@@ -4,8 +4,8 @@ import glob
 import os
 import re
 
-from regrow import executable
-from regrow.plain import NamedTuple
+from regrow.system import program as executable
+from regrow_marks.plain import NamedTuple
 
 UV = "uv"
 PIPX = "pipx"

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 
-from regrow import __version__, executable
-from regrow.doctor import OK, REGROW, TO_DO, WRONG, Finding, installed
+from regrow import __version__
+from regrow.doctor import installed
+from regrow.doctor.findings import OK, REGROW, TO_DO, WRONG, Finding
+from regrow.system import program
 
 _PATIENCE = 5  # seconds; it needs a twentieth of one
 
@@ -17,7 +19,7 @@ def check() -> list[Finding]:
 
 
 def _first_on_path() -> Finding:
-    first = executable.find("regrow")
+    first = program.find("regrow")
     if first is None:
         text = "regrow is not on PATH: prompt hooks and what you type do not find it"
         remedy = "`uv tool install regrow`, or `pipx install regrow`"

@@ -4,12 +4,23 @@ import os
 import sys
 import tempfile
 
-from regrow import creators, markers, programs
-from regrow.directory import Directory, open_child, open_parent, split
-from regrow.doctor import CREATOR, MARKER, NOT_APPLICABLE, OK, PROGRAM, TO_DO, WRONG, Finding
-from regrow.errors import PathError, in_words
-from regrow.model import FAILED
-from regrow.plain import TYPE_CHECKING
+from regrow.create import creators
+from regrow.doctor.findings import (
+    CREATOR,
+    MARKER,
+    NOT_APPLICABLE,
+    OK,
+    PROGRAM,
+    TO_DO,
+    WRONG,
+    Finding,
+)
+from regrow.programs import catalogue
+from regrow_marks import markers
+from regrow_marks.directory import Directory, open_child, open_parent, split
+from regrow_marks.errors import PathError, in_words
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.config import Configuration
@@ -87,7 +98,7 @@ def check_programs(configuration: "Configuration") -> list[Finding]:
     """Find the backup programs, and the option that each needs."""
     set_here = {marker.name for marker in markers.selected(nodump=configuration.nodump)}
     set_here.add(markers.CACHEDIR_TAG)
-    installed = programs.installed()
+    installed = catalogue.installed()
     findings = [_program_finding(program, set_here) for program in installed]
     for name in configuration.programs or ():
         if name not in {program.name for program in installed}:
@@ -100,13 +111,13 @@ def check_programs(configuration: "Configuration") -> list[Finding]:
     return findings
 
 
-def _program_finding(program: programs.Program, set_here: set[str]) -> Finding:
+def _program_finding(program: catalogue.Program, set_here: set[str]) -> Finding:
     usable = {name: option for name, option in program.honours.items() if name in set_here}
     if not usable:
         read = ", ".join(program.honours)
         text = f"{program.title} reads {read} alone, which regrow does not set by default"
         return Finding(PROGRAM, program.name, NOT_APPLICABLE, text)
-    by_default = [name for name, option in usable.items() if option == programs.BY_DEFAULT]
+    by_default = [name for name, option in usable.items() if option == catalogue.BY_DEFAULT]
     if by_default:
         text = f"{program.title} honours {', '.join(by_default)} by itself"
         return Finding(PROGRAM, program.name, OK, text)

@@ -3,17 +3,19 @@
 import os
 import time
 
-from regrow import journal, leftovers, moves
-from regrow.doctor import NOT_APPLICABLE, OK, RECORDS, TO_DO, WRONG, Finding
-from regrow.errors import NewerRecordError, RecordError, RegrowError
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store, now
+from regrow.doctor.findings import NOT_APPLICABLE, OK, RECORDS, TO_DO, WRONG, Finding
+from regrow.errors import NewerRecordError, RecordError
+from regrow.rebuild import leftovers
+from regrow.records import moves, status
+from regrow.records.store import Store, now
+from regrow_marks.errors import RegrowError
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from regrow.config import Configuration
-    from regrow.journal import Entry
+    from regrow.records.status import Entry
 
 _BUDGET = 0.4  # seconds; thousands of long records take more, and `regrow list` reads them all
 _STALE = 3600  # seconds; no tool fills a directory for longer
@@ -34,18 +36,18 @@ _STRAY = {
     moves.RESTORED: "they were taken out of a backup with regrow's mark",
 }
 _TELL = {
-    journal.LOST: (
+    status.LOST: (
         "a mark is off: most often a restore or a copy that left attributes behind, or somebody"
         " took it off by hand",
         "`regrow sweep` sets it again",
     ),
-    journal.REPLACED: (_REMADE, _ANEW),
-    journal.UNFINISHED: ("a rebuild was begun and not ended", "`regrow rebuild` does it again"),
-    journal.UNMARKED: (
+    status.REPLACED: (_REMADE, _ANEW),
+    status.UNFINISHED: ("a rebuild was begun and not ended", "`regrow rebuild` does it again"),
+    status.UNMARKED: (
         "they are in the backup again, and less is in them than their records list",
         "`regrow rebuild` brings it back; `regrow mark` accepts what is there",
     ),
-    journal.UNKNOWN: ("they can't be opened", "see `regrow list` for the reason of each"),
+    status.UNKNOWN: ("they can't be opened", "see `regrow list` for the reason of each"),
 }
 """By state: what it is and what probably did it, and the way out."""
 
@@ -74,7 +76,7 @@ def check_strays(configuration: "Configuration") -> list[Finding]:
             raise _OverBudgetError
 
     try:
-        signed = journal.signed(configuration, tick)
+        signed = status.signed(configuration, tick)
         store = Store() if signed else None
     except _OverBudgetError:
         text = "no sweep has left a scan to go by: marks on copies were not looked for"
@@ -84,7 +86,7 @@ def check_strays(configuration: "Configuration") -> list[Finding]:
     if store is None:
         return []
     with store:
-        found = list(journal.strays(signed, store))
+        found = list(status.strays(signed, store))
     findings = []
     for word, what in _STRAY.items():
         paths = [path for path, known in found if known.word == word]
@@ -102,7 +104,7 @@ def _entries(store: Store) -> "Iterator[Finding]":
     end = time.monotonic() + _BUDGET
     found: dict[str, list[Entry]] = {}
     seen = 0
-    for entry in journal.entries(store):
+    for entry in status.entries(store):
         seen += 1
         if isinstance(entry, NewerRecordError):
             remedy = "upgrade this regrow, or use that one"
@@ -115,25 +117,25 @@ def _entries(store: Store) -> "Iterator[Finding]":
         if time.monotonic() > end:
             break
     total = len(store.names())
-    text = f"{len(found.get(journal.THERE, ()))} directories stand with their marks"
+    text = f"{len(found.get(status.THERE, ()))} directories stand with their marks"
     if seen < total:
         text += f" ({seen:,} of {total:,} records were looked at; `regrow list` looks at all)"
     yield Finding(RECORDS, "marked", OK, text)
     for state, (what, remedy) in _TELL.items():
         if state in found:
             yield Finding(RECORDS, state, TO_DO, _text(found[state], what), remedy)
-    yield from _interrupted(found.get(journal.INTERRUPTED, []))
+    yield from _interrupted(found.get(status.INTERRUPTED, []))
     seen_paths = [entry.record.path for entries in found.values() for entry in entries]
     yield from _leftovers(seen_paths)
-    if journal.GONE in found:
-        text = f"{len(found[journal.GONE])} are gone; what brings them back is kept"
-        yield Finding(RECORDS, journal.GONE, OK, text)
-    if journal.AWAY in found:
-        text = _text(found[journal.AWAY], "the file systems that they are on are not there")
-        yield Finding(RECORDS, journal.AWAY, OK, text)
-    if journal.ELSEWHERE in found:
-        text = _text(found[journal.ELSEWHERE], "another machine wrote these records")
-        yield Finding(RECORDS, journal.ELSEWHERE, NOT_APPLICABLE, text)
+    if status.GONE in found:
+        text = f"{len(found[status.GONE])} are gone; what brings them back is kept"
+        yield Finding(RECORDS, status.GONE, OK, text)
+    if status.AWAY in found:
+        text = _text(found[status.AWAY], "the file systems that they are on are not there")
+        yield Finding(RECORDS, status.AWAY, OK, text)
+    if status.ELSEWHERE in found:
+        text = _text(found[status.ELSEWHERE], "another machine wrote these records")
+        yield Finding(RECORDS, status.ELSEWHERE, NOT_APPLICABLE, text)
 
 
 def _leftovers(recorded: "Sequence[str]") -> "Iterator[Finding]":
@@ -156,7 +158,7 @@ def _interrupted(entries: "Sequence[Entry]") -> "Iterator[Finding]":
         yield Finding(RECORDS, "pending", OK, text)
     if stale:
         text = _text(stale, "a regrow was stopped while it marked them")
-        yield Finding(RECORDS, journal.INTERRUPTED, TO_DO, text, "`regrow sweep` completes them")
+        yield Finding(RECORDS, status.INTERRUPTED, TO_DO, text, "`regrow sweep` completes them")
 
 
 def _text(entries: "Sequence[Entry]", what: str) -> str:

@@ -4,20 +4,24 @@ import os
 import shlex
 import time
 
-from regrow import filesystem, homes, markers, records
-from regrow.directory import Directory, ancestors, join, open_directory, open_parent
-from regrow.doctor import OK, RECORDS, WRONG, Finding
-from regrow.errors import PathError, RecordError, RegrowError
-from regrow.markers import CACHEDIR_TAG, NODUMP, tag
-from regrow.model import EXPLICIT, HOLDS
-from regrow.plain import TYPE_CHECKING
-from regrow.records import Store
-from regrow.refusals import VERSION_CONTROL, Reason, Refusals
+from regrow.decide.refusals import VERSION_CONTROL, Reason, Refusals
+from regrow.doctor.findings import OK, RECORDS, WRONG, Finding
+from regrow.errors import RecordError
+from regrow.model import EXPLICIT
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.system import homes, mounts
+from regrow_marks import markers, tag
+from regrow_marks.directory import Directory, ancestors, join, open_directory, open_parent
+from regrow_marks.errors import PathError, RegrowError
+from regrow_marks.markers import CACHEDIR_TAG, NODUMP
+from regrow_marks.model import HOLDS
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from regrow.markers import Marker
+    from regrow_marks.markers import Marker
 
     Look = Callable[[str, Refusals], "Finding | None"]
 
@@ -62,7 +66,7 @@ def _check(store: Store) -> list[Finding]:
 
 def _places() -> list[str]:
     """Return where no mark belongs: homes, what holds them, and where local disks are mounted."""
-    found = {mount.point for mount in filesystem.mounts() if filesystem.is_local(mount)}
+    found = {mount.point for mount in mounts.mounts() if mounts.is_local(mount)}
     for home in map(os.path.realpath, homes.paths()):
         found |= {home, *ancestors(home)}
     return sorted(found)

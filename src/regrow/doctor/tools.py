@@ -3,9 +3,10 @@
 import os
 import shlex
 
-from regrow import executable
-from regrow.doctor import NOT_APPLICABLE, OK, TO_DO, TOOL, Finding, installed
-from regrow.plain import NamedTuple
+from regrow.doctor import installed
+from regrow.doctor.findings import NOT_APPLICABLE, OK, TO_DO, TOOL, Finding
+from regrow.system import program
+from regrow_marks.plain import NamedTuple
 
 
 class Tool(NamedTuple):
@@ -36,7 +37,7 @@ def check() -> list[Finding]:
     """Look beside every tool that is on PATH."""
     findings = []
     for tool in TOOLS:
-        script = executable.find(tool.name)
+        script = program.find(tool.name)
         if script is not None:
             findings.append(_finding(tool, script))
     if not findings:

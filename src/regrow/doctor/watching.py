@@ -5,19 +5,21 @@ import os
 import sys
 import time
 
-from regrow import config, rules, service
-from regrow.directory import ancestors, is_below, join
-from regrow.doctor import NOT_APPLICABLE, OK, SERVICE, TO_DO, WRONG, Finding
-from regrow.plain import TYPE_CHECKING
-from regrow.scan import Scan
-from regrow.service import NoManagerError, ServiceError
+from regrow import config
+from regrow.doctor.findings import NOT_APPLICABLE, OK, SERVICE, TO_DO, WRONG, Finding
+from regrow.rules import loader
+from regrow.scan.walk import Scan
+from regrow.service import manager as service
+from regrow.service.manager import NoManagerError, ServiceError
 from regrow.watch import lock
+from regrow_marks.directory import ancestors, is_below, join
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from regrow.config import Configuration
-    from regrow.service import Manager
+    from regrow.service.manager import Manager
     from regrow.watch.lock import Owner
 
 PROTECTED = ("Desktop", "Documents", "Downloads")
@@ -200,7 +202,7 @@ class _Counter:
 def _count(configuration: "Configuration") -> tuple[int, bool]:
     """Count the directories that a watch would watch; false: there are more."""
     counter = _Counter()
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     scan = Scan(configuration.start, in_force, configuration.skip, None, counter)
     try:
         for _ in scan:

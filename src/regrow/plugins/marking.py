@@ -6,8 +6,19 @@ Guards are asked as ``regrow sweep`` asks them, those aside that need git.
 import os
 import tempfile
 
-from regrow import birth, config, evidence, markers, pipeline, recipes, records, rules
-from regrow.directory import (
+from regrow import config, pipeline
+from regrow.create import birth
+from regrow.create.environment import RULE
+from regrow.decide.guards import GUARDS, Circumstances, not_ours, users_word
+from regrow.model import Candidate, Rule
+from regrow.plugins.birth import LOGGER
+from regrow.recipes import recipe as recipes
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.scan import evidence
+from regrow_marks import markers
+from regrow_marks.directory import (
     Directory,
     holds_file,
     is_below,
@@ -18,19 +29,15 @@ from regrow.directory import (
     split,
     split_for_creation,
 )
-from regrow.environment import RULE
-from regrow.guards import GUARDS, Circumstances, not_ours, users_word
-from regrow.model import MARKED, Candidate, Rule
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.plugins import LOGGER
-from regrow.records import Store
+from regrow_marks.model import MARKED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from regrow.config import Configuration
-    from regrow.model import Outcome
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
+    from regrow_marks.model import Outcome
 
 CONFIGURATION = "pyvenv.cfg"
 
@@ -219,7 +226,7 @@ def _holds_others_files(names: frozenset[str]) -> bool:
 
 def _is_taken(directory: Directory) -> bool:
     """Tell whether `regrow venv` is at work on a directory: it holds a lock, and completes it."""
-    from regrow import locks
+    from regrow.system import locks
 
     return not locks.take(directory)
 
@@ -238,7 +245,7 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
 def _recognise(directory: Directory, configuration: "Configuration") -> Candidate | None:
     """Ask the rule for environments; what tox puts into its own says nothing against one."""
     listing = evidence.Listing.read(directory.fd)
-    for rule in rules.in_force(configuration, config.path()):
+    for rule in loader.in_force(configuration, config.path()):
         if rule.name != RULE:
             continue
         if rule.only and TOX_INFO in listing.names:

@@ -6,8 +6,8 @@ Those that it makes by virtualenv are marked by virtualenv's plugin.
 import functools
 import os
 
-from regrow.plain import TYPE_CHECKING
-from regrow.plugins import Birth, attempt
+from regrow.plugins.birth import Birth, attempt
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pdm.cli.commands.venv.backends import Backend  # type: ignore[import-not-found]
     from pdm.core import Core  # type: ignore[import-not-found]
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 _BACKENDS = ("venv", "uv")
 

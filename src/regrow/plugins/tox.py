@@ -6,13 +6,13 @@ because the newest does not make environments for their Python any more.
 
 import pluggy
 
-from regrow.plain import TYPE_CHECKING
-from regrow.plugins import attempt
+from regrow.plugins.birth import attempt
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tox.tox_env.api import ToxEnv  # type: ignore[import-not-found]
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 # Optional, for tox 3 knows other hooks; its environments are made by virtualenv.
 _hook = pluggy.HookimplMarker("tox")(optionalhook=True)

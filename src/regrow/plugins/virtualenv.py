@@ -9,8 +9,8 @@ import os
 
 from virtualenv.activation.activator import Activator
 
-from regrow.plain import TYPE_CHECKING
-from regrow.plugins import Birth, attempt
+from regrow.plugins.birth import Birth, attempt
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from virtualenv.create.creator import Creator
     from virtualenv.run import Session
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 
 def _mark_at_birth() -> bool:

@@ -9,10 +9,11 @@ import re
 import stat
 from fnmatch import fnmatchcase
 
-from regrow import ownership, record_values, records
-from regrow.directory import ancestors, is_below, join, open_directory, split
-from regrow.errors import PathError
-from regrow.plain import TYPE_CHECKING
+from regrow.records import store, values
+from regrow.system import ownership
+from regrow_marks.directory import ancestors, is_below, join, open_directory, split
+from regrow_marks.errors import PathError
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def check(record: "Record") -> None:
     """Check what every record holds. Raises TypeError and ValueError."""
     if os.path.normpath(record.path) != record.path or record.path.startswith("//"):
         raise ValueError(f"{record.path} is no path that regrow writes")
-    record_values.check(record)
+    values.check(record)
     kind, name = record.recipe.get("kind"), split(record.path)[1]
     if kind == "node" and name != "node_modules":
         raise ValueError(f"no directory of the name {name} is a node_modules")
@@ -154,13 +155,13 @@ def not_described(record: "Record", *, is_same: bool) -> str:
     try:
         with open_directory(record.path) as directory:
             names = frozenset(os.listdir(directory.fd))
-            this = records.identity(directory.fd)
+            this = store.identity(directory.fd)
     except PathError:
         return ""
     stranger = _stranger(record, names)
     if stranger:
         return f"it holds what no rebuild of it makes ({stranger}): move that to another place"
-    if is_same and names and not records.is_same(record, this):
+    if is_same and names and not store.is_same(record, this):
         return (
             "another directory stands there than the one recorded: `regrow mark` records it as it"
             " is, or move it to another place"

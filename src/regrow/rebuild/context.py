@@ -3,16 +3,16 @@
 import contextlib
 import os
 
-from regrow.model import FAILED
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from regrow.config import Configuration
-    from regrow.model import Outcome
     from regrow.rebuild.processes import Processes
     from regrow.rebuild.tasks import Task
+    from regrow_marks.model import Outcome
 
 REBUILT = "rebuilt"
 DIFFERS = "differs"

@@ -14,13 +14,14 @@ import re
 import stat
 from functools import partial
 
-from regrow.claim import HOLLOW_NAMES
-from regrow.directory import join
-from regrow.markers.tag import SIGNATURE
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.recipes import RecipeError, python
-from regrow.recipes.files import read_head, read_lines
-from regrow.safe_read import RECORD_LIMIT
+from regrow.create.claim import HOLLOW_NAMES
+from regrow.recipes import python
+from regrow.recipes.files import read_lines
+from regrow.recipes.recipe import RecipeError
+from regrow_marks.directory import join
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.safe_read import RECORD_LIMIT, read_head
+from regrow_marks.tag import SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -4,9 +4,10 @@ import os
 import re
 import sys
 
-from regrow import executable, ownership
-from regrow.directory import ancestors, is_below, split
-from regrow.plain import TYPE_CHECKING
+from regrow.system import ownership
+from regrow.system import program as executable
+from regrow_marks.directory import ancestors, is_below, split
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -4,16 +4,16 @@ import os
 import re
 from urllib.parse import quote
 
-from regrow.directory import is_below
 from regrow.errors import ConfigurationError
-from regrow.plain import TYPE_CHECKING
+from regrow_marks.directory import is_below
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
     from regrow.model import Record
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
     Mapping = Sequence[tuple[str, str]]
 

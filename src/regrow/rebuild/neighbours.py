@@ -7,9 +7,9 @@ other ``node_modules`` holds anything.
 
 import os
 
-from regrow.claim import HOLLOW_NAMES
-from regrow.plain import TYPE_CHECKING
+from regrow.create.claim import HOLLOW_NAMES
 from regrow.recipes import node
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -3,10 +3,10 @@
 import os
 import re
 
-from regrow.directory import ancestors, join
-from regrow.plain import TYPE_CHECKING
 from regrow.recipes import harmless
-from regrow.safe_read import LOCK_LIMIT, TEXT_LIMIT, read
+from regrow_marks.directory import ancestors, join
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import LOCK_LIMIT, TEXT_LIMIT, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

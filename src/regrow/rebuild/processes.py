@@ -7,9 +7,9 @@ import sys
 import threading
 import time
 
-from regrow import executable
-from regrow.errors import RegrowError, in_words
-from regrow.plain import TYPE_CHECKING
+from regrow.system import program
+from regrow_marks.errors import RegrowError, in_words
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Processes:
             os.write(log, f"\n$ {' '.join(words)}\n".encode(errors="backslashreplace"))
         except OSError as error:
             raise StepError(f"its log can't be written: {in_words(error)}") from error
-        variables = executable.environment()
+        variables = program.environment()
         for name in _NOT_SET:
             variables.pop(name, None)
         try:

@@ -3,10 +3,9 @@
 import os
 import subprocess
 
-from regrow import aside, claim, creators, environment, executable, pipeline, recipes, records
-from regrow.directory import Directory, join, open_parent, split
-from regrow.errors import CreatorError, PathError
-from regrow.plain import TYPE_CHECKING
+from regrow import pipeline
+from regrow.create import aside, claim, creators, environment
+from regrow.errors import CreatorError
 from regrow.rebuild import remains
 from regrow.rebuild.context import (
     DIFFERS,
@@ -21,13 +20,19 @@ from regrow.rebuild.explained import Installed, distributions
 from regrow.rebuild.processes import ToolFailedError
 from regrow.rebuild.tasks import creator_of, not_as_recorded
 from regrow.recipes import compare
+from regrow.recipes import recipe as recipes
 from regrow.recipes.python import SEEDS, site_packages
+from regrow.records import store as records
+from regrow.system import program
+from regrow_marks.directory import Directory, join, open_parent, split
+from regrow_marks.errors import PathError
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.model import Record
     from regrow.rebuild.tasks import Task
-    from regrow.recipes import Recipe
-    from regrow.records import Store
+    from regrow.recipes.recipe import Recipe
+    from regrow.records.store import Store
 
 _PATIENCE = 10.0  # seconds that an interpreter has to tell its version
 
@@ -202,7 +207,7 @@ def _install(record: "Record", made: Directory, creator: str, context: Context, 
     parent_path = split(record.path)[0]
     words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
     if creator == creators.UV:
-        words = [executable.find("uv") or "uv", "pip"]
+        words = [program.find("uv") or "uv", "pip"]
     at = ["--python", python] if creator == creators.UV else []
     lines = compare.texts(record.recipe, "requirements")
     if lines:

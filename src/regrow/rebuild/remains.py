@@ -7,19 +7,21 @@ its place is free, and otherwise stays aside: in the backup, and named.
 
 import os
 
-from regrow import aside, pipeline, records
-from regrow.directory import Directory, join, open_child
-from regrow.errors import PathError, RegrowError, in_words
-from regrow.model import FAILED
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow import pipeline
+from regrow.create import aside
 from regrow.rebuild import trees
 from regrow.rebuild.explained import Installed
+from regrow.records import store as records
+from regrow_marks.directory import Directory, join, open_child
+from regrow_marks.errors import PathError, RegrowError, in_words
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from regrow.rebuild.trees import Explains
-    from regrow.records import Store
+    from regrow.records.store import Store
 
 WAY = "`regrow leftovers` shows it, and puts it back or removes it"
 """What people can do about what is left aside."""

@@ -2,20 +2,23 @@
 
 import os
 
-from regrow import aside, awaited, creators, executable, journal, moves, recipes
-from regrow.claim import HOLLOW_NAMES
-from regrow.directory import is_below, join, split
-from regrow.errors import in_words
-from regrow.plain import TYPE_CHECKING, NamedTuple
+from regrow.create import aside, creators
+from regrow.create.claim import HOLLOW_NAMES
 from regrow.rebuild import check, indexes, interpreters, neighbours, notes
 from regrow.recipes import cmake, compare, node
-from regrow.records import ATTACHMENTS
+from regrow.recipes import recipe as recipes
+from regrow.records import awaited, moves, status
+from regrow.records.store import ATTACHMENTS
+from regrow.system import program as executable
+from regrow_marks.directory import is_below, join, split
+from regrow_marks.errors import in_words
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from regrow.model import Record, Rule
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 MISSING = "missing"
 HOLLOW = "empty"
@@ -175,7 +178,7 @@ def what_is_wrong(record: "Record") -> str:
         return MISSING
     except NotADirectoryError:
         return ""  # a file, or below one: not ours to touch
-    if journal.what_became_of(record).state == journal.UNFINISHED:
+    if status.what_became_of(record).state == status.UNFINISHED:
         return UNFINISHED
     if HOLLOW_NAMES.issuperset(found):
         return HOLLOW
@@ -248,7 +251,7 @@ def _impossible(record: "Record", why: str, problem: str) -> Task:
 
 def _away(record: "Record", absence: str) -> Task:
     problem = f"it is away: {absence}; --map OLD=NEW tells where its project is now"
-    return _impossible(record, journal.AWAY, problem)
+    return _impossible(record, status.AWAY, problem)
 
 
 def _with_neighbours(task: Task) -> Task:
@@ -310,11 +313,11 @@ def _with_notes(task: Task, trusted: "Collection[str]") -> Task:
 
 
 def _is_in_container(path: str, by_name: "Mapping[str, Rule]") -> bool:
-    from regrow import rules
+    from regrow.rules import loader
 
     return any(
         rule.container and is_below(path, place)
-        for place, rule in rules.at_home(by_name.values()).items()
+        for place, rule in loader.at_home(by_name.values()).items()
     )
 
 

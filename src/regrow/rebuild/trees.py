@@ -9,9 +9,9 @@ the next run.
 import os
 import stat
 
-from regrow.descend import step_into
-from regrow.libc import rename_exclusive
-from regrow.plain import TYPE_CHECKING
+from regrow.system.descend import step_into
+from regrow_marks.libc import rename_exclusive
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -3,11 +3,9 @@
 import contextlib
 import os
 
-from regrow import aside, claim, ownership, pipeline, recipes, records
-from regrow.directory import Directory, open_child, open_parent, split
-from regrow.errors import CreatorFailedError, PathError, RegrowError, in_words
-from regrow.model import FAILED
-from regrow.plain import TYPE_CHECKING
+from regrow import pipeline
+from regrow.create import aside, claim
+from regrow.errors import CreatorFailedError
 from regrow.rebuild import notes, python_environment, remains
 from regrow.rebuild.context import (
     ALREADY,
@@ -36,8 +34,15 @@ from regrow.rebuild.tasks import (
     what_is_wrong,
 )
 from regrow.recipes import compare
-from regrow.recipes.files import LOCK_LIMIT, read
-from regrow.records import Store
+from regrow.recipes import recipe as recipes
+from regrow.records import store as records
+from regrow.records.store import Store
+from regrow.system import ownership
+from regrow_marks.directory import Directory, open_child, open_parent, split
+from regrow_marks.errors import PathError, RegrowError, in_words
+from regrow_marks.model import FAILED
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import LOCK_LIMIT, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,14 +6,16 @@ import re
 from configparser import Error as ParserError
 from configparser import RawConfigParser
 
-from regrow.plain import TYPE_CHECKING
-from regrow.recipes import RecipeError, Taken, harmless
-from regrow.recipes.files import parse_json, read, read_text
+from regrow.recipes import harmless
+from regrow.recipes.files import parse_json, read_text
+from regrow.recipes.recipe import RecipeError, Taken
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 _LIMIT = 1024 * 1024  # bytes; LLVM's CMakeCache.txt has 0.2 MiB
 _GIVEN_LIMIT = 128 * 1024  # bytes of what Meson was called with

@@ -3,11 +3,11 @@
 import os
 import re
 
-from regrow.plain import TYPE_CHECKING
 from regrow.recipes.python import SEEDS, canonical
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 _HASH = re.compile(r"#sha\d+=[0-9a-f]+$|(?<=#)sha\d+=[0-9a-f]+&")
 _LISTS = ("explicit", "requirements")  # conda's packages, and those that pip or uv installed

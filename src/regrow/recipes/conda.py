@@ -3,15 +3,17 @@
 import os
 import re
 
-from regrow.plain import TYPE_CHECKING
-from regrow.recipes import CUT, RecipeError, Taken, harmless
-from regrow.recipes.files import parse_json, read
+from regrow.recipes import harmless
+from regrow.recipes.files import parse_json
 from regrow.recipes.python import read_distributions, refuse_lost, site_packages
+from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import read
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 _LIMIT = 64 * 1024 * 1024  # bytes of one package's file; it lists every file that it installed
 _PACKAGES = 5_000  # of one environment; large ones have 1,000

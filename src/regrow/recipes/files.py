@@ -1,13 +1,10 @@
-"""Reads other programs' files: text and JSON, by ``regrow.safe_read``."""
+"""Reads other programs' files: text and JSON, by ``regrow_marks.safe_read``."""
 
 import os
 from itertools import islice
 
-from regrow.plain import TYPE_CHECKING
-from regrow.safe_read import LOCK_LIMIT as LOCK_LIMIT
-from regrow.safe_read import TEXT_LIMIT
-from regrow.safe_read import read as read
-from regrow.safe_read import read_head as read_head
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import TEXT_LIMIT, read
 
 if TYPE_CHECKING:
     from typing import Any

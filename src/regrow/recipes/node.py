@@ -5,11 +5,13 @@ import os
 import re
 from fnmatch import fnmatchcase
 
-from regrow.directory import ancestors
-from regrow.ownership import is_strangers
-from regrow.plain import TYPE_CHECKING
-from regrow.recipes import CUT, RecipeError, Taken, harmless
-from regrow.recipes.files import LOCK_LIMIT, parse_json, read, read_head, read_text
+from regrow.recipes import harmless
+from regrow.recipes.files import parse_json, read_text
+from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow.system.ownership import is_strangers
+from regrow_marks.directory import ancestors
+from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.safe_read import LOCK_LIMIT, read, read_head
 
 if TYPE_CHECKING:
     from typing import Any

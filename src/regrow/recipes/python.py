@@ -8,17 +8,18 @@ import re
 import stat
 from functools import lru_cache
 
-from regrow.directory import join, split
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.recipes import CUT, RecipeError, Taken, harmless
-from regrow.recipes.files import LOCK_LIMIT, names_in, parse_json, read, read_head, read_lines
-from regrow.safe_read import RECORD_LIMIT
+from regrow.recipes import harmless
+from regrow.recipes.files import names_in, parse_json, read_lines
+from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow_marks.directory import join, split
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.safe_read import LOCK_LIMIT, RECORD_LIMIT, read, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Any
 
-    from regrow.recipes import Recipe
+    from regrow.recipes.recipe import Recipe
 
 # PEP 508 and PEP 440 say what names and versions may be; anything else could be an option.
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")

@@ -4,9 +4,10 @@ import marshal
 import os
 import sys
 
-from regrow import __version__, cache
+from regrow import __version__
 from regrow.model import Rule
-from regrow.plain import TYPE_CHECKING
+from regrow.system import cache
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

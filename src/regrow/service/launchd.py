@@ -8,11 +8,11 @@ import sys
 import time
 from collections import deque
 
-from regrow import executable, ownership
-from regrow.directory import split
-from regrow.service import MADE_BY, PAUSE, NoManagerError, ServiceError, State
+from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
+from regrow.system import ownership, program
+from regrow_marks.directory import split
 
-LABEL = "regrow.watch"
+LABEL = "regrow.watch.source"
 
 _PATIENCE = 30.0  # seconds; launchd kills after 20 what does not end
 _LOG_END = 64 * 1024  # bytes: enough for the last lines
@@ -145,7 +145,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
             words,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=executable.environment(),
+            env=program.environment(),
             text=True,
             errors="replace",
             timeout=_PATIENCE,

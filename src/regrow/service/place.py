@@ -4,11 +4,13 @@ import os
 import sys
 import tempfile
 
-from regrow import config, decisions, rules
-from regrow.directory import is_below
+from regrow import config
+from regrow.decide import decisions
 from regrow.model import KEEP, Candidate
-from regrow.plain import TYPE_CHECKING
-from regrow.scan import Scan, at_home, towards
+from regrow.rules import loader
+from regrow.scan.walk import Scan, at_home, towards
+from regrow_marks.directory import is_below
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.config import Configuration
@@ -68,7 +70,7 @@ def _kind(place: str) -> str | None:
 
 def _marked(environment: str, configuration: "Configuration") -> str | None:
     """Find what a sweep would mark of the environment and the directories above it."""
-    in_force = rules.in_force(configuration, config.path())
+    in_force = loader.in_force(configuration, config.path())
     start = configuration.start
     scan = Scan(start, in_force, configuration.skip, towards(environment))
     found = [finding for finding in scan if isinstance(finding, Candidate)]

@@ -7,10 +7,11 @@ from functools import reduce
 
 from inotify_simple import INotify, flags
 
-from regrow.directory import join, split
-from regrow.errors import WatchError, in_words
-from regrow.plain import TYPE_CHECKING
-from regrow.watch import Changes
+from regrow.errors import WatchError
+from regrow.watch.source import Changes
+from regrow_marks.directory import join, split
+from regrow_marks.errors import in_words
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, KeysView, Sequence

@@ -3,9 +3,9 @@
 import fcntl
 import os
 
-from regrow.directory import split
-from regrow.plain import NamedTuple
-from regrow.records import directory_path
+from regrow.records.store import directory_path
+from regrow_marks.directory import split
+from regrow_marks.plain import NamedTuple
 
 _SIZE = 256  # bytes: more than is ever written
 

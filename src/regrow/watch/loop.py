@@ -4,38 +4,39 @@ import contextlib
 import os
 import time
 
-from regrow import decisions, git, moves, pipeline, withdraw
-from regrow.directory import Opener, ancestors, is_below, join, open_directory, split
-from regrow.errors import PathError, RecordError, RegrowError, WatchError
-from regrow.markers import CACHEDIR_TAG
+from regrow import pipeline
+from regrow.decide import decisions, withdraw
+from regrow.errors import RecordError, WatchError
 from regrow.model import (
-    ALREADY_MARKED,
     EXPLICIT,
-    FAILED,
     KEEP,
-    MARKED,
     MARKED_ALREADY,
     TAKE_BACK,
-    UNMARKED,
     VANISHED,
     Candidate,
     Decision,
     Result,
     Unreadable,
 )
-from regrow.plain import TYPE_CHECKING, NamedTuple
-from regrow.records import PENDING, names_rule
-from regrow.scan import Scan, at_home
+from regrow.records import moves
+from regrow.records.store import PENDING, names_rule
+from regrow.scan.walk import Scan, at_home
+from regrow.system import git
+from regrow_marks.directory import Opener, ancestors, is_below, join, open_directory, split
+from regrow_marks.errors import PathError, RegrowError
+from regrow_marks.markers import CACHEDIR_TAG
+from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, UNMARKED
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from regrow.config import Configuration
-    from regrow.export.fresh import Fresh
     from regrow.model import Rule
-    from regrow.records import Store
-    from regrow.watch import Watcher
+    from regrow.programs.export.fresh import Fresh
+    from regrow.records.store import Store
+    from regrow.watch.source import Watcher
     from regrow.watch.upgrade import Upgrade
 
 # All in seconds.
@@ -531,7 +532,7 @@ def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
     import re
     from fnmatch import translate
 
-    from regrow.guards import PROJECT_FILE
+    from regrow.decide.guards import PROJECT_FILE
     from regrow.recipes import node, python
 
     names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *python.LOCKS}

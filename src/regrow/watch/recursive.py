@@ -5,9 +5,9 @@ Not yet run on a Mac.
 
 import os
 
-from regrow.directory import split
-from regrow.plain import TYPE_CHECKING
-from regrow.watch import Changes
+from regrow.watch.source import Changes
+from regrow_marks.directory import split
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -10,10 +10,13 @@ import sys
 import time
 from hashlib import blake2b
 
-from regrow.cache import DIGEST_SIZE
-from regrow.directory import join
-from regrow.errors import WatchError, in_words
-from regrow.plain import TYPE_CHECKING
+import regrow
+import regrow_marks
+from regrow.errors import WatchError
+from regrow.system.cache import DIGEST_SIZE
+from regrow_marks.directory import join
+from regrow_marks.errors import in_words
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,17 +36,17 @@ def code() -> str:
     Returns:
         The digest; empty where they can't be read: they are being replaced.
     """
-    place = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     digest = blake2b(digest_size=DIGEST_SIZE)
     try:
-        for directory, below, names in os.walk(place):
-            below[:] = sorted(name for name in below if name != "__pycache__")
-            for name in sorted(names):
-                path = join(directory, name)
-                with open(path, "rb") as file:
-                    content = file.read()
-                digest.update(os.fsencode(f"{path.removeprefix(place)}\0{len(content)}\0"))
-                digest.update(content)
+        for place in (*regrow.__path__, *regrow_marks.__path__):
+            for directory, below, names in os.walk(place):
+                below[:] = sorted(name for name in below if name != "__pycache__")
+                for name in sorted(names):
+                    path = join(directory, name)
+                    with open(path, "rb") as file:
+                        content = file.read()
+                    digest.update(os.fsencode(f"{path.removeprefix(place)}\0{len(content)}\0"))
+                    digest.update(content)
     except OSError:
         return ""
     return digest.hexdigest()

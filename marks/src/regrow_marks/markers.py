@@ -1,0 +1,197 @@
+"""The markers, and the choice of them for this machine."""
+
+import sys
+
+from regrow_marks.errors import MarkerError, in_words
+from regrow_marks.model import (
+    ABSENT,
+    ALREADY_MARKED,
+    FAILED,
+    FOREIGN,
+    HOLDS,
+    MARKED,
+    NOT_MARKED,
+    UNMARKED,
+    Outcome,
+    Reading,
+)
+from regrow_marks.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Protocol
+
+    from regrow_marks.directory import Directory
+
+    class Marker(Protocol):
+        """One way to tell backup programs to leave a directory out.
+
+        Every method works on the open descriptor; none follows a link.
+        """
+
+        @property
+        def name(self) -> str:
+            """The word for it in records and in JSON."""
+
+        @property
+        def title(self) -> str:
+            """What people know it by."""
+
+        def read(self, directory: Directory) -> Reading:
+            """Tell what is there now. Raises OSError where that can't be told."""
+
+        def set(self, directory: Directory) -> None:
+            """Put the mark on. Raises OSError or MarkerError, with the directory as it was."""
+
+        def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
+            """Take the mark off, and put back the value that it replaced.
+
+            False if it is not regrow's to take. Raises OSError.
+            """
+
+
+TIME_MACHINE = "time-machine"
+XDG_ROBOTS = "xdg-robots"
+CACHEDIR_TAG = "cachedir-tag"
+NODUMP = "nodump"
+
+NAMES = (TIME_MACHINE, XDG_ROBOTS, CACHEDIR_TAG, NODUMP)
+
+
+def marker(name: str) -> "Marker":
+    """Give the marker of a name.
+
+    Args:
+        name: one of ``NAMES``.
+
+    Raises:
+        MarkerError: this platform has no such marker.
+    """
+    # Imported here: a command pays only for the markers that its machine uses.
+    if name == CACHEDIR_TAG:
+        from regrow_marks.tag import CachedirTag
+
+        return CachedirTag()
+    if name == TIME_MACHINE and sys.platform == "darwin":
+        from regrow_marks.timemachine import TimeMachine, this_machine
+
+        return TimeMachine(this_machine())
+    if name == XDG_ROBOTS and sys.platform == "linux":
+        from regrow_marks.xdg import XdgRobots
+
+        return XdgRobots()
+    if name == NODUMP and sys.platform == "linux":
+        from regrow_marks.nodump import Nodump
+
+        return Nodump()
+    raise MarkerError(f"{name}: this platform ({sys.platform}) has no such marker")
+
+
+def available() -> "tuple[Marker, ...]":
+    """Give every marker that can be read on this platform."""
+    names = (TIME_MACHINE,) if sys.platform == "darwin" else (XDG_ROBOTS, NODUMP)
+    return tuple(marker(name) for name in (*names, CACHEDIR_TAG))
+
+
+def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
+    """Give the markers that this machine puts on every marked directory, attributes first.
+
+    The tag is not among them: whether a directory takes one is decided for each
+    (``tag.is_wanted``). A tag alone marks nothing where Time Machine is the program in use.
+
+    Args:
+        nodump: whether the configuration asks for the nodump flag as well (Linux).
+    """
+    if sys.platform == "darwin":
+        return (marker(TIME_MACHINE),)
+    if sys.platform == "linux":
+        attribute = marker(XDG_ROBOTS)
+        return (attribute, marker(NODUMP)) if nodump else (attribute,)
+    return ()
+
+
+def put_on(mark: "Marker", directory: "Directory", before: Reading | None = None) -> Outcome:
+    """Set one mark and read it back.
+
+    Args:
+        mark: the marker.
+        directory: the directory.
+        before: what the marker said just now, if it was read already.
+
+    Returns:
+        ``marked``, ``already marked``, or ``failed`` with the reason.
+    """
+    try:
+        if (before or mark.read(directory)).state == HOLDS:
+            return Outcome(ALREADY_MARKED)
+        mark.set(directory)
+        after = mark.read(directory)
+    except OSError as error:
+        return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
+    except MarkerError as error:
+        return Outcome(FAILED, f"{mark.title}: {error}")
+    if after.state != HOLDS:
+        return Outcome(FAILED, f"{mark.title}: it was set without an error, and does not hold")
+    return Outcome(MARKED)
+
+
+def take_off(mark: "Marker", directory: "Directory") -> Outcome:
+    """Clear one mark, whoever set it, and read it back.
+
+    Args:
+        mark: the marker.
+        directory: the directory.
+
+    Returns:
+        ``unmarked``, ``not marked``, or ``failed`` with the reason.
+    """
+    try:
+        before = mark.read(directory)
+        if before.state == ABSENT and not before.detail:
+            return Outcome(NOT_MARKED)
+        if not mark.clear(directory):
+            detail = before.detail or "another program wrote it"
+            return Outcome(NOT_MARKED, f"{mark.title}: left as it is: {detail}")
+        after = mark.read(directory)
+    except OSError as error:
+        return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
+    if after.state in (HOLDS, FOREIGN):
+        return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
+    return Outcome(UNMARKED)
+
+
+def take_back(mark: "Marker", directory: "Directory", previous: bytes | None) -> Outcome:
+    """Clear one mark that regrow set, and put back what stood in its place.
+
+    Args:
+        mark: the marker.
+        directory: the directory.
+        previous: the value that the mark replaced; None: there was none.
+
+    Returns:
+        ``unmarked``; ``not marked`` where it is gone already or was changed since; or ``failed``.
+    """
+    try:
+        before = mark.read(directory)
+        if before.state == ABSENT and not before.detail:
+            return Outcome(NOT_MARKED)
+        if previous is not None and before.value == previous:
+            return Outcome(NOT_MARKED)  # a kill came between the record and the mark
+        if before.state == FOREIGN or not mark.clear(directory, previous):
+            return Outcome(NOT_MARKED, f"{mark.title}: left as it is: somebody changed it since")
+        after = mark.read(directory)
+    except OSError as error:
+        return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
+    if after.state == HOLDS or after.value != previous:
+        return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
+    return Outcome(UNMARKED)
+
+
+def all_hold(marks: "Iterable[Marker]", directory: "Directory") -> bool:
+    """Tell whether all of the marks are on a directory. Raises OSError."""
+    return all(mark.read(directory).state == HOLDS for mark in marks)
+
+
+def by_name(marks: "Iterable[Marker]") -> "dict[str, Marker]":
+    """Index markers by their names."""
+    return {mark.name: mark for mark in marks}

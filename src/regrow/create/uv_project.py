@@ -1,0 +1,136 @@
+"""Where uv is about to make a project's environment, so that it can be marked before birth.
+
+An empty ``.venv`` that nobody fills breaks ``uv pip install`` and is adopted by other tools: it is
+prepared only where uv is sure to fill it. Wherever there is doubt, it is marked afterwards.
+"""
+
+import os
+import stat
+from fnmatch import fnmatchcase
+
+from regrow_marks.directory import ancestors, join
+from regrow_marks.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+_FILLING = ("sync", "run", "add", "remove")
+_BEFORE = frozenset(("-q", "-v", "--quiet", "--verbose", "--offline", "--no-progress"))
+"""Options before the subcommand that change nothing about the environment."""
+
+_ELSEWHERE = frozenset(
+    (
+        "-h", "--help", "-V", "--version",
+        "--dry-run", "--check", "--no-sync", "-s", "--script", "--gui-script", "--isolated",
+        "--no-project", "--active", "--project", "--directory",
+    )
+)  # fmt: skip
+"""Options with which uv may make no environment, or one in another place."""
+
+_VARIABLES = (
+    "UV_FROZEN", "UV_ISOLATED", "UV_NO_PROJECT", "UV_NO_SYNC", "UV_PROJECT",
+    "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIR",
+)  # fmt: skip
+"""Variables that do as much."""
+
+_SCRIPT_LIMIT = 1024 * 1024  # bytes
+
+
+def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, str] | None:
+    """Tell which environment a uv command is sure to make.
+
+    Args:
+        words: the command.
+        directory: the current directory, a true path.
+
+    Returns:
+        The directory that shall hold the environment, and its name; None where it isn't uv, the
+        environment is there already, or it is not sure that uv makes it.
+    """
+    if os.path.basename(words[0]) != "uv" or any(map(os.environ.get, _VARIABLES)):
+        return None
+    rest = list(words[1:])
+    while rest and rest[0] in _BEFORE:
+        rest.pop(0)
+    if not rest or rest[0] not in _FILLING:
+        return None
+    if any(word.partition("=")[0] in _ELSEWHERE for word in rest):
+        return None
+    if rest[0] in ("add", "remove") and "--frozen" in rest:
+        return None
+    if rest[0] == "run" and any(_is_script(word, directory) for word in rest[1:]):
+        return None
+    root = _root(directory)
+    if root is None or os.path.lexists(join(root, ".venv")):
+        return None
+    return root, ".venv"
+
+
+def _is_script(word: str, directory: str) -> bool:
+    """Tell whether a word names a script that brings its own environment, or may do so."""
+    if word == "-" or "://" in word:
+        return True
+    if not word.lower().endswith((".py", ".pyw")):
+        return False
+    try:
+        fd = os.open(os.path.join(directory, word), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return True
+            return b"# /// script" in file.read(_SCRIPT_LIMIT)
+    except (OSError, ValueError):
+        return True
+
+
+def _root(directory: str) -> str | None:
+    """Find the root of the workspace, else of the project, as uv looks for it."""
+    places = (directory, *ancestors(directory))
+    holding = [place for place in places if os.path.lexists(join(place, "pyproject.toml"))][:2]
+    if not holding:
+        return None
+    try:
+        project, *above = holding
+        table = _table(project)
+        settings = _settings(table)
+        if "project" not in table or settings.get("managed", True) is not True:
+            return None
+        if "workspace" in settings or not above:
+            return project
+        # uv looks no further than the next one.
+        workspace = _settings(_table(above[0])).get("workspace")
+        if workspace is None:
+            return project
+        return _root_in(above[0], project, workspace)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None  # uv will tell what is wrong with it
+
+
+def _root_in(root: str, project: str, workspace: "dict[str, Any]") -> str | None:
+    """Tell whether a project is in a workspace or on its own; None where only uv knows."""
+    members, exclude = (workspace.get(key, []) for key in ("members", "exclude"))
+    if any("**" in pattern for pattern in (*members, *exclude)):
+        return None
+    words = os.path.relpath(project, root).split("/")
+
+    def is_named(patterns: "Sequence[str]") -> bool:
+        return any(_matches(words, os.path.normpath(pattern).split("/")) for pattern in patterns)
+
+    return root if is_named(members) and not is_named(exclude) else project
+
+
+def _matches(words: "Sequence[str]", patterns: "Sequence[str]") -> bool:
+    return len(words) == len(patterns) and all(map(fnmatchcase, words, patterns))
+
+
+def _settings(table: "dict[str, Any]") -> "dict[str, Any]":
+    settings: dict[str, Any] = table.get("tool", {}).get("uv", {})
+    return settings
+
+
+def _table(directory: str) -> "dict[str, Any]":
+    from regrow.system import safe_toml
+    from regrow_marks import safe_read
+
+    data = safe_read.read(join(directory, "pyproject.toml"), safe_toml.LIMIT)
+    return safe_toml.loads(data or b"")

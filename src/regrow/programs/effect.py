@@ -1,0 +1,131 @@
+"""Which backup programs leave a path out: marks on it and on its ancestors, and fixed paths."""
+
+import os
+import sys
+
+from regrow.programs import catalogue
+from regrow_marks import markers
+from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
+from regrow_marks.errors import PathError, in_words
+from regrow_marks.model import HOLDS, Exclusion
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from regrow.programs.catalogue import Program
+
+FIXED_PATH = "fixed-path"
+
+
+class Mark(NamedTuple):
+    """A mark that covers a path."""
+
+    marker: str
+    path: str
+    """The directory that carries it."""
+    same_volume: bool
+    """Whether the path asked for lies on the same volume as that directory."""
+
+
+def known_programs() -> "tuple[Program, ...]":
+    """Give the programs that exist on this platform."""
+    return tuple(p for p in catalogue.PROGRAMS if p.platform in ("", sys.platform))
+
+
+def marks_on_the_way(path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]") -> list[Mark]:
+    """Find the marks on a path and on its ancestors.
+
+    Args:
+        path: a directory or a file, as the user names it.
+
+    Returns:
+        The marks, those on the path itself first. An ancestor that can't be read (its owner may
+        forbid it) counts as carrying none, as it does for a backup program run by the same user.
+
+    Raises:
+        PathError: the path does not exist.
+    """
+    given = os.fsdecode(path)
+    true_path = _true_path(given)
+    try:
+        device = os.lstat(true_path).st_dev
+    except ValueError:
+        raise PathError(f"{given!r}: a path can't hold a null character") from None
+    except OSError as error:
+        raise PathError(f"{given}: {in_words(error)}") from error
+    readers = markers.available()
+    found = []
+    for place in (true_path, *ancestors(true_path)):
+        for name in _held_by(place, readers):
+            found.append(Mark(name, place, os.lstat(place).st_dev == device))
+    if sys.platform == "darwin":
+        found += _fixed(true_path)
+    return found
+
+
+def exclusion(program: "Program", marks: list[Mark]) -> Exclusion | None:
+    """Tell by which of the marks a program leaves the path out.
+
+    Args:
+        program: the program.
+        marks: what ``marks_on_the_way`` found.
+
+    Returns:
+        The mark that counts; one that needs no option before one that does, then the nearest.
+        None: the path is backed up.
+    """
+    if program.name == markers.TIME_MACHINE:
+        for mark in marks:
+            if mark.marker in (markers.TIME_MACHINE, FIXED_PATH) and mark.same_volume:
+                return Exclusion(mark.marker, mark.path)
+        return None
+    honoured = [mark for mark in marks if mark.marker in program.honours]
+    honoured.sort(key=lambda mark: program.honours[mark.marker] != catalogue.BY_DEFAULT)
+    if not honoured:
+        return None
+    best = honoured[0]
+    return Exclusion(best.marker, best.path, program.honours[best.marker] or None)
+
+
+def _held_by(path: str, readers: "tuple[markers.Marker, ...]") -> list[str]:
+    try:
+        directory = _open(path)
+    except PathError:
+        return []
+    with directory:
+        held = []
+        for reader in readers:
+            try:
+                if reader.read(directory).state == HOLDS:
+                    held.append(reader.name)
+            except OSError:
+                continue  # not readable for us, and so not for a backup run by us
+        return held
+
+
+def _open(path: str) -> Directory:
+    parent, name = split(path)
+    if not name:
+        return open_parent("/")
+    with open_parent(parent) as directory:
+        return open_child(directory, name)
+
+
+def _true_path(given: str) -> str:
+    """Resolve the way to a path, not the path itself."""
+    parent, name = split(given)
+    if name in ("", ".", ".."):
+        with open_parent(given) as directory:
+            return directory.path
+    with open_parent(parent) as directory:
+        return os.path.join(directory.path, name)
+
+
+def _fixed(path: str) -> list[Mark]:
+    from regrow_marks import timemachine
+
+    places = (
+        *timemachine.fixed_paths(),
+        *(os.path.expanduser(place) for place in timemachine.STANDARD_EXCLUSIONS),
+    )
+    covering = {path, *ancestors(path)}
+    return [Mark(FIXED_PATH, place, True) for place in places if place.rstrip("/") in covering]

@@ -1,0 +1,118 @@
+"""Writes a file whole or not at all, and tells whether it is current."""
+
+import os
+import stat
+
+from regrow.programs.export import compose
+from regrow.system import ownership
+from regrow_marks.directory import split
+from regrow_marks.errors import PathError, in_words
+from regrow_marks.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from regrow.programs.export.model import Format
+
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def read(path: str) -> bytes | None:
+    """Read a file; None if there is none.
+
+    Raises:
+        PathError: it can't be read, or is no regular file; the message names it.
+    """
+    try:
+        fd = os.open(os.path.realpath(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise _no_file(path)
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError:
+        raise _no_file(path) from None
+    except OSError as error:
+        raise PathError(f"{path}: the exclude file can't be read: {in_words(error)}") from error
+
+
+def _no_file(path: str) -> PathError:
+    return PathError(f"{path}: this is no regular file; name another for the exclude file")
+
+
+def is_current(path: str, data: bytes) -> bool:
+    """Tell whether a file holds these bytes. Raises ``PathError``; see ``read``."""
+    return read(path) == data
+
+
+def replace(path: str, form: "Format", data: bytes) -> None:
+    """Write an exclude file anew, unless it is somebody else's; see ``write``.
+
+    Raises:
+        PathError: regrow did not write the file that is there, or it can't be replaced.
+    """
+    if not compose.is_by_regrow(form, read(path) or b""):
+        raise PathError(
+            f"{path}: regrow did not write this file, and leaves it alone: name another, or"
+            " remove it"
+        )
+    write(path, data)
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a file under a temporary name and rename it into place.
+
+    A link is followed, so that it goes on leading to the file, but only the user's own or root's,
+    through directories in which nobody else may write: what backups leave out is for nobody else to
+    say, nor where it is written. The mode of a file that is there is kept, but for what lets others
+    write; a new one gets that of every new file, likewise.
+
+    Args:
+        path: the file.
+        data: what it shall hold.
+
+    Raises:
+        PathError: it can't be written; what was there stands as it was.
+    """
+    why = ownership.not_trusted_above(path)
+    if why:
+        raise PathError(
+            f"{path}: the exclude file is not written where others can change it: {why}; name one"
+            " in a directory of your own"
+        )
+    place, name = split(os.path.realpath(path))
+    temporary = f".regrow-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _write(directory, temporary, name, data)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise PathError(f"{path}: the exclude file can't be written: {in_words(error)}") from error
+
+
+def _write(directory: int, temporary: str, name: str, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(temporary, flags, 0o644, dir_fd=directory)
+    try:
+        with open(fd, "wb") as file:
+            ownership.let_owner_in(fd)
+            mode = _mode_of_own(directory, name)
+            if mode is not None:
+                os.fchmod(fd, mode & ~_OTHERS_MAY_WRITE)
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def _mode_of_own(directory: int, name: str) -> int | None:
+    """Return the permissions of a file of this user's; None where there is none."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(status.st_mode) if status.st_uid == os.geteuid() else None

@@ -1,0 +1,80 @@
+"""Finds the directories that an exclude file shall name."""
+
+import os
+
+from regrow import config
+from regrow.decide import decisions
+from regrow.errors import RecordError
+from regrow.model import MARK, MARKED_ALREADY, TAKE_BACK, Candidate
+from regrow.records import status
+from regrow.records.store import Store
+from regrow.rules import loader
+from regrow.scan.walk import Scan, at_home
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from regrow.config import Configuration
+
+
+class Gathered(NamedTuple):
+    """What was found."""
+
+    directories: set[str]
+    """True absolute paths."""
+    problems: tuple[str, ...]
+    """What could not be read and so is not listed, as sentences for people."""
+
+
+def gather(configuration: "Configuration", *, marked_only: bool) -> Gathered:
+    """Find what is marked, and what a sweep of the start directories would mark.
+
+    Args:
+        configuration: the user's settings.
+        marked_only: leave aside what is not marked yet. It has no record.
+
+    Returns:
+        The directories. Nothing is changed.
+    """
+    store = Store.if_any()
+    try:
+        directories, problems = _marked(store) if store else (set(), [])
+        if not marked_only:
+            problems += _sweep(configuration, store, directories)
+        return Gathered(directories, tuple(problems))
+    finally:
+        if store:
+            store.close()
+
+
+def _marked(store: Store) -> tuple[set[str], list[str]]:
+    directories = set()
+    problems = []
+    for entry in status.entries(store):
+        if isinstance(entry, RecordError):
+            problems.append(str(entry))
+        elif entry.state == status.THERE:
+            directories.add(entry.record.path)
+    return directories, problems
+
+
+def _sweep(configuration: "Configuration", store: Store | None, directories: set[str]) -> list[str]:
+    """Change a set of directories as a sweep would change what is marked."""
+    start = configuration.start
+    in_force = loader.in_force(configuration, config.path())
+    found: list[Candidate] = list(at_home(in_force))
+    problems = []
+    places = {os.path.expanduser(path) for path in start}
+    for finding in Scan(start, in_force, configuration.skip):
+        if isinstance(finding, Candidate):
+            found.append(finding)
+        elif os.path.expanduser(finding.path) in places:
+            problems.append(f"{finding.path}: not read: {finding.error}")
+    decided = decisions.decide(found, configuration, start, (), store)
+    if store:
+        decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
+    for decision in decided:
+        if decision.decision in (MARK, MARKED_ALREADY):
+            directories.add(decision.candidate.path)
+        elif decision.decision == TAKE_BACK:
+            directories.discard(decision.candidate.path)
+    return problems

@@ -1,0 +1,230 @@
+"""How a directory comes back: one module a kind of recipe, and the choice among them."""
+
+import os
+
+from regrow_marks.errors import RegrowError, in_words
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from regrow.model import Candidate, Rule
+
+    # What TOML can hold, as records use it.
+    Recipe = dict[str, str | int | bool | list[str]]
+
+
+class RecipeError(RegrowError):
+    """No recipe can be taken; the text says why."""
+
+
+class Taken(NamedTuple):
+    """A recipe, and what goes with it."""
+
+    recipe: "Recipe"
+    """What the record holds under ``[recipe]``, ``kind`` first."""
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Files that are copied beside the record, name and bytes: a lock that stands nowhere else."""
+    remarks: tuple[str, ...] = ()
+    """Sentences that people should read: what was cut out, what no recipe brings back."""
+
+
+CUT = "credentials were cut out of "
+"""How a remark begins that says what is not written down; whoever rebuilds has to supply it."""
+
+_KINDS = {
+    "python": "pyvenv.cfg",
+    "conda": "conda-meta/history",
+    "cmake": "CMakeCache.txt",
+    "meson": "meson-info/meson-info.json",
+}
+"""By kind of recipe: what stands inside a directory that has one."""
+
+_STAMPED = {
+    "python": ("pyvenv.cfg",),
+    "conda": ("conda-meta",),
+    "pixi": ("",),
+    "node": ("", ".package-lock.json"),
+    "cmake": ("CMakeCache.txt",),
+    "meson": ("meson-info", "meson-private/cmd_line.txt"),
+}
+"""By kind: what is written anew when the contents change; empty is the directory itself."""
+
+
+def take_for(candidate: "Candidate") -> Taken:
+    """Take the recipe of a candidate. Nothing from the tree is run.
+
+    Args:
+        candidate: what the scan found.
+
+    Returns:
+        What brings it back.
+
+    Raises:
+        RecipeError: it can't be described; the text says why.
+    """
+    rule = candidate.rule
+    if rule.recipe == "command":
+        return command(rule, candidate.project)
+    if rule.recipe == "contents":
+        return Taken({"kind": "contents"})
+    return take(rule.recipe, candidate.path, candidate.project)
+
+
+def kind_of(path: str) -> str:
+    """Tell from what is inside a directory which kind of recipe it has; empty: none."""
+    for kind, name in _KINDS.items():
+        if os.path.lexists(f"{path}/{name}"):
+            return kind
+    parent, name = os.path.split(path)
+    if name == "node_modules" and os.path.lexists(os.path.join(parent, "package.json")):
+        return "node"
+    return ""
+
+
+def take(kind: str, path: str, project: str) -> Taken:
+    """Take a recipe of a kind.
+
+    Args:
+        kind: ``python``, ``conda``, ``pixi``, ``node``, ``cmake`` or ``meson``.
+        path: the directory.
+        project: the directory that it belongs to.
+
+    Returns:
+        The recipe, with the ``stamp`` of what it was taken from.
+
+    Raises:
+        RecipeError: it can't be described; the text says why.
+    """
+    try:
+        # Taken first: what changes while it is read is noticed next time.
+        at_first = stamp(kind, path)
+        taken = _take(kind, path, project)
+    except RecipeError:
+        raise
+    except OSError as error:
+        raise RecipeError(f"what is in it can't be read: {in_words(error)}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # Metadata are other programs' files: whatever is wrong with them, the directory stays.
+        raise RecipeError(f"what is in it can't be read: {error}") from error
+    for key, value in taken.recipe.items():
+        _refuse_halves(key, value if isinstance(value, list) else [value])
+    cut = [text.removeprefix(CUT) for text in taken.remarks if text.startswith(CUT)]
+    told: Recipe = {"cut": list(dict.fromkeys(cut))} if cut else {}
+    return taken._replace(recipe={**taken.recipe, **told, "stamp": at_first})
+
+
+def _refuse_halves(key: str, values: "Iterable[object]") -> None:
+    """Refuse what no file and no command line can hold: JSON can name half a character."""
+    for value in values:
+        if isinstance(value, str) and not value.isascii():
+            try:
+                os.fsencode(value)
+            except UnicodeEncodeError as error:
+                raise RecipeError(
+                    f"what is in it can't be written down: {key} has half a character in it"
+                ) from error
+
+
+def _take(kind: str, path: str, project: str) -> Taken:
+    if kind == "python":
+        from regrow.recipes import python
+
+        return python.take(path, project)
+    if kind == "conda":
+        from regrow.recipes import conda
+
+        return conda.take(path)
+    if kind == "pixi":
+        from regrow.recipes import conda
+
+        return conda.take_pixi(path, project)
+    if kind == "node":
+        from regrow.recipes import node
+
+        return node.take(path, project)
+    from regrow.recipes import cmake
+
+    return cmake.take_cmake(path) if kind == "cmake" else cmake.take_meson(path)
+
+
+def stamp(kind: str, path: str) -> int:
+    """Tell cheaply whether a recipe is still true: it is while this number stays the same.
+
+    Args:
+        kind: the kind of recipe.
+        path: the directory.
+
+    Returns:
+        When its contents were changed last, in nanoseconds since 1970 (UTC), by the times of the
+        few places that every change touches.
+    """
+    places = [os.path.join(path, name) for name in _STAMPED[kind]]
+    roots = [path] if kind in ("python", "conda") else []
+    if kind == "pixi":
+        from regrow.recipes.conda import environments
+
+        roots = [os.path.join(path, name) for name in environments(path)]
+        places += (os.path.join(root, "conda-meta") for root in roots)
+    if roots:
+        from regrow.recipes.python import site_packages
+
+        for root in roots:
+            places += site_packages(root)
+    times = []
+    for place in places:
+        try:
+            times.append(os.lstat(place).st_mtime_ns)
+        except FileNotFoundError:
+            continue
+    return max(times, default=0)
+
+
+def places(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
+    """Name what a recipe depends on: a change of any of them may change it.
+
+    What a package brought is not among them one by one: its coming and going changes the directory
+    that holds it.
+
+    Args:
+        taken: the recipe; empty where none could be taken.
+        kind: the kind of recipe.
+        path: the directory.
+        project: the directory that it belongs to.
+
+    Returns:
+        The paths, whether or not something is there.
+    """
+    found = [os.path.join(path, name) for name in _STAMPED.get(kind, ())]
+    if kind == "node":
+        from regrow.recipes import node
+
+        return found + node.places(str(taken.get("lock", "")), path, project)
+    roots = [path] if kind in ("python", "conda") else []
+    if kind == "pixi":
+        from regrow.recipes.conda import environments
+
+        roots = [os.path.join(path, name) for name in environments(path)]
+        found += (os.path.join(root, "conda-meta") for root in roots)
+        found.append(os.path.join(project, "pixi.lock"))
+    if roots:
+        from regrow.recipes import python
+
+        for root in roots:
+            found += python.places(root)
+        found += python.others(taken, project)
+    return found
+
+
+def command(rule: "Rule", project: str) -> Taken:
+    """Give the recipe of a directory that one command brings back. Raises RecipeError."""
+    from shlex import split
+
+    place = os.path.expanduser("~") if rule.home else project
+    try:
+        words = split(rule.command)
+    except ValueError as error:
+        raise RecipeError(f"the command of rule {rule.name} can't be read: {error}") from error
+    from regrow.recipes import harmless
+
+    return Taken({"kind": "command", "command": harmless.command(words), "directory": place})

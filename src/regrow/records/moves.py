@@ -1,0 +1,297 @@
+"""Whose a record is: this directory's own, or of one that was moved, copied, replaced or is away.
+
+A directory is told from others by its inode and birth time, which a move keeps and a copy does not.
+The signature on it leads to its record; marks without one, from before there were signatures, are
+found by going through the records.
+"""
+
+import os
+
+from regrow.errors import NewerRecordError, RecordError
+from regrow.model import EXPLICIT, Record
+from regrow.pipeline import attachments
+from regrow.records import awaited, history
+from regrow.records import store as records
+from regrow_marks import markers, signature
+from regrow_marks.directory import ancestors, is_below, join, mount_point, open_directory, split
+from regrow_marks.errors import PathError
+from regrow_marks.model import HOLDS
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from regrow.records.store import Identity, Store
+    from regrow_marks.directory import Directory
+    from regrow_marks.signature import Signature
+
+HERE = "here"  # its own record is at its path, or at another path that leads to it as well
+MOVED = "moved"  # its own record is at the path that it stood at
+RESTORED = "restored"  # its signature names the record at its path, which is of an earlier one
+COPIED = "copied"  # it carries regrow's signature, and no record is its own
+UNKNOWN = "unknown"  # nothing about it is regrow's, or nobody can tell
+
+
+class Standing(NamedTuple):
+    """What regrow knows of a directory."""
+
+    word: str
+    """``HERE``, ``MOVED``, ``RESTORED``, ``COPIED`` or ``UNKNOWN``."""
+    record: Record | None = None
+    """Its own record; for ``RESTORED`` that of the earlier one; for ``COPIED`` that of the
+    directory it is a copy of, where there is one."""
+    signature: "Signature | None" = None
+
+
+def standing(directory: "Directory", store: "Store") -> Standing:
+    """Return what regrow knows of a directory; nothing is changed.
+
+    Args:
+        directory: the directory, open.
+        store: where the records are.
+    """
+    this = records.identity(directory.fd)
+    signed = signature.read(directory)
+    try:
+        own = store.read(directory.path)
+    except NewerRecordError:
+        return Standing(UNKNOWN)
+    except RecordError:
+        own = None  # `regrow list` tells of it
+    if own is not None and records.is_same(own, this):
+        return Standing(HERE, own, signed)
+    is_marked = signed is not None or _is_marked(directory)
+    record = own_record(this, signed, store) if is_marked else None
+    if record is not None:
+        return Standing(MOVED if has_left(record.path, this) else HERE, record, signed)
+    if signed is None or directory.status.st_uid != os.geteuid():
+        return Standing(UNKNOWN)
+    if own is not None and signed.record == records.file_name(directory.path):
+        return Standing(RESTORED, own, signed)
+    return Standing(COPIED, named_by(signed, store), signed)
+
+
+def own_record(this: "Identity", signed: "Signature | None", store: "Store") -> Record | None:
+    """Return the record of a marked directory that has none at its path, wherever it is.
+
+    Args:
+        this: what tells the directory from others.
+        signed: its signature, if it has one.
+        store: where the records are.
+    """
+    named = named_by(signed, store) if signed is not None else None
+    if named is not None and records.is_same(named, this):
+        return named
+    return store.by_identity(this)
+
+
+def moved_from(
+    replaced: Record | None,
+    this: "Identity",
+    signed: "Signature | None",
+    store: "Store",
+) -> Record | None:
+    """Return the record of a marked directory's former place; None where it has not moved.
+
+    Args:
+        replaced: the record at its path.
+        this: what tells the directory from others.
+        signed: its signature, if it has one.
+        store: where the records are.
+    """
+    if replaced is not None and records.is_same(replaced, this):
+        return None
+    record = own_record(this, signed, store)
+    if record is None or not has_left(record.path, this):
+        return None  # a snapshot, or a link in the old place: that record goes on being true
+    return record
+
+
+def named_by(signed: "Signature", store: "Store") -> Record | None:
+    """Return the record that a signature names; None where there is none that can be read."""
+    try:
+        return store.by_name(signed.record)
+    except RecordError:
+        return None
+
+
+def has_left(path: str, this: "Identity") -> bool:
+    """Return whether nothing stands where a directory was, or another directory does."""
+    try:
+        with open_directory(path) as directory:
+            return records.identity(directory.fd) != this
+    except PathError:
+        return not os.path.lexists(path)
+
+
+def is_signed_for(directory: "Directory", signed: "Signature | None", store: "Store") -> bool:
+    """Return whether a directory that has a record at its path needs no other signature.
+
+    Two paths may lead to one directory, as bind mounts do: either record may be the one named.
+    """
+    if signed is None:
+        return False
+    if signed.record == records.file_name(directory.path):
+        return True
+    named = named_by(signed, store)
+    return named is not None and records.is_same(named, records.identity(directory.fd))
+
+
+def is_moved_unfinished(path: str, store: "Store") -> bool:
+    """Return whether an interrupted rebuild left a directory that was moved to a path since."""
+    try:
+        with open_directory(path) as directory:
+            signed = signature.read(directory)
+            named = named_by(signed, store) if signed is not None else None
+            if named is None or named.state != records.REBUILD:
+                return False
+            return records.is_same(named, records.identity(directory.fd))
+    except PathError:
+        return False  # it is gone again
+
+
+def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
+    """Keep a record that is about to be replaced, where its directory stands beside by now.
+
+    After ``mv .venv .venv.old; uv venv`` in one go nobody has seen the moved one alone, and this
+    record alone has its recipe.
+
+    Args:
+        replaced: the record, if there is one.
+        this: what tells the directory that is about to be recorded from others.
+        store: where the records are.
+
+    Returns:
+        The path that it is about now; None: its directory is not beside, or has its own record.
+    """
+    if replaced is None or replaced.born is None or records.is_same(replaced, this):
+        return None
+    parent, name = split(replaced.path)
+    try:
+        with os.scandir(parent) as entries:
+            names = [one.name for one in entries if one.inode() == replaced.inode]
+        for path in (join(parent, other) for other in names if other != name):
+            with open_directory(path) as directory:
+                found = records.identity(directory.fd)
+            own = _readable(path, store)
+            if records.is_same(replaced, found) and not (own and records.is_same(own, found)):
+                files = attachments(replaced.path, store)
+                store.write(replaced._replace(path=path), files).close()
+                return path
+    except (OSError, PathError, NewerRecordError):
+        return None  # it is gone again, or a newer regrow's business
+    return None
+
+
+def follow(paths: "Iterable[str]", store: "Store") -> None:
+    """Write the records of directories that have moved under the paths at which they stand now.
+
+    All are read before the first is written: two directories may have changed places. A kill leaves
+    a record under both paths, of which one is about what is gone.
+
+    Args:
+        paths: the directories' true paths; one that has not moved, or is gone again, is left out.
+        store: where the records are.
+
+    Raises:
+        RecordError: a record can't be written or removed.
+    """
+    with store.locked():
+        todo: list[tuple[Record, Record, Sequence[tuple[str, bytes]]]] = []
+        for path in paths:
+            try:
+                with open_directory(path) as directory:
+                    known = standing(directory, store)
+                    if known.record is not None and is_to_follow(known):
+                        fresh = known.record._replace(
+                            path=directory.path,
+                            mount=mount_point(directory.path),
+                            awaited=_awaited(known),
+                            **records.identity(directory.fd)._asdict(),
+                        )
+                        todo.append((known.record, fresh, attachments(known.record.path, store)))
+            except PathError:
+                continue  # it is gone again
+        places = {old.path: fresh.path for old, fresh, _ in todo if old.path != fresh.path}
+        if places:
+            history.move(store, places)
+        for _, fresh, files in todo:
+            store.write(fresh, files).close()
+            sign(fresh)
+        for old in {old.path for old, _, _ in todo} - {fresh.path for _, fresh, _ in todo}:
+            store.remove(old)
+        store.forget_identities()
+
+
+def _awaited(known: Standing) -> int | None:
+    """Return what the record says of what is awaited: a backup may have had less in it."""
+    if known.word != RESTORED or known.record is None:
+        return known.record.awaited if known.record is not None else None
+    return awaited.UNKNOWN if known.record.recipe.get("kind") in awaited.LISTED else None
+
+
+def is_to_follow(known: Standing) -> bool:
+    """Return whether a directory's record is to be written anew for the place it stands in.
+
+    What the user named stays named where it was taken out of a backup. Anything else that was is
+    decided about as every directory is.
+    """
+    if known.word == RESTORED:
+        return known.record is not None and known.record.rule == EXPLICIT
+    return known.word == MOVED
+
+
+def sign(record: Record) -> None:
+    """Sign the directory that a record is about, if it still is."""
+    try:
+        with open_directory(record.path) as directory:
+            if records.is_same(record, records.identity(directory.fd)):
+                signature.put(directory, records.file_name(record.path), record.set)
+    except PathError:
+        return  # it is gone again
+
+
+def absence(record: Record) -> str:
+    """Return why a directory that is not there is away, not gone; empty: it is gone.
+
+    It is away where the file system is not there that it was recorded on. A project that stands all
+    the same has been restored to another one: what it lacks is missing.
+
+    Args:
+        record: the record of a directory that is not at its path.
+    """
+    mount = record.mount
+    if not mount or not is_below(record.path, mount):
+        return ""  # an older regrow wrote it, or it was mapped to another place
+    parent = split(record.path)[0]
+    nearest = next(place for place in (parent, *ancestors(parent)) if os.path.isdir(place))
+    now = mount_point(nearest)
+    if now == mount or (nearest == parent and not (parent == mount and _is_empty(parent))):
+        return ""
+    return f"{mount} is not mounted" if is_below(mount, now) else f"{now} is mounted over it"
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return not os.listdir(path)
+    except OSError:
+        return False
+
+
+def _readable(path: str, store: "Store") -> Record | None:
+    try:
+        return store.read(path)
+    except NewerRecordError:
+        raise
+    except RecordError:
+        return None
+
+
+def _is_marked(directory: "Directory") -> bool:
+    for marker in markers.selected():
+        try:
+            if marker.read(directory).state == HOLDS:
+                return True
+        except OSError:
+            continue
+    return False

@@ -1,0 +1,782 @@
+"""The records: one small TOML file a directory that regrow marked, private to the user.
+
+A record is written before the first mark goes on, so that after a kill at any instant every mark
+that regrow set has its record. Records are not synced to the disk one by one: that would cost a
+hundred times the mark itself, and what a power cut can lose here is told by ``regrow status``.
+"""
+
+import fcntl
+import os
+import sys
+import time
+from functools import lru_cache
+
+from regrow.errors import NewerRecordError, RecordError
+from regrow.model import Record
+from regrow.records import values
+from regrow.system import ownership
+from regrow_marks import safe_read
+from regrow_marks.errors import in_words
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Self, TypeVar
+
+    from regrow.recipes.recipe import Recipe
+
+    T = TypeVar("T")
+    Value = str | int | bool | list[str] | tuple[str, ...]
+
+FORMAT = 1
+
+ATTACHMENTS = ("package-lock.json",)
+"""The files that may stand beside a record."""
+
+PENDING = "pending"
+MARKED = "marked"
+REBUILD = "rebuild"  # what stands there is not finished; as wide as the widest of the others
+
+_HEAD = "# What regrow marked, why, and how it comes back.\n"
+_HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
+_STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
+_LINE_LENGTH = 100  # characters; a longer list stands an item a line
+_LOCK = ".lock"
+_SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
+_LEFTOVER_AGE = 60  # seconds; a record is written in a thousandth of one
+_SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
+
+
+class Identity(NamedTuple):
+    """What tells a directory from one that takes its place later."""
+
+    inode: int
+    born: int | None
+
+
+def directory_path() -> str:
+    """Say where records are kept: a place that backups copy, never a cache.
+
+    ``~/Library/Application Support/regrow/records`` on macOS; elsewhere ``regrow/records`` in
+    ``$XDG_DATA_HOME``, else in ``~/.local/share``.
+    """
+    if sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Application Support")
+    else:
+        base = os.environ.get("XDG_DATA_HOME", "")
+        if not base.startswith("/"):
+            base = os.path.expanduser("~/.local/share")
+    return os.path.join(base, "regrow", "records")
+
+
+def host() -> str:
+    """Give this machine's name, as records hold it."""
+    return os.uname().nodename
+
+
+def now() -> int:
+    """Give the time, in seconds since 1970 (UTC)."""
+    return int(time.time())
+
+
+def identity(fd: int) -> Identity:
+    """Give a directory's inode and birth time.
+
+    Inodes are used again: ``rm -r .venv; uv venv`` often gets the same one. Birth times aren't.
+    """
+    from regrow_marks.libc import birth_time
+
+    return Identity(os.fstat(fd).st_ino, birth_time(fd))
+
+
+@lru_cache(16)  # one step after the other asks for the same directory's
+def file_name(path: str) -> str:
+    """Name the record of a path: a slug that people recognise, and a hash.
+
+    >>> file_name("/home/ada/shop/.venv")
+    'shop-.venv-23b142570d5233d4.toml'
+    """
+    last_two = "-".join(path.rsplit("/", 2)[1:])
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in last_two)
+    return f"{slug[-_SLUG_LENGTH:].lstrip('.-')}-{digest(path)}.toml"
+
+
+def attachment_name(path: str, name: str) -> str:
+    """Name a file that stands beside the record of a path."""
+    return f"{file_name(path).removesuffix('.toml')}.{name}"
+
+
+def digest(text: str) -> str:
+    """Give a name for a path that is short and its own."""
+    return blake2b(os.fsencode(text), digest_size=_HASH_SIZE).hexdigest()
+
+
+class Store:
+    """The directory of records, held open. Use it as a context manager.
+
+    Two processes may use it at the same time: a record appears and is replaced whole.
+    """
+
+    __slots__ = ("_fd", "_identities", "_lock", "path", "unreadable")
+
+    def __init__(self, path: str | None = None) -> None:
+        """Open the directory, and make it if it is missing.
+
+        Args:
+            path: the directory; default: ``directory_path()``.
+
+        Raises:
+            RecordError: it can't be made or opened, or others may write there; the message names
+                it.
+        """
+        self.path = path or directory_path()
+        _refuse_others(self.path)
+        try:
+            ownership.make_private(self.path)
+            self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
+        self._lock = Lock(self.path.rstrip("/") + _LOCK)
+        self._identities: dict[Identity, str] | None = None
+        self.unreadable: list[RecordError] = []
+        """The records that ``paths`` could not read."""
+
+    @classmethod
+    def if_any(cls) -> "Store | None":
+        """Open the directory only if it is there, for commands that shall leave no trace.
+
+        Raises:
+            RecordError: something else is there, or nobody can tell.
+        """
+        try:
+            os.lstat(directory_path())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{directory_path()}: {in_words(error)}") from error
+        return cls()
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the directory; the store is of no use afterwards."""
+        self._lock.close()
+        os.close(self._fd)
+
+    def names(self) -> list[str]:
+        """List the records' file names, sorted. Raises RecordError."""
+        try:
+            found = os.listdir(self._fd)
+        except OSError as error:
+            raise RecordError(f"{self.path}: {in_words(error)}") from error
+        return sorted(name for name in found if name.endswith(".toml") and name[0] != ".")
+
+    def all(self) -> "Iterator[Record | RecordError]":
+        """Read every record; one that can't be read comes as the error that names its file."""
+        for name in self.names():
+            try:
+                record = self.by_name(name)
+                if record is not None:  # not removed since it was listed
+                    yield record
+            except RecordError as error:
+                yield error
+
+    def paths(self) -> dict[str, str]:
+        """Give the paths of the records that can be read, by their file names. Raises RecordError.
+
+        A name has its path's hash in it, so it stands for the same path for ever: each is read
+        once, and kept in the cache directory.
+        """
+        import marshal
+
+        from regrow.system import cache
+
+        kept_as = f"records-{digest(self.path)}"
+        content = cache.read(kept_as)
+        known: dict[str, str] = marshal.loads(content) if content else {}  # noqa: S302 - our own file, and whole
+        names = self.names()
+        found = {name: known[name] for name in names if name in known}
+        self.unreadable.clear()
+        for name in names:
+            if name not in found:
+                try:
+                    path = self._path_in(name)
+                except RecordError as error:
+                    self.unreadable.append(error)
+                    continue
+                if path is not None:  # not removed since it was listed
+                    found[name] = path
+        if found != known:
+            cache.write(kept_as, marshal.dumps(found))
+        return found
+
+    def _path_in(self, name: str) -> str | None:
+        """Read a record's path, without parsing it where it stands as regrow writes it."""
+        data = self.data("", name) or b""
+        _, _, rest = data.partition(b'\npath = "')
+        path, end, rest = rest.partition(b'"\n')
+        if end and b"\\" not in path and not rest.startswith(b"path_b64"):
+            plain = os.fsdecode(path)
+            if file_name(plain) == name:
+                return plain
+        record = self.by_name(name)
+        return record.path if record is not None else None
+
+    def remove_leftovers(self) -> None:
+        """Remove what was written when a regrow was killed: half a file, or one without a record.
+
+        Where the file system has no locks, its writer may be alive: only what is old goes.
+        """
+        with self.locked():
+            names = frozenset(os.listdir(self._fd))
+            for name in names:
+                if not _is_temporary(name) and not _is_alone(name, names):
+                    continue
+                try:
+                    if time.time() - self._status(name).st_mtime > _LEFTOVER_AGE:
+                        os.unlink(name, dir_fd=self._fd)
+                except OSError:
+                    continue  # it does no harm
+
+    def _status(self, name: str) -> os.stat_result:
+        return os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+
+    def read(self, path: str) -> Record | None:
+        """Read the record of a directory's path; None if there is none.
+
+        Raises:
+            RecordError: it is damaged, or a newer regrow wrote it; the message names the file.
+        """
+        data = self.data(path)
+        if data is None:
+            return None
+        return self._decoded(data, file_name(path))
+
+    def data(self, path: str, name: str | None = None) -> bytes | None:
+        """Read the bytes of a record, or of a file beside it, to compare or to decode them."""
+        return self._read(name or file_name(path), _SIZE_LIMIT)
+
+    def _read(self, name: str, limit: int) -> bytes | None:
+        file = os.path.join(self.path, name)
+        try:
+            return safe_read.read_own(name, limit, self._fd)
+        except OSError as error:
+            raise RecordError(f"{file}: {in_words(error)}") from error
+        except safe_read.UnsafeFileError as error:
+            raise RecordError(
+                f"{file}: {error.why}, so it is no record of yours; look at it, and remove it"
+            ) from error
+
+    def by_name(self, name: str) -> Record | None:
+        """Read a record by the name of its file; see ``read``."""
+        data = self.data("", name)
+        return None if data is None else self._decoded(data, name)
+
+    def _decoded(self, data: bytes, name: str) -> Record:
+        file = os.path.join(self.path, name)
+        record = decode(data, file)
+        if file_name(record.path) != name:
+            raise RecordError(
+                f"{file}: this is a copy of the record of {record.path}, whose own name is"
+                f" {file_name(record.path)}"
+            )
+        return record
+
+    def by_identity(self, directory: Identity) -> Record | None:
+        """Find the record of a directory wherever it stood; it has to have a birth time.
+
+        The records are gone through once, until ``forget_identities``; what was written since is
+        not found.
+        """
+        if directory.born is None:
+            return None
+        if self._identities is None:
+            self._identities = dict(self._all_identities())
+        name = self._identities.get(directory, "")
+        try:
+            record = self.by_name(name) if name else None
+        except RecordError:
+            return None
+        if record is None or (record.inode, record.born) != directory:
+            return None  # it was replaced since
+        return record
+
+    def forget_identities(self) -> None:
+        """Let ``by_identity`` go through the records again: they are others after some time."""
+        self._identities = None
+
+    def _all_identities(self) -> "Iterator[tuple[Identity, str]]":
+        import re
+
+        lines = re.compile(rb"^inode = (\d+)\nborn = (\d+)$", re.MULTILINE)
+        for name in self.names():
+            try:
+                found = lines.search(self.data("", name) or b"")
+            except RecordError:
+                continue
+            if found:
+                yield Identity(int(found[1]), int(found[2])), name
+
+    def locked(self) -> "Lock":
+        """Keep other processes from recording and marking for the length of a ``with`` block.
+
+        What is read, recorded and marked in the block fits together. Blocks may be nested.
+        """
+        return self._lock
+
+    def write(self, record: Record, files: "Sequence[tuple[str, bytes]]" = ()) -> "Written":
+        """Write a record under a temporary name and rename it into place.
+
+        Args:
+            record: the record.
+            files: what stands beside it, name and bytes; each of ``ATTACHMENTS``.
+
+        Returns:
+            The record's open file, to be completed or closed.
+
+        Raises:
+            RecordError: it can't be written, or could not be read again; an older record of the
+                directory stands as it was.
+        """
+        content = encode(record)
+        _refuse_size(record.path, content, _SIZE_LIMIT)
+        for name, data in files:
+            _refuse_size(record.path, data, safe_read.LOCK_LIMIT)
+            os.close(self._replace(record.path, data, attachment_name(record.path, name)))
+        return Written(self._replace(record.path, content), record.path)
+
+    def restore(
+        self, path: str, data: bytes | None, files: "Sequence[tuple[str, bytes]]" = ()
+    ) -> None:
+        """Put a record's bytes back as ``data`` gave them; None: there was no record.
+
+        Args:
+            path: the directory's path.
+            data: the record's bytes.
+            files: what stood beside it, name and bytes.
+
+        Raises:
+            RecordError: it can't be written or removed.
+        """
+        if data is None:
+            self.remove(path)
+            return
+        for name, content in files:
+            if self.attachment(path, name) != content:
+                os.close(self._replace(path, content, attachment_name(path, name)))
+        if self.data(path) != data:
+            os.close(self._replace(path, data))
+
+    def attachment(self, path: str, name: str) -> bytes | None:
+        """Read a file that stands beside a record; None if there is none."""
+        return self.get(attachment_name(path, name))
+
+    def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
+        """Write a file whole, and give its descriptor."""
+        name = name or file_name(path)
+        temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"  # see _is_temporary
+        try:
+            fd = ownership.create_private(temporary, os.O_WRONLY | os.O_EXCL, self._fd)
+            try:
+                _write_all(fd, data)
+                os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            except BaseException:
+                os.close(fd)
+                os.unlink(temporary, dir_fd=self._fd)
+                raise
+        except OSError as error:
+            raise RecordError(
+                f"{path}: its record can't be written: {os.path.join(self.path, name)}:"
+                f" {in_words(error)}"
+            ) from error
+        return fd
+
+    def remove(self, path: str) -> None:
+        """Remove the record of a directory's path, if there is one, and what stands beside it."""
+        for name in (file_name(path), *(attachment_name(path, name) for name in ATTACHMENTS)):
+            self.drop(name)
+
+    def get(self, name: str) -> bytes | None:
+        """Read a file by its name; None if there is none. Raises RecordError."""
+        return self._read(name, safe_read.LOCK_LIMIT)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file by its name, whole. Raises RecordError."""
+        os.close(self._replace(self.path, data, name))
+
+    def drop(self, name: str) -> None:
+        """Remove a file by its name, if there is one. Raises RecordError."""
+        try:
+            os.unlink(name, dir_fd=self._fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise RecordError(f"{os.path.join(self.path, name)}: {in_words(error)}") from error
+
+
+def _refuse_others(path: str) -> None:
+    """Refuse a directory of records in which somebody else could put, or change, a record."""
+    home = os.path.expanduser("~")
+    is_below_home = path.startswith(home.rstrip("/") + "/")
+    # An ordinary user's home is where it is; the superuser's must be nobody's to move, either.
+    top = home if is_below_home and os.geteuid() != 0 else "/"
+    why = ownership.not_trusted_way(path, top)
+    if not why:
+        return
+    way_out = (
+        "run regrow as that user, or with a home directory of your own (sudo -H)"
+        if "belongs to" in why
+        else "take that away (chmod go-w), and look at the records before you use them"
+    )
+    raise RecordError(f"{why}, so the records in {path} could be anybody's: {way_out}")
+
+
+def _refuse_size(path: str, data: bytes, limit: int) -> None:
+    if len(data) > limit:
+        raise RecordError(f"{path}: its record would be larger than {limit:,} bytes")
+
+
+class Lock:
+    """The lock on a directory of records: held inside a ``with`` block, which may be nested.
+
+    It is on a file beside, which nobody else can open. The directory itself, where it is an old
+    one, everybody may read, and so lock.
+    """
+
+    __slots__ = ("_depth", "_fd", "_path")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._depth = 0
+
+    def close(self) -> None:
+        """Close the file; the lock is of no use afterwards."""
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def __enter__(self) -> None:
+        if self._depth == 0:
+            self._flock(fcntl.LOCK_EX)
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._flock(fcntl.LOCK_UN)
+
+    def _flock(self, operation: int) -> None:
+        try:
+            if self._fd < 0:
+                self._fd = ownership.create_private(self._path, os.O_RDWR)
+            fcntl.flock(self._fd, operation)
+        except OSError:
+            return  # a disk that is full, or without locks: records still appear whole
+
+
+class Written:
+    """A record that was just written. Use it as a context manager."""
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, fd: int, path: str) -> None:
+        self._fd = fd
+        self._path = path
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the record as it was written."""
+        os.close(self._fd)
+
+    def complete(self) -> None:
+        """Turn a pending record into one that says marked, in place.
+
+        The state stands at a fixed place in a fixed width, so that one small write does it: a
+        second file and a second rename would double what a mark costs. If another process has
+        replaced the record meanwhile, this one has no name any more, and nothing is harmed.
+
+        Raises:
+            RecordError: it can't be written; the record says pending still.
+        """
+        try:
+            os.pwrite(self._fd, _state(MARKED), len(_HEAD))
+        except OSError as error:
+            raise RecordError(
+                f"{self._path}: it is marked; its record can't be completed: {in_words(error)}"
+            ) from error
+
+
+def _is_alone(name: str, names: frozenset[str]) -> bool:
+    """Tell whether a file should stand beside a record, and none of the names is that record's."""
+    return any(
+        name.endswith(f".{attachment}")
+        and f"{name.removesuffix(f'.{attachment}')}.toml" not in names
+        for attachment in ATTACHMENTS
+    )
+
+
+def is_current(data: bytes, path: str, directory: Identity) -> bool:
+    """Tell from a record's bytes whether it is complete and about this very directory.
+
+    It looks for the lines that ``encode`` writes, which spares the TOML parser's start-up time;
+    a record that people edited may be taken for out of date, and is then written anew.
+    """
+    lines = [
+        _state(MARKED).decode(),
+        _line("path", path),
+        _line("host", host()),
+        _line("inode", directory.inode),
+    ]
+    if directory.born is not None:
+        lines.append(_line("born", directory.born))
+    return all(f"\n{line}".encode() in data for line in lines)
+
+
+def is_same(record: Record, directory: Identity) -> bool:
+    """Tell whether a record is about this very directory.
+
+    A birth time says so by itself: machines change their names, and macOS does by the network it
+    is in. Without one, a home that several machines share may have the same inode twice.
+    """
+    if (record.inode, record.born) != directory:
+        return False
+    return record.born is not None or record.host == host()
+
+
+def names_rule(data: bytes, rule: str) -> bool:
+    """Tell from a record's bytes whether it names a rule."""
+    return f"\n{_line('rule', rule)}".encode() in data
+
+
+def tells_recipe(data: bytes, recipe: "Recipe") -> bool:
+    """Tell from a record's bytes whether its recipe is as good as another one."""
+    if "stamp" in recipe:
+        return has_stamp(data, int(recipe["stamp"]))  # type: ignore[arg-type]
+    return _recipe(recipe).encode() in data
+
+
+def tells_mount(data: bytes) -> bool:
+    """Return whether a record's bytes say where its file system is mounted: older ones do not."""
+    return b"\nmount = " in data
+
+
+def is_awaited(data: bytes, stamp: int | None = None) -> bool:
+    """Tell from a record's bytes whether less stands there than it lists.
+
+    Args:
+        data: the bytes of the record.
+        stamp: the stamp of what stands there; None: whichever.
+    """
+    return (b"\nawaited = " if stamp is None else f"\n{_line('awaited', stamp)}".encode()) in data
+
+
+def is_unfinished(data: bytes, inode: int) -> bool:
+    """Tell from a record's bytes whether a rebuild of a directory was begun and not ended."""
+    is_begun = data.startswith(_HEAD.encode() + _state(REBUILD))
+    return is_begun and f"\n{_line('inode', inode)}".encode() in data
+
+
+def has_stamp(data: bytes, stamp: int) -> bool:
+    """Tell from a record's bytes whether its recipe was taken from what a stamp stands for."""
+    return f"\n{_line('stamp', stamp)}".encode() in data
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as TOML. Text that is not UTF-8 stands in a key ``…_b64`` besides.
+
+    Raises:
+        RecordError: it holds what could not be read again.
+    """
+    try:
+        values.check(record)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{record.path}: no record can be made of it: {error}") from error
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time))
+    text = [
+        _HEAD,
+        _state(record.state).decode(),
+        _line("format", FORMAT),
+        _line("path", record.path),
+        _line("host", record.host),
+        _line("mount", record.mount) if record.mount else "",
+        _line("inode", record.inode),
+        _line("born", record.born) if record.born is not None else "",
+        _line("modified", record.modified) if record.modified is not None else "",
+        f"time = {stamp}\n",
+        _line("awaited", record.awaited) if record.awaited is not None else "",
+        _line("rule", record.rule),
+        _line("evidence", record.evidence),
+        _line("set", record.set),
+        _line("found", record.found),
+        _recipe(record.recipe),
+    ]
+    if record.previous:
+        from base64 import b64encode
+
+        text.append("\n[previous]\n")
+        text += (_line(key, b64encode(value).decode()) for key, value in record.previous.items())
+    return "".join(text).encode()
+
+
+def _recipe(recipe: "Recipe") -> str:
+    return "".join(["\n[recipe]\n", *(_line(key, value) for key, value in recipe.items())])
+
+
+def decode(data: bytes, name: str) -> Record:
+    """Read a record.
+
+    Args:
+        data: the bytes of the file.
+        name: the file, for messages.
+
+    Raises:
+        RecordError: the bytes are no record, or one of a newer format.
+    """
+    import tomllib
+    from base64 import b64decode
+
+    try:
+        table = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{name}: this record is damaged: {error}") from error
+    try:
+        form = _a(int, table["format"])
+        if form > FORMAT:
+            raise NewerRecordError(
+                f"{name}: a newer regrow wrote this record (format {form}); it is left alone"
+            )
+        top = _from_base64(table)
+        record = Record(
+            path=_true_path(top["path"]),
+            host=top["host"],
+            inode=top["inode"],
+            born=top.get("born"),
+            modified=top.get("modified"),
+            awaited=top.get("awaited"),
+            rule=top["rule"],
+            evidence=_texts(top["evidence"]),
+            recipe=_from_base64(_a(dict, top["recipe"])),
+            set=_texts(top["set"]),
+            found=_texts(top["found"]),
+            previous={
+                key: b64decode(value) for key, value in _a(dict, top.get("previous", {})).items()
+            },
+            state=top["state"],
+            time=int(top["time"].timestamp()),
+            mount=_true_path(top["mount"]) if "mount" in top else "",
+        )
+        values.check(record)
+    except KeyError as error:
+        raise RecordError(f"{name}: this record is damaged: it has no {error.args[0]}") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RecordError(f"{name}: this record is damaged: {error}") from error
+    return record
+
+
+def _state(state: str) -> bytes:
+    """Write the first key, in the same width for every state."""
+    return f'state = "{state}"'.ljust(_STATE_WIDTH).encode() + b"\n"
+
+
+def _a(kind: "type[T]", value: object) -> "T":
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(_a(str, item) for item in _a(list, value))
+
+
+def _true_path(value: object) -> str:
+    path = _a(str, value)
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError(f"{path!r} is no path of a directory")
+    return path
+
+
+def _line(key: str, value: "Value") -> str:
+    """Write one key, and the key that holds its exact bytes where it is not UTF-8."""
+    line = f"{key} = {_toml(value)}\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        shown = line.encode(errors="replace").decode()
+        return f"{shown}{key}_b64 = {_toml(_to_base64(value))}\n"
+    return line
+
+
+def _toml(value: "Value") -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return f'"{value.translate(_ESCAPES)}"'
+    items = [_toml(item) for item in value]
+    line = f"[{', '.join(items)}]"
+    if len(line) <= _LINE_LENGTH:
+        return line
+    return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
+
+
+# TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped. So are
+# C1, separators of lines and bidi controls, for people who look at a record in a terminal.
+_CONTROLS = (
+    *range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+)  # fmt: skip
+_ESCAPES = {number: f"\\u{number:04x}" for number in _CONTROLS}
+_ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"}
+
+
+def _to_base64(value: "Value") -> "str | list[str]":
+    from base64 import b64encode
+
+    if isinstance(value, str):
+        return b64encode(os.fsencode(value)).decode()
+    if isinstance(value, int):
+        raise TypeError(f"{value}: a number is UTF-8 always")
+    return [b64encode(os.fsencode(item)).decode() for item in value]
+
+
+def _from_base64(table: "dict[str, Any]") -> "dict[str, Any]":
+    """Put the exact text in place of the text that stands for it."""
+    from base64 import b64decode
+
+    exact = {}
+    for key, value in table.items():
+        if key.endswith("_b64"):
+            exact[key.removesuffix("_b64")] = (
+                os.fsdecode(b64decode(value))
+                if isinstance(value, str)
+                else [os.fsdecode(b64decode(item)) for item in value]
+            )
+    return {key: value for key, value in table.items() if not key.endswith("_b64")} | exact
+
+
+def _is_temporary(name: str) -> bool:
+    """Tell the names under which records are written from what others put beside them."""
+    import re
+
+    return re.fullmatch(r"\.\d+-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

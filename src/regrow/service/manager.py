@@ -1,0 +1,249 @@
+"""The service: ``regrow watch``, kept running by launchd on macOS and by systemd on Linux.
+
+One unit is enough: ``regrow watch`` sweeps at its start and once a day by itself.
+"""
+
+import os
+import sys
+
+from regrow.system import ownership
+from regrow.system import program as executable
+from regrow_marks.directory import split
+from regrow_marks.errors import RegrowError, in_words
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+_MODE = 0o644  # of the unit: service managers read it, and some refuse what others may write
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Manager(Protocol):
+        """The program that keeps a user's services running."""
+
+        title: str
+        """What people call it."""
+        file: str
+        """Where it looks for the description of the service."""
+        log_place: str
+        """How people come to see the log."""
+        again: str
+        """What people type to have the running service start anew."""
+
+        @property
+        def left(self) -> tuple[str, ...]:
+            """The files that an installation leaves besides ``file``."""
+
+        @property
+        def made(self) -> tuple[str, ...]:
+            """The directories that an installation makes, the innermost first."""
+
+        def compose(self, words: list[str], environment: dict[str, str]) -> bytes:
+            """Describe the service: a command and what its environment needs."""
+
+        def reach(self) -> None:
+            """Raise ``NoManagerError`` if it does not answer."""
+
+        def start(self) -> None:
+            """Start the service from its file, now and at each login; if it runs, anew."""
+
+        def stop(self) -> None:
+            """Stop the service, and start it no more; that it does not run is no error."""
+
+        def forget(self) -> None:
+            """Take note that the file is gone."""
+
+        def state(self) -> "State":
+            """Tell how the service is."""
+
+        def log(self, count: int) -> list[str]:
+            """Give the last lines of its log."""
+
+        def advice(self) -> str:
+            """Say what people should know once it is installed; empty: nothing."""
+
+
+INSTALLED = "installed"
+UPGRADED = "upgraded"
+RESTARTED = "restarted"
+
+MADE_BY = "made by `regrow service install`; `regrow service uninstall` takes it away"
+"""Stands in each file, and tells regrow's from a file of that name by somebody else."""
+
+OUTDATED = "it runs another regrow than this one, as after an upgrade"
+BY_HAND = "end it, and start it again"
+"""What to do about an outdated watch that no service manager runs."""
+
+PAUSE = 30
+"""Seconds after which the manager starts a watch again that has failed."""
+
+_DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+
+
+class ServiceError(RegrowError):
+    """The service can't be installed, started or taken away."""
+
+
+class NoManagerError(ServiceError):
+    """No service manager answers."""
+
+
+class State(NamedTuple):
+    """How the service is, by its manager's word."""
+
+    is_loaded: bool
+    """Whether the manager knows it."""
+    pid: int | None = None
+    """The process that watches; None: it does not run."""
+    since: str = ""
+    """When that process was started, as the manager writes times."""
+    detail: str = ""
+    """The manager's own words for its state."""
+
+
+def manager(platform: str = sys.platform) -> "Manager":
+    """Choose the service manager of a platform."""
+    if platform == "darwin":
+        from regrow.service.launchd import Launchd
+
+        return Launchd()
+    from regrow.service.systemd import Systemd
+
+    return Systemd()
+
+
+def install(manager: "Manager") -> str:
+    """Write the service's file and start it; where it is installed, write and start it anew.
+
+    Args:
+        manager: who shall run it.
+
+    Returns:
+        ``INSTALLED``, ``UPGRADED`` (the file was another one) or ``RESTARTED`` (it was the same).
+
+    Raises:
+        NoManagerError: no manager answers.
+        ServiceError: it can't be written or started. What was there before is there again.
+    """
+    manager.reach()
+    fresh, earlier = expected(manager), current(manager)
+    if earlier is not None and MADE_BY.encode() not in earlier:
+        raise ServiceError(
+            f"{manager.file}: regrow did not write this file, and leaves it alone: rename it, or"
+            " remove it"
+        )
+    if fresh != earlier:
+        _write(manager.file, fresh)
+    try:
+        manager.start()
+    except ServiceError:
+        if earlier is None:
+            uninstall(manager)
+        elif fresh != earlier:
+            _write(manager.file, earlier)
+            manager.start()
+        raise
+    if earlier is None:
+        return INSTALLED
+    return RESTARTED if fresh == earlier else UPGRADED
+
+
+def uninstall(manager: "Manager") -> bool:
+    """Stop the service and remove all that an installation made.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        ServiceError: it can't be stopped or removed. Where no manager answers, the files are gone
+            all the same.
+    """
+    earlier = current(manager)
+    if earlier is None or MADE_BY.encode() not in earlier:
+        return False
+    problem = None
+    try:
+        manager.reach()
+        manager.stop()
+    except NoManagerError as error:
+        problem = error
+    for path in (manager.file, *manager.left):
+        _remove(path)
+    for path in manager.made:
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break  # others keep something there
+    if problem is not None:
+        raise ServiceError(
+            f"{manager.file}: it is removed, and what runs goes on until it is ended: {problem}"
+        )
+    manager.forget()
+    return True
+
+
+def current(manager: "Manager") -> bytes | None:
+    """Read the service's file; None if there is none. Raises ServiceError."""
+    try:
+        with open(manager.file, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ServiceError(f"{manager.file}: {in_words(error)}") from error
+
+
+def expected(manager: "Manager") -> bytes:
+    """Write what the service's file would be now. Raises ServiceError."""
+    return manager.compose(command(), environment())
+
+
+def command() -> list[str]:
+    """Give the words that watch: this interpreter and this regrow, by no search along PATH."""
+    # -P: a regrow.py in the directory where the manager starts it is not ours.
+    return [sys.executable, "-P", "-m", "regrow", "watch"]
+
+
+def environment() -> dict[str, str]:
+    """Give the variables that ``regrow watch`` needs, whatever shell it is installed from.
+
+    Managers start services with a PATH of their own, which need not lead to git.
+    """
+    git = executable.find("git")
+    directories = [os.path.dirname(os.path.abspath(git))] if git else []
+    directories += (place for place in _DIRECTORIES if place not in directories)
+    found = {"PATH": ":".join(directories)}
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        if os.environ.get(name, "").startswith("/"):
+            found[name] = os.environ[name]
+    return found
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file under a temporary name and rename it into place."""
+    directory, name = split(path)
+    temporary = os.path.join(directory, f".{name}-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        ownership.make_private(directory)
+        try:
+            with open(temporary, "xb") as file:
+                os.fchmod(file.fileno(), _MODE)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+    except OSError as error:
+        raise ServiceError(f"{path}: it can't be written: {in_words(error)}") from error
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ServiceError(f"{path}: it can't be removed: {in_words(error)}") from error

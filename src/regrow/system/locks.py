@@ -1,0 +1,76 @@
+"""Locks on directories, held on files of regrow's own that no other user can open.
+
+A lock on a directory itself can be taken by everybody who may read it, and would stop regrow there.
+"""
+
+import fcntl
+import os
+
+from regrow.records.store import directory_path
+from regrow.system import ownership
+from regrow_marks.directory import Directory, join, split
+
+_TRIES = 100  # each fails only if the one before released the lock between two calls
+
+
+def take(directory: Directory) -> bool:
+    """Lock a directory for this user's other processes, until the object is closed.
+
+    Args:
+        directory: the directory, open; its lock goes with it when it is moved.
+
+    Returns:
+        False, where another process holds the lock. True, too, where no lock can be had: a disk
+        that is full, or without locks, stops nobody.
+    """
+    place = join(split(directory_path())[0], "locks")
+    path = join(place, f"{directory.status.st_dev:x}-{directory.status.st_ino:x}")
+    if directory.lock is not None:
+        return True
+    try:
+        ownership.make_private(place)
+        for _ in range(_TRIES):
+            fd = ownership.create_private(path, os.O_RDWR)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                is_there = _is_at(fd, path)
+            except BlockingIOError:
+                os.close(fd)
+                return False
+            except OSError:
+                os.close(fd)
+                raise
+            if is_there:
+                directory.lock = (fd, path)
+                _remove_leftovers(place)
+                return True
+            os.close(fd)
+    except OSError:
+        return True
+    return False
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Tell whether an open file still stands at its path: who releases a lock removes its file."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _remove_leftovers(place: str) -> None:
+    """Remove the files of processes that were killed; who holds one of these locks keeps it."""
+    for name in os.listdir(place):
+        path = join(place, name)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(fd, path):
+                os.unlink(path)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)

@@ -1,0 +1,155 @@
+"""Finds a program, and reads what it prints: subprocess and shutil cost 8 ms at start."""
+
+import errno
+import os
+import select
+import signal
+import sys
+import time
+
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_READ_SIZE = 64 * 1024  # bytes: what a pipe holds on Linux
+_OUTPUT_LIMIT = 64 << 20  # bytes: more than any program prints that regrow asks
+
+
+class Answer(NamedTuple):
+    """What a program said until its end."""
+
+    code: int
+    """Its exit code; that of a signal is negative."""
+    output: bytes
+    errors: bytes
+
+
+def places() -> list[str]:
+    """Return where programs are looked for: what PATH names by full paths.
+
+    What it names otherwise (``.``, ``bin``, nothing at all) leads into the current directory: what
+    is there a project chooses, not the user.
+    """
+    return [place for place in _path(os.environ).split(os.pathsep) if place.startswith("/")]
+
+
+def environment(given: "Mapping[str, str] | None" = None) -> dict[str, str]:
+    """Return the environment for a program that regrow runs: see ``places`` for its PATH.
+
+    Args:
+        given: what it is made from; default: this process's.
+    """
+    found = dict(os.environ if given is None else given)
+    entries = _path(found).split(os.pathsep)
+    found["PATH"] = os.pathsep.join(place for place in entries if place.startswith("/"))
+    return found
+
+
+def _path(given: "Mapping[str, str]") -> str:
+    return given.get("PATH", os.defpath)
+
+
+def find(name: str) -> str | None:
+    """Return the path of the program that a name means, by ``places``; None where there is none."""
+    for path in [name] if "/" in name else [os.path.join(place, name) for place in places()]:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def ask(
+    words: "Sequence[str]",
+    limit: float,
+    variables: "Mapping[str, str] | None" = None,
+    *,
+    most: int = _OUTPUT_LIMIT,
+    memory: int | None = None,
+) -> Answer:
+    """Run a program that reads nothing, and gather what it prints.
+
+    Args:
+        words: the program and its arguments.
+        limit: the seconds after which it is killed.
+        variables: its environment; default: this process's.
+        most: the bytes that it may print.
+        memory: the bytes that it may take, on Linux; default: as many as this process.
+
+    Returns:
+        What it printed, and how it ended.
+
+    Raises:
+        TimeoutError: it took longer.
+        OSError: EFBIG: it printed more.
+        OSError: it can't be run; FileNotFoundError where it is not there.
+    """
+    program = find(words[0])
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
+    output, output_end = os.pipe()
+    errors, errors_end = os.pipe()
+    try:
+        try:
+            process = os.posix_spawn(
+                program,
+                list(words),
+                environment(variables),
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output_end, 1),
+                    (os.POSIX_SPAWN_DUP2, errors_end, 2),
+                ],
+                setsigdef=_IGNORED_BY_PYTHON,
+            )
+        finally:
+            os.close(output_end)
+            os.close(errors_end)
+        try:
+            if memory is not None:
+                _limit_memory(process, memory)
+            said = _read((output, errors), time.monotonic() + limit, most)
+        except BaseException:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            raise
+        _, status = os.waitpid(process, 0)
+        return Answer(os.waitstatus_to_exitcode(status), *said)
+    finally:
+        os.close(output)
+        os.close(errors)
+
+
+def _limit_memory(process: int, size: int) -> None:
+    """Limit what a process that was just started may take for its data."""
+    if sys.platform == "linux":  # elsewhere a process can only limit itself
+        import resource
+
+        try:
+            _, most = resource.prlimit(process, resource.RLIMIT_DATA)
+            size = size if most == resource.RLIM_INFINITY else min(size, most)
+            resource.prlimit(process, resource.RLIMIT_DATA, (size, most))
+        except OSError:  # it has ended, or changed its rights: it goes without
+            return
+
+
+def _read(pipes: "Sequence[int]", end: float, most: int) -> list[bytes]:
+    """Read pipes to their ends side by side: a program stops where one of them is full."""
+    said = {pipe: bytearray() for pipe in pipes}
+    waiting = select.poll()
+    for pipe in pipes:
+        waiting.register(pipe, select.POLLIN)
+    left = len(pipes)
+    while left:
+        ready = waiting.poll(max(0.0, end - time.monotonic()) * 1000)
+        if not ready:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        for pipe, _ in ready:
+            data = os.read(pipe, _READ_SIZE)
+            said[pipe] += data
+            if len(said[pipe]) > most:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            if not data:
+                waiting.unregister(pipe)
+                left -= 1
+    return [bytes(said[pipe]) for pipe in pipes]

@@ -1,0 +1,388 @@
+"""A second process for a piece of work: whatever befalls it, the work is done, and it is gone."""
+
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regrow.system import worker
+from regrow.system.worker import Channel, HelperLostError
+from tests.forking import descriptors_left, have_two_processors, leaving_nothing
+from tests.hostile.helpers import LINUX_ONLY
+
+pytestmark = LINUX_ONLY
+
+COUNT = 50
+PATIENCE = 30.0  # seconds for what takes a fraction of one unless it hangs
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Let no test leave a descriptor or a process behind."""
+    with leaving_nothing():
+        yield
+
+
+@pytest.fixture
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_two_processors(monkeypatch)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "PATIENCE", 0.2)
+
+
+def share(work: Callable[[int], Any], count: int = COUNT) -> list[Any]:
+    return list(worker.share(count, work, pays=True))
+
+
+def in_order(of: Callable[[int], Any] = lambda number: number, count: int = COUNT) -> list[Any]:
+    return [of(number) for number in range(count)]
+
+
+def pid_and(act: Callable[[], None] = lambda: None) -> Callable[[int], tuple[int, int]]:
+    """Make a job that tells who did it; it takes so long that both have some to do."""
+
+    def work(number: int) -> tuple[int, int]:
+        time.sleep(0.002)
+        act()
+        return number, os.getpid()
+
+    return work
+
+
+def in_the_helper(act: Callable[[], Any], from_job: int = 10) -> Callable[[int], int]:
+    """Make a job that does something in the helper alone."""
+    here = os.getpid()
+
+    def work(number: int) -> int:
+        time.sleep(0.002)
+        if os.getpid() != here and number >= from_job:
+            act()
+        return number
+
+    return work
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_jobs_are_shared_and_their_results_come_in_order() -> None:
+    done = share(pid_and())
+    assert [number for number, _ in done] == in_order()
+    assert len({process for _, process in done}) == 2
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_jobs_are_done_as_well(count: int) -> None:
+    assert share(lambda number: number, count) == in_order(count=count)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_more_jobs_than_a_pipe_holds_are_all_done() -> None:
+    count = 100_000
+    assert share(lambda number: number, count) == in_order(count=count)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_results_larger_than_a_pipe_are_taken_over_whole() -> None:
+    assert share(lambda number: bytes(100_000 + number)) == in_order(lambda n: bytes(100_000 + n))
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_where_it_does_not_pay_nothing_is_forked() -> None:
+    done = list(worker.share(COUNT, pid_and(), pays=False))
+    assert {process for _, process in done} == {os.getpid()}
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_what_else_there_is_to_do_is_done_while_the_helper_works() -> None:
+    reading, writing = os.pipe()
+    unread = select.poll()
+    unread.register(reading, select.POLLIN)
+
+    def meanwhile() -> None:
+        os.write(writing, b"x")
+        deadline = time.monotonic() + PATIENCE
+        while unread.poll(0) and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+    try:
+        work = in_the_helper(lambda: os.read(reading, 1), from_job=0)
+        assert list(worker.share(1, work, meanwhile, pays=True)) == [0]
+        assert not unread.poll(0), "the helper has not begun meanwhile"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_nothing_is_done_meanwhile_where_there_is_no_helper() -> None:
+    done: list[str] = []
+    list(worker.share(COUNT, pid_and(), lambda: done.append("meanwhile"), pays=False))
+    assert not done
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_job_that_fails_in_both_is_told_as_if_there_were_one_process() -> None:
+    def work(number: int) -> int:
+        if number == 7:
+            raise ZeroDivisionError(number)
+        return number
+
+    with pytest.raises(ZeroDivisionError):
+        share(work)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_what_fails_in_the_helper_alone_is_done_again() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    assert share(in_the_helper(fail)) == in_order()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_an_exception_in_a_helper_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise KeyboardInterrupt
+
+    share(in_the_helper(fail))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_what_a_killed_helper_had_is_done_again(name: str) -> None:
+    number = signal.Signals[name]
+    assert share(in_the_helper(lambda: os.kill(os.getpid(), number))) == in_order()
+
+
+@pytest.mark.usefixtures("two_processors", "impatient")
+def test_what_a_stopped_helper_had_is_done_again() -> None:
+    assert share(in_the_helper(lambda: os.kill(os.getpid(), signal.SIGSTOP))) == in_order()
+
+
+@pytest.mark.usefixtures("two_processors", "impatient")
+def test_what_a_helper_hangs_in_is_done_again() -> None:
+    assert share(in_the_helper(lambda: time.sleep(3600))) == in_order()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_result_that_can_not_be_told_is_made_again() -> None:
+    here = os.getpid()
+    done = share(lambda number: number if os.getpid() == here else object())
+    assert done == in_order()
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_an_interruption_ends_the_helper() -> None:
+    here = os.getpid()
+
+    def work(number: int) -> int:
+        if os.getpid() != here:
+            time.sleep(3600)
+        elif number > 3:
+            raise KeyboardInterrupt
+        return number
+
+    with pytest.raises(KeyboardInterrupt):
+        share(work)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_where_no_process_can_be_forked_one_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert share(lambda number: number) == in_order()
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize("left", range(8))
+def test_where_descriptors_are_short_one_does_all(left: int) -> None:
+    with descriptors_left(left):
+        done = share(lambda number: number)
+    assert done == in_order()
+
+
+def test_an_ordinary_user_who_may_have_no_more_processes_does_all_alone(
+    as_ordinary_user: Callable[[Callable[[], Any]], Any],
+) -> None:
+    def work() -> list[Any]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        with pytest.raises(OSError, match="temporarily unavailable"):
+            os.fork()
+        os.sched_getaffinity = lambda _: {0, 1}
+        return share(pid_and())
+
+    if os.geteuid() != 0:
+        pytest.skip("how many processes this user has is not known")
+    done = as_ordinary_user(work)
+    assert [number for number, _ in done] == in_order()
+    assert len({process for _, process in done}) == 1
+
+
+def test_with_one_processor_nothing_is_forked() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert not worker.is_of_use()
+        assert {process for _, process in share(pid_and())} == {os.getpid()}
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_on_macos_nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple's frameworks may be loaded, and must not be used in a forked process."""
+    assert worker.is_of_use()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not worker.is_of_use()
+    assert {process for _, process in share(pid_and())} == {os.getpid()}
+
+
+# Channels.
+
+
+def echo(channel: Channel) -> None:
+    while True:
+        channel.send(channel.receive())
+
+
+def hold(channel: Channel) -> None:
+    time.sleep(3600)
+
+
+def test_messages_of_any_size_come_back() -> None:
+    with worker.fork(echo) as channel:
+        for size in (0, 1, 4095, 4096, 65_535, 65_536, 5_000_000):
+            channel.send(b"x" * size)
+            assert channel.receive() == b"x" * size
+        assert not channel.has_message()
+
+
+def test_a_helper_that_has_ended_is_lost_for_both_directions() -> None:
+    with worker.fork(lambda _: None) as channel:
+        with pytest.raises(HelperLostError):
+            channel.receive()
+        assert channel.has_message()
+        with pytest.raises(HelperLostError):
+            channel.send(b"x")
+
+
+def test_a_message_that_ends_in_the_middle_is_a_loss() -> None:
+    def half(channel: Channel) -> None:
+        os.write(channel._writing, (100).to_bytes(4, "little") + b"x" * 50)
+
+    with worker.fork(half) as channel, pytest.raises(HelperLostError):
+        channel.receive()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_helper_that_does_not_read_is_given_up_when_its_pipe_is_full() -> None:
+    with worker.fork(hold) as channel:
+        with pytest.raises(HelperLostError):
+            channel.send(b"x" * 1_000_000)
+        with pytest.raises(HelperLostError):
+            channel.receive()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_helper_waits_for_its_parent_however_long() -> None:
+    def patient(channel: Channel) -> None:
+        channel.send(channel.receive())
+        channel.send(b"x" * 1_000_000)
+
+    with worker.fork(patient) as channel:
+        time.sleep(0.6)
+        channel.send("late")
+        assert channel.receive() == "late"
+        time.sleep(0.6)
+        assert len(channel.receive()) == 1_000_000
+
+
+def test_a_helper_whose_number_was_waited_for_already_is_not_killed() -> None:
+    channel = worker.fork(lambda _: None)
+    os.waitpid(channel._child, 0)
+    channel.close()
+
+
+def test_a_helper_that_ignores_everything_is_gone_after_closing() -> None:
+    def stubborn(channel: Channel) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        channel.send("ready")
+        hold(channel)
+
+    with worker.fork(stubborn) as channel:
+        assert channel.receive() == "ready"
+
+
+PARENT = """\
+import os, sys, time
+from regrow.system import worker
+
+def work(channel):
+    os.write(1, b"%d\\n" % os.getpid())
+    {work}
+
+channel = worker.fork(work)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "channel.receive()",
+        'channel.send(b"x" * 1_000_000)',
+        "while not channel.has_message(): time.sleep(0.01)",
+    ],
+)
+def test_a_helper_whose_parent_was_killed_goes_by_itself(work: str) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT.format(work=work)], stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.kill()
+    try:
+        parent.communicate(timeout=PATIENCE)  # which waits until nobody holds the pipe any more
+    except subprocess.TimeoutExpired:
+        os.kill(child, signal.SIGKILL)
+        raise
+    assert not Path(f"/proc/{child}/exe").exists()
+
+
+def test_a_helper_that_is_interrupted_as_it_begins_ends_nothing_of_its_parents(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = os.getpid()
+    close = os.close
+
+    def interrupted(fd: int) -> None:
+        if os.getpid() != here:
+            raise KeyboardInterrupt
+        close(fd)
+
+    monkeypatch.setattr(os, "close", interrupted)
+    try:
+        channel = worker.fork(echo)
+        with pytest.raises(HelperLostError):
+            channel.receive()
+        channel.close()
+    finally:
+        if os.getpid() != here:  # it has come back here as if it were the parent
+            (tmp_path / "two").touch()
+            os._exit(1)
+    assert not (tmp_path / "two").exists()
