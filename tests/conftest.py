@@ -35,6 +35,20 @@ for _number, _handler in (
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
+# A place for temporary directories that no other run shares: pytest cleans up after its earlier
+# runs, and fails where another run cleans up at the same time. Short: sockets allow 108 bytes.
+_TEMPORARY = "" if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="rt-")
+if _TEMPORARY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _TEMPORARY)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """Remove the run's temporary directories, unless somebody wants to look into them."""
+    if _TEMPORARY and exitstatus == 0:
+        shutil.rmtree(_TEMPORARY, ignore_errors=True)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [
         command
