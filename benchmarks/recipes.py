@@ -16,7 +16,7 @@ _TAKE = """\
 import sys, time
 before = time.perf_counter()
 from regrow.recipes import python
-taken = python.take(sys.argv[1], sys.argv[2])
+taken = python.build(sys.argv[1], sys.argv[2])
 print((time.perf_counter() - before) * 1000)
 assert len(taken.recipe["requirements"]) == int(sys.argv[3]), taken.recipe["requirements"]
 assert taken.recipe["agrees_with"] == ["requirements.txt"], taken.recipe

@@ -347,7 +347,7 @@ def test_undo_takes_back_exactly_what_was_set_all_or_by_path(regrow: Regrow, pro
     assert regrow("undo", "--yes").returncode == 0
     assert state() == before
     assert regrow.json("sweep", "--yes", "--keep", "node_modules", project)[0]["guard"] == (
-        "users-word"
+        "kept-by-user"
     )
     assert state() == before
 
@@ -383,7 +383,7 @@ def test_exceptions_are_patterns_and_a_project_can_say_so_itself(
                     'disable = ["venv"]\n')  # fmt: skip
     said = by_regrow(regrow, project, "--keep", "one/node_modules")
     assert {path: line["guard"] for path, line in said.items()} == dict.fromkeys(
-        (f"{name}/node_modules" for name in ("one", "two", "three")), "users-word"
+        (f"{name}/node_modules" for name in ("one", "two", "three")), "kept-by-user"
     )
 
 

@@ -120,10 +120,10 @@ def test_their_lock_is_in_no_record(
 def test_their_files_make_no_project_root(
     shared: Path, project: Path, theirs: Callable[[str, str], None]
 ) -> None:
-    in_force = loader.shipped()
+    active_rules = loader.shipped()
     theirs("package.json", "{}")
     theirs(".git", "gitdir: /nowhere\n")
-    assert root_of(str(project), in_force) == str(project)
+    assert root_of(str(project), active_rules) == str(project)
 
 
 def test_ones_own_files_count_in_a_shared_directory(regrow: Regrow, shared: Path) -> None:

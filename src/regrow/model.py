@@ -4,7 +4,7 @@ from regrow_marks.model import MARKED, UNMARKED, Outcome
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from regrow.recipes.recipe import Recipe, Taken
+    from regrow.recipes.recipe import Recipe, RecipeResult
 
 KEPT = "kept"
 VANISHED = "vanished"
@@ -144,7 +144,7 @@ class Decision(NamedTuple):
     """The guard that keeps it."""
     reason: str = ""
     """Why it is kept, as a sentence for people."""
-    taken: "Taken | None" = None
+    taken: "RecipeResult | None" = None
     """What brings it back, where it is not kept."""
     markers: tuple[str, ...] = ()
     """The markers that must hold, by name, where it is not kept."""

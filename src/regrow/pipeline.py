@@ -81,7 +81,7 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
     if data is not None and records.has_stamp(data, recipes.stamp(kind, directory.path)):
         return Reason()
     try:
-        taken = recipes.take(kind, directory.path, split(directory.path)[0])
+        taken = recipes.build(kind, directory.path, split(directory.path)[0])
     except recipes.RecipeError:
         return Reason()  # the user's word is enough
     return Reason(recipe=taken.recipe, files=taken.files)

@@ -114,7 +114,7 @@ def test_keep_and_rule_narrow_it(regrow: Regrow, work: Path) -> None:
     (line,) = regrow.json(
         "sweep", "--dry-run", "--rule", "node-modules", "--keep", "shop/node_modules", work
     )
-    assert (line["decision"], line["guard"]) == ("keep", "users-word")
+    assert (line["decision"], line["guard"]) == ("keep", "kept-by-user")
     done = regrow("sweep", "--dry-run", "--rule", "nonsense", work)
     assert done.returncode == 2
     assert "--rule nonsense: there is no such rule" in done.stderr
@@ -123,7 +123,7 @@ def test_keep_and_rule_narrow_it(regrow: Regrow, work: Path) -> None:
 def test_a_project_can_say_keep(regrow: Regrow, work: Path) -> None:
     (work / "shop/.regrow.toml").write_text('keep = ["node_modules"]\n')
     line = regrow.json("sweep", "--dry-run", "--rule", "node-modules", work)[0]
-    assert (line["decision"], line["guard"]) == ("keep", "users-word")
+    assert (line["decision"], line["guard"]) == ("keep", "kept-by-user")
     assert line["reason"] == f"{work}/shop/.regrow.toml names it"
 
 

@@ -118,7 +118,7 @@ def test_what_a_keep_pattern_of_the_configuration_names_is_taken_back(
     sweep(regrow)
     assert has_regrows_tag(path)
     configure(home, 'keep = ["shop/.venv"]\n')
-    assert_taken_back(regrow, path, "users-word", records_directory)
+    assert_taken_back(regrow, path, "kept-by-user", records_directory)
 
 
 def test_what_a_keep_pattern_of_the_command_names_is_taken_back(
@@ -126,7 +126,9 @@ def test_what_a_keep_pattern_of_the_command_names_is_taken_back(
 ) -> None:
     path = modules(project)
     sweep(regrow)
-    assert_taken_back(regrow, path, "users-word", records_directory, "--keep", "shop/node_modules")
+    assert_taken_back(
+        regrow, path, "kept-by-user", records_directory, "--keep", "shop/node_modules"
+    )
 
 
 def test_what_the_projects_own_file_names_is_taken_back(
@@ -135,7 +137,7 @@ def test_what_the_projects_own_file_names_is_taken_back(
     path = modules(project)
     sweep(regrow)
     (project / ".regrow.toml").write_text('keep = ["node_modules"]\n')
-    assert_taken_back(regrow, path, "users-word", records_directory)
+    assert_taken_back(regrow, path, "kept-by-user", records_directory)
 
 
 def test_what_became_a_repository_is_taken_back(

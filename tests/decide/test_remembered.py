@@ -93,8 +93,8 @@ class Sweeps:
         """Decide; whatever is remembered, the outcome is that of deciding afresh."""
         time.sleep(TICK)
         start = [str(self.start)]
-        in_force = loader.in_force(self.configuration, "")
-        found = [one for one in Scan(start, in_force) if isinstance(one, Candidate)]
+        active_rules = loader.active_rules(self.configuration, "")
+        found = [one for one in Scan(start, active_rules) if isinstance(one, Candidate)]
         afresh = decisions.decide(found, self.configuration, start, self.keep)
         self.decided.clear()
         self.asked.clear()
@@ -395,10 +395,10 @@ def test_a_git_that_gives_no_answer_is_asked_again(
 
 def test_other_settings_remember_nothing(sweeps: Sweeps, project: Path) -> None:
     sweeps.keep = ("target",)
-    assert sweeps()[TARGET].guard == "users-word"
+    assert sweeps()[TARGET].guard == "kept-by-user"
     sweeps.keep = ()
     sweeps.configuration = Configuration(keep=("**/shop/build",))
-    assert sweeps()[BUILD].guard == "users-word"
+    assert sweeps()[BUILD].guard == "kept-by-user"
 
 
 def test_other_mounts_remember_nothing(

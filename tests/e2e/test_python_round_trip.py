@@ -84,7 +84,7 @@ def from_registry(install: Install, path: Path, *words: str | Path) -> None:
 
 
 def take(path: Path) -> dict[str, Any]:
-    return dict(recipes.take("python", str(path), str(path.parent)).recipe)
+    return dict(recipes.build("python", str(path), str(path.parent)).recipe)
 
 
 def listed(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import Taken
+from regrow.recipes.recipe import RecipeResult
 from tests.e2e.projects import Tools, output, problem, run
 from tests.e2e.tools import CMAKE, HELLO_C, ONE_PACKAGE, PACKAGE, Tool
 
@@ -138,7 +138,7 @@ def versions(directory: Path) -> set[tuple[str, str]]:
     }
 
 
-def words(taken: Taken, key: str) -> list[str | Path]:
+def words(taken: RecipeResult, key: str) -> list[str | Path]:
     given = taken.recipe[key]
     assert isinstance(given, list)
     return [*given]
@@ -166,7 +166,7 @@ def test_node_modules_come_back(made: Made, project: Path, tools: Tools) -> None
     if made.lock_is_copied:
         for name in directories[1:]:  # npm's lock in the workspace's root is not looked for
             with pytest.raises(recipes.RecipeError, match="nothing pins"):
-                recipes.take("node", str(project / name), str((project / name).parent))
+                recipes.build("node", str(project / name), str((project / name).parent))
         del directories[1:]
     assert directories
     everything = {name: contents(project / name) for name in directories}
@@ -174,7 +174,7 @@ def test_node_modules_come_back(made: Made, project: Path, tools: Tools) -> None
     assert any(all_versions.values())
     for name in directories:
         path = project / name
-        taken = recipes.take("node", str(path), str(path.parent))
+        taken = recipes.build("node", str(path), str(path.parent))
         assert taken.recipe.get("lock_is_copied", False) is made.lock_is_copied
         for other in directories:
             shutil.rmtree(project / other)
@@ -203,7 +203,7 @@ def test_what_npm_was_told_not_to_save_is_kept(project: Path, tools: Tools) -> N
     if done.returncode:
         pytest.skip(f"its packages can't be had: {problem(done)}")
     with pytest.raises(recipes.RecipeError, match=r"is-number stands in no package\.json"):
-        recipes.take("node", str(project / "node_modules"), str(project))
+        recipes.build("node", str(project / "node_modules"), str(project))
 
 
 # A project with what caches are bad at: blanks, lists, colons, quotes.
@@ -258,7 +258,7 @@ def test_a_cmake_build_comes_back(generator: str, project: Path, tools: Tools) -
     first: list[str | Path] = ["cmake", "-S", sources, "-B", build, "-G", generator, *CMAKE_OPTIONS]
     output(first, project, variables)
     output(["cmake", "--build", build], project, variables)
-    taken = recipes.take("cmake", str(build), str(project))
+    taken = recipes.build("cmake", str(build), str(project))
     entries = cache(build)
     wanted = {
         "BLANKS:PATH=/between blanks",
@@ -299,7 +299,7 @@ def test_a_meson_build_comes_back(version: str, project: Path, tools: Tools) -> 
     )  # fmt: skip
     output(["meson", "configure", build, "-Dwerror=true"], project, variables)
     output(["meson", "compile", "-C", build], project, variables)
-    taken = recipes.take("meson", str(build), str(project))
+    taken = recipes.build("meson", str(build), str(project))
 
     def configured() -> list[dict[str, object]]:
         text = output(["meson", "introspect", "--buildoptions", build], project, variables)

@@ -73,7 +73,7 @@ BY_HAND = (
         },
         run=A_PACKAGE,
         ignore=("node_modules/",),
-        expected={"node_modules": kept("node-modules", "users-word")},
+        expected={"node_modules": kept("node-modules", "kept-by-user")},
     ),
     Tool(
         "a-repository-in-its-place",

@@ -37,7 +37,7 @@ def _of_recipe(kind: str, directory: str, name: str, others: dict[str, bytes]) -
 
     def target(data: bytes, place: Path) -> None:
         _fresh(place, {**others, name: data})
-        taken = recipes.take(kind, str(place / directory), str(place))
+        taken = recipes.build(kind, str(place / directory), str(place))
         if kind == "python":
             assert isinstance(taken.recipe["requirements"], list)
         record = Record(
@@ -54,7 +54,7 @@ def _record(data: bytes, place: Path) -> None:
 
 
 def _configuration(data: bytes, place: Path) -> None:
-    loader.in_force(config.parse(data, "config.toml"), "config.toml")
+    loader.active_rules(config.parse(data, "config.toml"), "config.toml")
 
 
 def _project_file(data: bytes, place: Path) -> None:

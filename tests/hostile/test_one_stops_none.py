@@ -137,7 +137,7 @@ def raise_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: str
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(recipe, "take_for"), (decisions, "choose_markers"), (pipeline, "mark")]
+    ("module", "name"), [(recipe, "build_for"), (decisions, "choose_markers"), (pipeline, "mark")]
 )
 def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_out(
     module: Any, name: str, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
@@ -171,7 +171,7 @@ def test_a_fault_takes_no_mark_back_and_is_not_remembered(
     (two[0] / "new").touch()  # or what was decided is remembered
     (two[0].parent / "package-lock.json").write_text("{ }")
     with monkeypatch.context() as patched:
-        raise_at(patched, recipe, "take_for", "hostile")
+        raise_at(patched, recipe, "build_for", "hostile")
         assert Inside()("sweep", "--yes").returncode == 1
         assert markers.all_hold(markers.selected(), _open(two[0]))
     assert Inside()("sweep", "--yes").returncode == 0
@@ -192,7 +192,7 @@ def test_a_repository_that_git_cant_be_asked_about_for_an_unknown_reason_stays(
 def test_what_a_command_did_not_foresee_is_told_in_words(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regrow.rules.loader.in_force", lambda *_: 1 // 0)
+    monkeypatch.setattr("regrow.rules.loader.active_rules", lambda *_: 1 // 0)
     done = Inside()("sweep", "--dry-run")
     assert done.returncode == 1
     assert done.stderr.startswith("regrow: ZeroDivisionError: ")

@@ -9,7 +9,7 @@ import pytest
 
 from regrow.model import Rule
 from regrow.recipes import recipe
-from regrow.recipes.recipe import RecipeError, Taken
+from regrow.recipes.recipe import RecipeError, RecipeResult
 
 HEAD = "CMAKE_HOME_DIRECTORY:INTERNAL=/src\nCMAKE_GENERATOR:INTERNAL=Ninja\n"
 
@@ -21,13 +21,13 @@ def build(tmp_path: Path) -> Path:
     return place
 
 
-def cmake(build: Path, lines: str | bytes, head: str = HEAD) -> Taken:
+def cmake(build: Path, lines: str | bytes, head: str = HEAD) -> RecipeResult:
     data = lines if isinstance(lines, bytes) else os.fsencode(lines)
     (build / "CMakeCache.txt").write_bytes(head.encode() + data)
-    return recipe.take("cmake", str(build), str(build.parent))
+    return recipe.build("cmake", str(build), str(build.parent))
 
 
-def words(taken: Taken, start: int) -> list[str]:
+def words(taken: RecipeResult, start: int) -> list[str]:
     configure = taken.recipe["configure"]
     assert isinstance(configure, list)
     assert all(isinstance(word, str) for word in configure)
@@ -107,7 +107,7 @@ def test_advanced_entries_are_arguments(build: Path) -> None:
 def test_names_are_bytes(build: Path) -> None:
     head = HEAD.replace("/src", "/s\udcff")
     (build / "CMakeCache.txt").write_bytes(os.fsencode(head) + b"A:PATH=/\xfe\n")
-    taken = recipe.take("cmake", str(build), str(build.parent))
+    taken = recipe.build("cmake", str(build), str(build.parent))
     assert [os.fsencode(word) for word in words(taken, 0)][2::5] == [b"/s\xff", b"-DA:PATH=/\xfe"]
 
 
@@ -158,7 +158,7 @@ def hostile(path: Path, how: str) -> None:
 def test_a_hostile_cache_is_no_recipe(build: Path, how: str) -> None:
     hostile(build / "CMakeCache.txt", how)
     with pytest.raises(RecipeError):
-        recipe.take("cmake", str(build), str(build.parent))
+        recipe.build("cmake", str(build), str(build.parent))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ cross_file = ['/cross.ini']
 
 def meson(
     build: Path, command_line: str | bytes | None = COMMAND_LINE, information: object = INFORMATION
-) -> Taken:
+) -> RecipeResult:
     for name in ("meson-info", "meson-private"):
         (build / name).mkdir(exist_ok=True)
     text = information if isinstance(information, str) else json.dumps(information)
@@ -199,7 +199,7 @@ def meson(
     if command_line is not None:
         data = command_line if isinstance(command_line, bytes) else command_line.encode()
         (build / "meson-private/cmd_line.txt").write_bytes(data)
-    return recipe.take("meson", str(build), str(build.parent))
+    return recipe.build("meson", str(build), str(build.parent))
 
 
 def test_meson_s_command_line_becomes_words(build: Path) -> None:
@@ -277,7 +277,7 @@ def test_hostile_files_of_meson_are_no_recipe(build: Path, name: str, how: str) 
     meson(build)
     hostile(build / name, how)
     with pytest.raises(RecipeError):
-        recipe.take("meson", str(build), str(build.parent))
+        recipe.build("meson", str(build), str(build.parent))
 
 
 def rule(command: str, *, home: bool = False) -> Rule:

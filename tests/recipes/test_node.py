@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeError, Taken
+from regrow.recipes.recipe import RecipeError, RecipeResult
 
 PACKAGE = {"name": "demo", "version": "1.0.0"}
 LOCK = "regrow's tests look at the name alone\n"
@@ -31,8 +31,8 @@ def project(tmp_path: Path) -> Path:
     return place
 
 
-def take(project: Path) -> Taken:
-    return recipes.take("node", str(project / "node_modules"), str(project))
+def take(project: Path) -> RecipeResult:
+    return recipes.build("node", str(project / "node_modules"), str(project))
 
 
 def member(root: Path, place: str) -> Path:
@@ -46,7 +46,7 @@ def hidden(project: Path, packages: object, **more: object) -> None:
     write(project / "node_modules/.package-lock.json", content)
 
 
-def copied(taken: Taken) -> dict[str, Any]:
+def copied(taken: RecipeResult) -> dict[str, Any]:
     ((name, data),) = taken.files
     assert name == "package-lock.json"
     lock = json.loads(data)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from regrow.recipes import python
 from regrow.recipes import recipe as recipes
 from regrow.recipes.harmless import address as without_credentials
-from regrow.recipes.recipe import RecipeError, Taken
+from regrow.recipes.recipe import RecipeError, RecipeResult
 
 SECRET = "hunter2"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -57,8 +57,8 @@ class Environment:
             (directory / "RECORD").write_text("".join(f"{f},,\n" for f in (*files, own)))
         return directory
 
-    def take(self, project: Path | None = None) -> Taken:
-        return recipes.take("python", str(self.path), str(project or self.path.parent))
+    def take(self, project: Path | None = None) -> RecipeResult:
+        return recipes.build("python", str(self.path), str(project or self.path.parent))
 
     def recipe(self, project: Path | None = None) -> dict[str, Any]:
         return dict(self.take(project).recipe)
@@ -690,7 +690,7 @@ def test_the_module_needs_no_interpreter_and_no_parser(environment: Environment)
     environment.install("six")
     code = (
         "import sys; from regrow.recipes.recipe import python;"
-        f"python.take({str(environment.path)!r}, '/');"
+        f"python.build({str(environment.path)!r}, '/');"
         "print(*{'json', 'tomllib', 'urllib.parse', 'subprocess'} & set(sys.modules))"
     )
     done = subprocess.run(

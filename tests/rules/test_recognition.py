@@ -151,10 +151,10 @@ def test_what_a_rule_keeps_stays(rule: Rule, tmp_path: Path, home: Path) -> None
 def test_a_home_cache_is_found_only_if_the_configuration_names_it(rule: Rule, home: Path) -> None:
     (home / rule.directory).mkdir(parents=True)
     assert candidates(home) == []
-    assert rule not in loader.in_force(Configuration(), "config.toml")
+    assert rule not in loader.active_rules(Configuration(), "config.toml")
     named = Configuration(caches=(f"~/{rule.directory}",))
-    assert rule in loader.in_force(named, "config.toml")
-    assert str(home / rule.directory) in loader.at_home(loader.in_force(named, "c"))
+    assert rule in loader.active_rules(named, "config.toml")
+    assert str(home / rule.directory) in loader.at_home(loader.active_rules(named, "c"))
 
 
 def test_a_rule_that_keeps_stands_above_one_that_marks(tmp_path: Path) -> None:
@@ -208,12 +208,12 @@ def test_the_configuration_adds_changes_and_disables_rules() -> None:
         rules=(table(), {"name": "cargo-target", "command": "cargo build --release"}),
         disable=("gradle-build",),
     )
-    found = {rule.name: rule for rule in loader.in_force(configuration, "config.toml")}
+    found = {rule.name: rule for rule in loader.active_rules(configuration, "config.toml")}
     assert found["mine"].directory == "out"
     assert found["cargo-target"].command == "cargo build --release"
     assert found["cargo-target"].beside == ("Cargo.toml",)
     assert "gradle-build" not in found
     with pytest.raises(ConfigurationError, match="disable: there is no rule 'nonsense'"):
-        loader.in_force(Configuration(disable=("nonsense",)), "config.toml")
+        loader.active_rules(Configuration(disable=("nonsense",)), "config.toml")
     with pytest.raises(ConfigurationError, match=r"regrow knows no home cache ~/\.thunderbird"):
-        loader.in_force(Configuration(caches=("~/.thunderbird",)), "config.toml")
+        loader.active_rules(Configuration(caches=("~/.thunderbird",)), "config.toml")

@@ -500,7 +500,7 @@ def test_a_project_file_that_is_none_keeps_all_below(place: Path, what: str) -> 
     below, other = decide(place).values()
     assert time.monotonic() - began < PATIENCE
     assert open_descriptors() == before
-    assert (below.decision, below.guard) == (KEEP, "users-word")
+    assert (below.decision, below.guard) == (KEEP, "kept-by-user")
     assert (other.candidate.path, other.decision) == (str(beside), MARK)
 
 
@@ -509,11 +509,11 @@ def test_a_project_file_that_is_a_link_to_a_good_one_is_not_read(place: Path) ->
     (place / "real").write_text("keep = []\n")
     (place / "project" / guards.PROJECT_FILE).symlink_to("../real")
     (decision,) = decide(place).values()
-    assert decision.guard == "users-word"
+    assert decision.guard == "kept-by-user"
     (place / "project" / guards.PROJECT_FILE).unlink()
     (place / "project" / guards.PROJECT_FILE).symlink_to("/etc/passwd")
     (decision,) = decide(place).values()
-    assert decision.guard == "users-word"
+    assert decision.guard == "kept-by-user"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from regrow.rules import loader
 from regrow.scan import project_root
 from regrow_marks.model import ALREADY_MARKED, MARKED
 
-IN_FORCE = loader.in_force(Configuration(), "")
+IN_FORCE = loader.active_rules(Configuration(), "")
 
 
 @pytest.fixture(autouse=True)

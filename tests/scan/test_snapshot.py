@@ -551,7 +551,7 @@ def test_a_start_directory_that_was_locked_is_read_when_it_is_open_again(
 def sweeps(code: Path, **other: Any) -> bool:
     """Sweep again; tell whether everything was read."""
     settle()
-    given = {"start": [str(code)], "in_force": RULES, **other}
+    given = {"start": [str(code)], "active_rules": RULES, **other}
     surveyed = incremental.survey(**given)
     assert surveyed.findings
     return surveyed.read > 0
@@ -562,9 +562,9 @@ def test_another_rule_discards_what_is_known(code: Path) -> None:
     sweep(code)
     assert not sweeps(code)
     fewer = [rule for rule in RULES if rule.name != "node-modules"]
-    assert sweeps(code, in_force=fewer)
+    assert sweeps(code, active_rules=fewer)
     other = [rule._replace(command="other") for rule in RULES]
-    assert sweeps(code, in_force=other)
+    assert sweeps(code, active_rules=other)
 
 
 def test_another_directory_to_skip_discards_what_is_known(code: Path) -> None:

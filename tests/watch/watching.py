@@ -92,9 +92,9 @@ class InThread:
         self._wake, self._waking = os.pipe()
         self._is_ended = False
         self._error: BaseException | None = None
-        in_force = loader.in_force(self._configuration, config.path())
-        self.watcher = choose(self._start, loop.is_of_interest(in_force), self._wake)
-        self._in_force = in_force
+        active_rules = loader.active_rules(self._configuration, config.path())
+        self.watcher = choose(self._start, loop.is_of_interest(active_rules), self._wake)
+        self._active_rules = active_rules
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -104,7 +104,7 @@ class InThread:
                 self.loop = loop.Watch(
                     self._start,
                     self._configuration,
-                    self._in_force,
+                    self._active_rules,
                     store,
                     self.results.append,
                     self.told.append,

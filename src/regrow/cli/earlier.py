@@ -61,7 +61,7 @@ def choose(
     store: "Store",
     paths: "Iterable[Sequence[str]]",
     number: int,
-    in_force: "Sequence[Rule]",
+    active_rules: "Sequence[Rule]",
     trusted: "Collection[str]" = (),
 ) -> "Iterator[Chosen]":
     """Choose an earlier recipe of directories.
@@ -70,7 +70,7 @@ def choose(
         store: where the records are.
         paths: of each directory the spellings of its path.
         number: the recipe's, as ``regrow list --history`` shows it.
-        in_force: the rules.
+        active_rules: the rules.
         trusted: the interpreters that the user trusts, wherever they stand.
 
     Raises:
@@ -87,7 +87,7 @@ def choose(
         record = before.record if before else entry.record._replace(set=(), found=(), previous={})
         record = record._replace(recipe=entry.record.recipe, awaited=0)
         why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
-        task = tasks.asked_for(record, why, in_force, trusted)
+        task = tasks.asked_for(record, why, active_rules, trusted)
         try:
             _taken(record)
         except RecordError as error:
@@ -130,7 +130,7 @@ def put_back(chosen: Chosen, store: "Store") -> None:
             store.remove(path)
 
 
-def _taken(record: "Record") -> "recipes.Taken | None":
+def _taken(record: "Record") -> "recipes.RecipeResult | None":
     """Take the recipe of what stands there; None: there is nothing that has one.
 
     Raises:
@@ -138,7 +138,7 @@ def _taken(record: "Record") -> "recipes.Taken | None":
     """
     kind = recipes.kind_of(record.path)
     try:
-        return recipes.take(kind, record.path, split(record.path)[0]) if kind else None
+        return recipes.build(kind, record.path, split(record.path)[0]) if kind else None
     except recipes.RecipeError as error:
         if kind != "python":
             return None  # what is in it is put back, unless it comes back equal

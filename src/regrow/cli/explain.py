@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from regrow.config import Configuration
-    from regrow.recipes.recipe import Taken
+    from regrow.recipes.recipe import RecipeResult
 
 
 class Near(NamedTuple):
@@ -65,11 +65,11 @@ def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
     options = arguments().parse_args(words)
     configuration = config.read()
-    in_force = loader.in_force(configuration, config.path())
+    active_rules = loader.active_rules(configuration, config.path())
     failed = False
     for path in options.path:
         try:
-            explanation = explain(path, in_force, configuration)
+            explanation = explain(path, active_rules, configuration)
         except PathError as error:
             failed = True
             if options.json:
@@ -86,12 +86,14 @@ def run(words: list[str]) -> int:
     return int(failed)
 
 
-def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration") -> Explanation:
+def explain(
+    path: str, active_rules: "Sequence[Rule]", configuration: "Configuration"
+) -> Explanation:
     """Gather all that is known about a path.
 
     Args:
         path: the path, as the user names it.
-        in_force: the rules.
+        active_rules: the rules.
         configuration: the user's settings.
 
     Raises:
@@ -105,14 +107,14 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
         true_path = os.path.join(parent.path, name)
         if not parent.has(name):
             raise PathError(f"{path}: it does not exist")
-        near = _near(parent, name, in_force)
+        near = _near(parent, name, active_rules)
     start = _start_above(true_path, configuration)
     candidate: Candidate | None = None
-    scan = Scan([start], in_force, configuration.skip, towards(true_path))
+    scan = Scan([start], active_rules, configuration.skip, towards(true_path))
     for finding in scan:
         if isinstance(finding, Candidate):
             candidate = finding
-    home_rule = loader.at_home(in_force).get(true_path)
+    home_rule = loader.at_home(active_rules).get(true_path)
     if home_rule is not None:
         status = os.lstat(true_path)
         candidate = Candidate(
@@ -121,7 +123,7 @@ def explain(path: str, in_force: "Sequence[Rule]", configuration: "Configuration
     if candidate is None or candidate.path != true_path:
         reached = scan.last_seen in (true_path, split(true_path)[0])
         return Explanation(true_path, None, candidate, reached, near, {})
-    inside = Scan([true_path], in_force, configuration.skip) if candidate.rule.container else ()
+    inside = Scan([true_path], active_rules, configuration.skip) if candidate.rule.container else ()
     contents = [finding for finding in inside if isinstance(finding, Candidate)]
     decision = decisions.decide([candidate, *contents], configuration, [start])[0]
     words = decisions.guards_words(candidate, configuration, [start])
@@ -138,13 +140,13 @@ def _start_above(path: str, configuration: "Configuration") -> str:
     return "/"
 
 
-def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Near, ...]:
+def _near(parent: Directory, name: str, active_rules: "Sequence[Rule]") -> tuple[Near, ...]:
     """Find the rules for a directory of this name or place, and what each lacks."""
     here = evidence.Listing.read(parent.fd)
     try:
         with open_child(parent, name) as directory:
             listing = evidence.Listing.read(directory.fd)
-            index = Index(in_force)
+            index = Index(active_rules)
             found = [
                 Near(rule, tuple(evidence.missing(rule, here, listing)))
                 for rule in index.for_name(name)
@@ -158,7 +160,7 @@ def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Nea
     except PathError:
         return ()
     true_path = os.path.join(parent.path, name)
-    for rule in in_force:
+    for rule in active_rules:
         tail = f"/{rule.directory}"
         if rule.home or not rule.has_path or not true_path.endswith(tail):
             continue
@@ -166,7 +168,7 @@ def _near(parent: Directory, name: str, in_force: "Sequence[Rule]") -> tuple[Nea
             listed = evidence.Listing.read(project.fd)
             found.append(Near(rule, tuple(evidence.missing(rule, listed, None))))
     home = os.path.expanduser("~")
-    for rule in in_force:
+    for rule in active_rules:
         if rule.home and rule.keep and true_path == os.path.realpath(f"{home}/{rule.directory}"):
             found.append(Near(rule, ()))
     return tuple(found)
@@ -230,7 +232,7 @@ _COMMANDS = ("command", "configure", "build")  # the words of a command line
 _SHOWN = 5  # entries of a long list; --json has all
 
 
-def _recipe_lines(taken: "Taken") -> "Iterator[str]":
+def _recipe_lines(taken: "RecipeResult") -> "Iterator[str]":
     """Write a recipe for people, long lists cut."""
     for key, value in taken.recipe.items():
         if isinstance(value, list) and key in _COMMANDS:

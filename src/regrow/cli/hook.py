@@ -125,12 +125,12 @@ def _mark(directory: str) -> None:
     from regrow.scan import project_root  # every shell that starts prints a script first
 
     configuration = config.read()
-    in_force = loader.in_force(configuration, config.path())
-    root = project_root.root_of(directory, in_force)
+    active_rules = loader.active_rules(configuration, config.path())
+    root = project_root.root_of(directory, active_rules)
     if root is None:
         return
     with Store() as store:
-        for result in project_root.mark_all(root, in_force, configuration, store):
+        for result in project_root.mark_all(root, active_rules, configuration, store):
             _tell(result)
 
 

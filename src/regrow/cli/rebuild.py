@@ -115,7 +115,7 @@ def run(words: list[str]) -> int:
     if options.recipe is not None and (options.map or options.only or not options.directory):
         made.error("--recipe goes with the paths of directories, and without --map and --only")
     configuration = config.read()
-    in_force = loader.in_force(configuration, config.path())
+    active_rules = loader.active_rules(configuration, config.path())
     pairs = mapping.parse(options.map)
     store = Store.if_any()
     if store is None:
@@ -126,10 +126,10 @@ def run(words: list[str]) -> int:
         chosen: list[earlier.Chosen] = []
         found, moved, errors = _recorded(store, options, pairs)
         trusted = options.trust_interpreter
-        planned = tasks.find(found, in_force, trusted)
+        planned = tasks.find(found, active_rules, trusted)
         if options.recipe is not None:
             paths = [true_paths([path]) for path in options.directory]
-            chosen = list(earlier.choose(store, paths, options.recipe, in_force, trusted))
+            chosen = list(earlier.choose(store, paths, options.recipe, active_rules, trusted))
             planned = [one.task for one in chosen]
         for error in errors:
             complain(str(error))

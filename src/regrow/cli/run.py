@@ -36,7 +36,7 @@ class _Surroundings(NamedTuple):
 
     directory: str
     configuration: "Configuration"
-    in_force: "Sequence[Rule]"
+    active_rules: "Sequence[Rule]"
 
 
 class _Prepared(NamedTuple):
@@ -101,17 +101,17 @@ def _surroundings() -> _Surroundings | None:
         return None  # it is gone
     try:
         configuration = config.read()
-        in_force = loader.in_force(configuration, config.path())
+        active_rules = loader.active_rules(configuration, config.path())
     except ConfigurationError as error:
         complain(f"{error}; nothing will be marked")
         return None
-    return _Surroundings(directory, configuration, in_force)
+    return _Surroundings(directory, configuration, active_rules)
 
 
 def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared | None:
     """Make the environment that uv is about to fill; give it if it was made."""
     place = uv_project.environment_to_come(command, surroundings.directory)
-    if place is None or project_root.root_of(place[0], surroundings.in_force) is None:
+    if place is None or project_root.root_of(place[0], surroundings.active_rules) is None:
         return None
     parent_path, name = place
     path = join(parent_path, name)
@@ -151,13 +151,13 @@ def _mark(
     surroundings: _Surroundings, prepared: _Prepared | None, report: "Callable[[Result], None]"
 ) -> None:
     """Put the project through the pipeline; no failure here changes how the command ended."""
-    directory, configuration, in_force = surroundings
+    directory, configuration, active_rules = surroundings
     try:
-        root = project_root.root_of(directory, in_force)
+        root = project_root.root_of(directory, active_rules)
         if root is None:
             return
         with Store() as store:
-            for result in project_root.mark_all(root, in_force, configuration, store):
+            for result in project_root.mark_all(root, active_rules, configuration, store):
                 report(result)
             if prepared:
                 _take_back_unless_marked(prepared.path, store)

@@ -72,7 +72,7 @@ def _install(manager: "Manager", as_json: bool) -> int:
         print(f"\n{_EXAMPLE}", end="", file=sys.stderr)
         return 2
     configuration = config.read()
-    loader.in_force(configuration, file)
+    loader.active_rules(configuration, file)
     objection = place.objection(configuration)
     if objection is not None:
         raise ConfigurationError(f"{objection}; {place.REMEDY}")

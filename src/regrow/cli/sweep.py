@@ -173,10 +173,10 @@ def _plan(
     store: Store | None,
 ) -> Plan:
     """Scan the start directories and decide about what is found."""
-    in_force = loader.in_force(configuration, config.path())
-    for name in set(options.rule) - {rule.name for rule in in_force}:
+    active_rules = loader.active_rules(configuration, config.path())
+    for name in set(options.rule) - {rule.name for rule in active_rules}:
         raise ConfigurationError(f"--rule {name}: there is no such rule; docs/rules.md lists them")
-    wanted = [rule for rule in in_force if _is_wanted(rule, options.rule, in_force)]
+    wanted = [rule for rule in active_rules if _is_wanted(rule, options.rule, active_rules)]
     places = [os.path.realpath(os.path.expanduser(path)) for path in start]
 
     @cache
@@ -203,23 +203,23 @@ def _plan(
     decided = decisions.decide(found, configuration, start, options.keep, store, memory())
     moved: Sequence[str] = ()
     if store is not None:
-        decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
+        decided += decisions.no_longer_recognised(found, configuration, start, active_rules, store)
         paths = decisions.to_look_at(surveyed.signed, decided, store)
         if paths:
             from regrow.decide.withdraw import strays
 
             candidates = {candidate.path for candidate in found}
-            moved, more = strays(paths, candidates, configuration, places, in_force, store)
+            moved, more = strays(paths, candidates, configuration, places, active_rules, store)
             decided += more
     sizes = _measure(decided) if options.sizes else {}
     return Plan(decided, unreadable, surveyed.read, surveyed.unchanged, sizes, moved)
 
 
-def _is_wanted(rule: Rule, named: "Sequence[str]", in_force: "Sequence[Rule]") -> bool:
+def _is_wanted(rule: Rule, named: "Sequence[str]", active_rules: "Sequence[Rule]") -> bool:
     if not named or rule.keep or rule.name in named:
         return True
     # Whether a container is marked depends on the environments in it.
-    containers = {other.name for other in in_force if other.container}
+    containers = {other.name for other in active_rules if other.container}
     return rule.recipe == "python" and not containers.isdisjoint(named)
 
 

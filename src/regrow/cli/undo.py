@@ -142,8 +142,8 @@ def _signed(places: "Sequence[str]") -> "Sequence[str]":
     from regrow.rules import loader
     from regrow.scan.walk import Scan
 
-    in_force = loader.in_force(configuration, config.path())
-    scan = Scan([p for p in places if os.path.isdir(p)], in_force, configuration.skip)
+    active_rules = loader.active_rules(configuration, config.path())
+    scan = Scan([p for p in places if os.path.isdir(p)], active_rules, configuration.skip)
     for _ in scan:
         pass
     return scan.signed

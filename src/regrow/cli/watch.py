@@ -64,7 +64,9 @@ def run(words: list[str]) -> int:
                     Fresh(settings.configuration, store.path, complain),
                     installed,
                 )
-                changes = watcher(settings.start, is_of_interest(settings.in_force), signals.wake)
+                changes = watcher(
+                    settings.start, is_of_interest(settings.active_rules), signals.wake
+                )
                 with contextlib.closing(changes):
                     watch.run(changes, signals.is_reloading, signals.held)
                 if installed.is_ready:
@@ -82,16 +84,16 @@ def run(words: list[str]) -> int:
 class _Settings(NamedTuple):
     start: list[str]
     configuration: "Configuration"
-    in_force: "tuple[Rule, ...]"
+    active_rules: "tuple[Rule, ...]"
 
 
 def _settings(places: "Sequence[str]") -> _Settings:
     """Read the configuration and check all of it. Raises ConfigurationError."""
     configuration = config.read()
-    in_force = loader.in_force(configuration, config.path())
+    active_rules = loader.active_rules(configuration, config.path())
     decisions.decide([], configuration, [])  # it reads the patterns
     start = [os.path.realpath(os.path.expanduser(place)) for place in places or configuration.start]
-    return _Settings(start, configuration, in_force)
+    return _Settings(start, configuration, active_rules)
 
 
 class _Signals:

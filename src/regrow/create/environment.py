@@ -213,7 +213,7 @@ def open_made(parent: Directory, name: str, creator: str, output: bytes) -> Dire
 def _recipe(directory: Directory, parent: Directory) -> "Recipe":
     """Take the new environment's recipe; the command that made it is enough where that fails."""
     try:
-        return recipes.take("python", directory.path, parent.path).recipe
+        return recipes.build("python", directory.path, parent.path).recipe
     except recipes.RecipeError:
         return {}
 

@@ -186,7 +186,7 @@ def no_longer_recognised(
     candidates: "Iterable[Candidate]",
     configuration: "Configuration",
     start: "Sequence[str]",
-    in_force: "Sequence[Rule]",
+    active_rules: "Sequence[Rule]",
     store: "Store",
 ) -> "Iterator[Decision]":
     """Find what regrow marked by a rule below the start directories, and no rule recognises now.
@@ -197,7 +197,7 @@ def no_longer_recognised(
         candidates: all that a scan of the start directories found.
         configuration: the user's settings.
         start: the start directories.
-        in_force: the rules.
+        active_rules: the rules.
         store: where the records are.
 
     Yields:
@@ -209,7 +209,7 @@ def no_longer_recognised(
     found = set(map(records.file_name, paths))
     places = _true_paths(start)
     starts = [*places, *_true_paths(configuration.start)]
-    by_name = {rule.name: rule for rule in in_force}
+    by_name = {rule.name: rule for rule in active_rules}
     for name, path in store.paths().items():
         if name in found or not any(is_below(path, place) for place in places):
             continue
@@ -232,18 +232,20 @@ def no_longer_recognised(
         project = record.path
         for _ in rule.directory.split("/") if rule else [record.path]:
             project = split(project)[0]
-        if is_below(project, place) and _is_passed_by(record.path, place, in_force, configuration):
+        if is_below(project, place) and _is_passed_by(
+            record.path, place, active_rules, configuration
+        ):
             reason = f"rule {record.rule} does not recognise it any more, nor does another"
             yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
 
 
 def _is_passed_by(
-    path: str, place: str, in_force: "Sequence[Rule]", configuration: "Configuration"
+    path: str, place: str, active_rules: "Sequence[Rule]", configuration: "Configuration"
 ) -> bool:
     """Tell whether a scan looks at a directory and finds nothing in it or above it."""
     from regrow.scan.walk import Scan, towards
 
-    scan = Scan([place], in_force, configuration.skip, towards(path))
+    scan = Scan([place], active_rules, configuration.skip, towards(path))
     findings = list(scan)
     return not findings and scan.last_seen == path
 

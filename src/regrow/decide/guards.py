@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pathspec import GitIgnoreSpec
 
-    from regrow.recipes.recipe import Taken
+    from regrow.recipes.recipe import RecipeResult
     from regrow.system.git import Verdict
 
 PROJECT_FILE = ".regrow.toml"
@@ -53,13 +53,13 @@ class Circumstances:
         """By path, what git says of each candidate in a repository."""
         self.keep = _spec([_anywhere(_below_home(pattern, self.home)) for pattern in keep])
         self.mount_points = frozenset(mount.point for mount in mounts.mounts())
-        self._recipes: dict[str, Taken] = {}
+        self._recipes: dict[str, RecipeResult] = {}
         self._projects: dict[str, GitIgnoreSpec | str | None] = {}
 
-    def recipe(self, candidate: Candidate) -> "Taken":
+    def recipe(self, candidate: Candidate) -> "RecipeResult":
         """Take a candidate's recipe, once. Raises RecipeError."""
         if candidate.path not in self._recipes:
-            self._recipes[candidate.path] = recipes.take_for(candidate)
+            self._recipes[candidate.path] = recipes.build_for(candidate)
         return self._recipes[candidate.path]
 
     def project_patterns(self, directory: str) -> "GitIgnoreSpec | str | None":
@@ -136,7 +136,7 @@ def evidence_out_of_place(candidate: Candidate, known: Circumstances) -> str | N
     return None
 
 
-def users_word(candidate: Candidate, known: Circumstances) -> str | None:
+def kept_by_user(candidate: Candidate, known: Circumstances) -> str | None:
     """Guard 4: the user said so, in the configuration, by ``--keep``, or in the project."""
     if known.keep is not None and _names(known.keep, candidate.path.lstrip("/")):
         return "a keep pattern of yours names it"
@@ -241,7 +241,7 @@ GUARDS = (
     Guard("generic-name", "is its name too common to be sure?", generic_name),
     Guard("foreign", "does it hold what its tool does not make?", holds_foreign_entries),
     Guard("evidence-place", "does its evidence stand where no project is?", evidence_out_of_place),
-    Guard("users-word", "did you say to keep it?", users_word),
+    Guard("kept-by-user", "did you say to keep it?", kept_by_user),
     Guard("not-ours", "is it out of our hands?", not_ours),
     Guard("repository", "does it hold somebody's sources?", holds_repository),
     Guard("no-recipe", "is there no way to bring it back?", no_recipe),

@@ -12,7 +12,7 @@ import time
 from regrow.decide.guards import PROJECT_FILE
 from regrow.model import FAILURE, Candidate, Decision
 from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import Taken
+from regrow.recipes.recipe import RecipeResult
 from regrow.scan.snapshot import FRESH, pack
 from regrow.system import cache, git
 from regrow.system import mounts as filesystem
@@ -257,4 +257,6 @@ def unpack_decision(packed: "Packed", candidate: Candidate) -> Decision:
         candidate: what was decided about.
     """
     word, guard, reason, taken, markers = packed
-    return Decision(candidate, word, guard, reason, Taken(*taken) if taken else None, markers)
+    return Decision(
+        candidate, word, guard, reason, RecipeResult(*taken) if taken else None, markers
+    )

@@ -41,7 +41,7 @@ def strays(
     candidates: "Container[str]",
     configuration: "Configuration",
     start: "Sequence[str]",
-    in_force: "Sequence[Rule]",
+    active_rules: "Sequence[Rule]",
     store: "Store",
 ) -> Strays:
     """Decide about signed directories; nothing is changed.
@@ -52,7 +52,7 @@ def strays(
             them, and no more.
         configuration: the user's settings.
         start: the start directories' true paths.
-        in_force: the rules.
+        active_rules: the rules.
         store: where the records are.
     """
     seen = []
@@ -77,7 +77,7 @@ def strays(
         if candidate.path in candidates:
             continue
         guard, reason = _why_to_take_back(candidate, known)
-        if reason and not _is_recognised_above(candidate.path, configuration, start, in_force):
+        if reason and not _is_recognised_above(candidate.path, configuration, start, active_rules):
             taken_back.append(Decision(candidate, TAKE_BACK, guard, reason))
     return Strays(moved, taken_back)
 
@@ -140,7 +140,10 @@ def _why_to_take_back(candidate: Candidate, known: Standing) -> tuple[str, str]:
 
 
 def _is_recognised_above(
-    path: str, configuration: "Configuration", start: "Sequence[str]", in_force: "Sequence[Rule]"
+    path: str,
+    configuration: "Configuration",
+    start: "Sequence[str]",
+    active_rules: "Sequence[Rule]",
 ) -> bool:
     """Return whether a scan that begins further up finds a candidate at a directory or above it.
 
@@ -153,5 +156,5 @@ def _is_recognised_above(
     top = min(above, key=len, default=path)
     if any(is_below(path, one) and is_below(top, one) for one in start):
         return False  # this scan began there, or further up
-    findings = Scan([top], in_force, configuration.skip, towards(path))
+    findings = Scan([top], active_rules, configuration.skip, towards(path))
     return any(isinstance(finding, Candidate) for finding in findings)

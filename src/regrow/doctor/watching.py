@@ -202,8 +202,8 @@ class _Counter:
 def _count(configuration: "Configuration") -> tuple[int, bool]:
     """Count the directories that a watch would watch; false: there are more."""
     counter = _Counter()
-    in_force = loader.in_force(configuration, config.path())
-    scan = Scan(configuration.start, in_force, configuration.skip, None, counter)
+    active_rules = loader.active_rules(configuration, config.path())
+    scan = Scan(configuration.start, active_rules, configuration.skip, None, counter)
     try:
         for _ in scan:
             pass

@@ -9,7 +9,7 @@ import tempfile
 from regrow import config, pipeline
 from regrow.create import birth
 from regrow.create.environment import RULE
-from regrow.decide.guards import GUARDS, Circumstances, not_ours, users_word
+from regrow.decide.guards import GUARDS, Circumstances, kept_by_user, not_ours
 from regrow.model import Candidate, Rule
 from regrow.plugins.birth import LOGGER
 from regrow.recipes import recipe as recipes
@@ -83,7 +83,7 @@ def begin(path: str, recipe: "Recipe") -> Begun | None:
     parent_path, name = split_for_creation(path)
     candidate = Candidate(path, Rule(RULE, name), parent_path, (), True, 0, 0)
     known = Circumstances(start=[parent_path], keep=configuration.keep)
-    if RULE in configuration.disable or _is_kept(candidate, known, [users_word]):
+    if RULE in configuration.disable or _is_kept(candidate, known, [kept_by_user]):
         return None
     attributes = markers.selected(nodump=configuration.nodump)
     reason = pipeline.Reason(RULE, (CONFIGURATION,), recipe)
@@ -134,7 +134,7 @@ def complete(begun: Begun) -> None:
         if not holds_file(directory, CONFIGURATION):
             return
         try:
-            taken = recipes.take("python", directory.path, split(directory.path)[0]).recipe
+            taken = recipes.build("python", directory.path, split(directory.path)[0]).recipe
         except recipes.RecipeError:
             taken = {}
         _mark(directory, store, begun.configuration, {**taken, **begun.recipe})
@@ -245,7 +245,7 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
 def _recognise(directory: Directory, configuration: "Configuration") -> Candidate | None:
     """Ask the rule for environments; what tox puts into its own says nothing against one."""
     listing = evidence.Listing.read(directory.fd)
-    for rule in loader.in_force(configuration, config.path()):
+    for rule in loader.active_rules(configuration, config.path()):
         if rule.name != RULE:
             continue
         if rule.only and TOX_INFO in listing.names:

@@ -152,7 +152,7 @@ def complete(record: "Record", creator: str, context: Context, store: "Store") -
     """
     parent_path, name = split(record.path)
     try:
-        now = recipes.take("python", record.path, parent_path).recipe
+        now = recipes.build("python", record.path, parent_path).recipe
         detail = compare.differences(record.recipe, now, record.path)
     except recipes.RecipeError as error:
         detail = [f"it can't be compared with its record: {error}"]
@@ -215,7 +215,7 @@ def _install(record: "Record", made: Directory, creator: str, context: Context, 
             # The user's own settings for indexes stand in the project, or in the home directory.
             install = [*words, "install", *at, "--no-deps", "-r", file]
             context.processes.run(install, parent_path, log, [made.fd])
-    now = recipes.take("python", record.path, parent_path).recipe
+    now = recipes.build("python", record.path, parent_path).recipe
     names = set(map(compare.name_of, compare.texts(now, "requirements")))
     seeds = sorted(names & SEEDS - set(map(compare.name_of, lines)))
     if seeds:

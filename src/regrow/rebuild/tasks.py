@@ -81,19 +81,19 @@ class Task(NamedTuple):
 
 
 def find(
-    recorded: "Iterable[Record]", in_force: "Sequence[Rule]", trusted: "Collection[str]" = ()
+    recorded: "Iterable[Record]", active_rules: "Sequence[Rule]", trusted: "Collection[str]" = ()
 ) -> list[Task]:
     """Make the tasks of the records whose directories are missing or broken.
 
     Args:
         recorded: the records.
-        in_force: the rules.
+        active_rules: the rules.
         trusted: the interpreters that the user trusts, wherever they stand.
 
     Returns:
         The tasks, by path. Those that can't be done say why.
     """
-    by_name = {rule.name: rule for rule in in_force}
+    by_name = {rule.name: rule for rule in active_rules}
     tasks: dict[tuple[object, ...], Task] = {}
     by_path = sorted(recorded, key=lambda record: record.path)
     waiting = _replaced(by_path)
@@ -148,18 +148,18 @@ def _aside_path(path: str) -> str:
 
 
 def asked_for(
-    record: "Record", why: str, in_force: "Sequence[Rule]", trusted: "Collection[str]" = ()
+    record: "Record", why: str, active_rules: "Sequence[Rule]", trusted: "Collection[str]" = ()
 ) -> Task:
     """Return the task that brings a record's recipe back because the user asks for it.
 
     Args:
         record: the record, with the recipe that is wanted.
         why: what the plan says of it.
-        in_force: the rules.
+        active_rules: the rules.
         trusted: the interpreters that the user trusts, wherever they stand.
     """
     absence = "" if os.path.lexists(record.path) else moves.absence(record)
-    by_name = {rule.name: rule for rule in in_force}
+    by_name = {rule.name: rule for rule in active_rules}
     task = _away(record, absence) if absence else _task(record, why, by_name)
     return _with_neighbours(_with_notes(task, trusted))._replace(is_asked_for=True)
 
@@ -220,7 +220,7 @@ def is_complete(record: "Record", why: str) -> bool:
     if record.recipe.get("kind") != "python":
         return False
     try:
-        now = recipes.take("python", record.path, split(record.path)[0]).recipe
+        now = recipes.build("python", record.path, split(record.path)[0]).recipe
     except recipes.RecipeError:
         return False
     is_sound = os.path.exists(os.path.join(record.path, "bin", "python"))
@@ -357,7 +357,7 @@ def _as_it_is(record: "Record") -> "Record":
     Packages may have come, or come in other versions, since it was recorded.
     """
     try:
-        now = recipes.take("python", record.path, split(record.path)[0]).recipe
+        now = recipes.build("python", record.path, split(record.path)[0]).recipe
     except recipes.RecipeError:
         return record
     if not compare.missing(record.recipe, now):

@@ -313,7 +313,7 @@ def _complete(
     if kind not in ("command", CONTENTS):
         try:
             project = str(recipe.get("directory", parent_path))
-            taken = recipes.take(kind, record.path, parent_path if kind == "node" else project)
+            taken = recipes.build(kind, record.path, parent_path if kind == "node" else project)
         except recipes.RecipeError as error:
             # The one that has just brought it back is good enough.
             if "explicit" in recipe:

@@ -8,7 +8,7 @@ from configparser import RawConfigParser
 
 from regrow.recipes import harmless
 from regrow.recipes.files import parse_json, read_text
-from regrow.recipes.recipe import RecipeError, Taken
+from regrow.recipes.recipe import RecipeError, RecipeResult
 from regrow_marks.plain import TYPE_CHECKING
 from regrow_marks.safe_read import read
 
@@ -25,7 +25,7 @@ _ARGUMENT_TYPES = ("BOOL", "STRING", "PATH", "FILEPATH", "UNINITIALIZED")
 _GENERATOR = re.compile(r"[A-Za-z0-9][\w .,+=/-]{0,80}")
 
 
-def take_cmake(path: str) -> Taken:
+def build_cmake(path: str) -> RecipeResult:
     """Take the recipe of a CMake build directory, from CMakeCache.txt.
 
     Args:
@@ -77,7 +77,7 @@ def take_cmake(path: str) -> Taken:
     return _taken("cmake", source, generator, words, arguments, path)
 
 
-def take_meson(path: str) -> Taken:
+def build_meson(path: str) -> RecipeResult:
     """Take the recipe of a Meson build directory, from meson-info and meson-private.
 
     Args:
@@ -114,7 +114,7 @@ def take_meson(path: str) -> Taken:
 
 
 def is_own(kind: str, configure: "Sequence[str]", build: "Sequence[str]", path: str) -> bool:
-    """Tell whether the words of a record are such as ``take_cmake`` and ``take_meson`` write.
+    """Tell whether the words of a record are such as ``build_cmake`` and ``build_meson`` write.
 
     Args:
         kind: ``cmake`` or ``meson``.
@@ -170,7 +170,7 @@ def _taken(
     words: list[str],
     arguments: "Mapping[str, tuple[str, str]]",
     path: str,
-) -> Taken:
+) -> RecipeResult:
     """Make the recipe, without the options that are not known to be harmless."""
     cut = [name for name, (word, value) in arguments.items() if not _is_harmless(name, word, value)]
     words += (word for name, (word, _) in arguments.items() if name not in cut)
@@ -186,7 +186,7 @@ def _taken(
         **({"cut": names} if names else {}),
     }
     remark = f"options that may hold a secret are not recorded: {', '.join(names)}"
-    return Taken(recipe, (), (remark,) if names else ())
+    return RecipeResult(recipe, (), (remark,) if names else ())
 
 
 def _is_harmless(name: str, word: str, value: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from regrow.recipes import harmless
 from regrow.recipes.files import parse_json
 from regrow.recipes.python import read_distributions, refuse_lost, site_packages
-from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow.recipes.recipe import CUT, RecipeError, RecipeResult
 from regrow_marks.plain import TYPE_CHECKING
 from regrow_marks.safe_read import read
 
@@ -20,7 +20,7 @@ _PACKAGES = 5_000  # of one environment; large ones have 1,000
 _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
-def take(path: str) -> Taken:
+def build(path: str) -> RecipeResult:
     """Take the recipe of a conda environment.
 
     Args:
@@ -58,10 +58,10 @@ def take(path: str) -> Taken:
         "explicit": explicit,
         "requirements": [distribution.requirement for distribution in distributions],
     }
-    return Taken(recipe, (), tuple(remarks))
+    return RecipeResult(recipe, (), tuple(remarks))
 
 
-def take_pixi(path: str, project: str) -> Taken:
+def build_pixi(path: str, project: str) -> RecipeResult:
     """Take the recipe of the environments that pixi keeps for a project.
 
     Args:
@@ -81,7 +81,7 @@ def take_pixi(path: str, project: str) -> Taken:
     remarks: list[str] = []
     for name in environments(path):
         try:
-            taken = take(os.path.join(path, name))
+            taken = build(os.path.join(path, name))
         except RecipeError as error:
             raise RecipeError(f"the environment {name} in it: {error}") from error
         for lines, key in ((explicit, "explicit"), (requirements, "requirements")):
@@ -99,7 +99,7 @@ def take_pixi(path: str, project: str) -> Taken:
         "explicit": explicit,
         "requirements": requirements,
     }
-    return Taken(recipe, (), tuple(remarks))
+    return RecipeResult(recipe, (), tuple(remarks))
 
 
 def environments(path: str) -> list[str]:

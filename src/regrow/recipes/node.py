@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from regrow.recipes import harmless
 from regrow.recipes.files import parse_json, read_text
-from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow.recipes.recipe import CUT, RecipeError, RecipeResult
 from regrow.system.ownership import is_strangers
 from regrow_marks.directory import ancestors
 from regrow_marks.plain import TYPE_CHECKING
@@ -61,7 +61,7 @@ _DEPENDENCIES = ("dependencies", "devDependencies", "optionalDependencies", "pee
 _ROOT_KEYS = ("name", "version", "license", *_DEPENDENCIES, "engines", "bin", "workspaces")
 
 
-def take(path: str, project: str) -> Taken:
+def build(path: str, project: str) -> RecipeResult:
     """Take the recipe of node_modules.
 
     Args:
@@ -79,7 +79,7 @@ def take(path: str, project: str) -> Taken:
         manager, command = LOCKS[os.path.basename(lock)]
         if manager == "yarn" and _YARN_2 in (read_head(lock, _HEAD_SIZE) or b""):
             command = _YARN_2_COMMAND
-        return Taken(
+        return RecipeResult(
             {
                 "kind": "node",
                 "manager": manager,
@@ -98,7 +98,7 @@ def take(path: str, project: str) -> Taken:
     remarks = ["no lock file stands beside it: npm's own, from inside, is copied"]
     if was_cut:
         remarks.append(f"{CUT}addresses in it")
-    return Taken(
+    return RecipeResult(
         {
             "kind": "node",
             "manager": "npm",

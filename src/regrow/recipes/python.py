@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from regrow.recipes import harmless
 from regrow.recipes.files import names_in, parse_json, read_lines
-from regrow.recipes.recipe import CUT, RecipeError, Taken
+from regrow.recipes.recipe import CUT, RecipeError, RecipeResult
 from regrow_marks.directory import join, split
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 from regrow_marks.safe_read import LOCK_LIMIT, RECORD_LIMIT, read, read_head
@@ -86,7 +86,7 @@ class Distribution(NamedTuple):
     """The local directory or file that it was installed from."""
 
 
-def take(path: str, project: str) -> Taken:
+def build(path: str, project: str) -> RecipeResult:
     """Take the recipe of a virtual environment.
 
     Args:
@@ -127,7 +127,7 @@ def take(path: str, project: str) -> Taken:
         recipe["unowned"] = unowned
         shown = ", ".join(unowned[:5]) + (", …" if len(unowned) > 5 else "")
         remarks.append(f"no package brings these files in it back: {shown}")
-    return Taken(recipe, (), tuple(remarks))
+    return RecipeResult(recipe, (), tuple(remarks))
 
 
 def parse_pyvenv_cfg(text: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ class RecipeError(RegrowError):
     """No recipe can be taken; the text says why."""
 
 
-class Taken(NamedTuple):
+class RecipeResult(NamedTuple):
     """A recipe, and what goes with it."""
 
     recipe: "Recipe"
@@ -51,7 +51,7 @@ _STAMPED = {
 """By kind: what is written anew when the contents change; empty is the directory itself."""
 
 
-def take_for(candidate: "Candidate") -> Taken:
+def build_for(candidate: "Candidate") -> RecipeResult:
     """Take the recipe of a candidate. Nothing from the tree is run.
 
     Args:
@@ -67,8 +67,8 @@ def take_for(candidate: "Candidate") -> Taken:
     if rule.recipe == "command":
         return command(rule, candidate.project)
     if rule.recipe == "contents":
-        return Taken({"kind": "contents"})
-    return take(rule.recipe, candidate.path, candidate.project)
+        return RecipeResult({"kind": "contents"})
+    return build(rule.recipe, candidate.path, candidate.project)
 
 
 def kind_of(path: str) -> str:
@@ -82,7 +82,7 @@ def kind_of(path: str) -> str:
     return ""
 
 
-def take(kind: str, path: str, project: str) -> Taken:
+def build(kind: str, path: str, project: str) -> RecipeResult:
     """Take a recipe of a kind.
 
     Args:
@@ -97,7 +97,7 @@ def take(kind: str, path: str, project: str) -> Taken:
         RecipeError: it can't be described; the text says why.
     """
     try:
-        # Taken first: what changes while it is read is noticed next time.
+        # RecipeResult first: what changes while it is read is noticed next time.
         at_first = stamp(kind, path)
         taken = _take(kind, path, project)
     except RecipeError:
@@ -126,26 +126,26 @@ def _refuse_halves(key: str, values: "Iterable[object]") -> None:
                 ) from error
 
 
-def _take(kind: str, path: str, project: str) -> Taken:
+def _take(kind: str, path: str, project: str) -> RecipeResult:
     if kind == "python":
         from regrow.recipes import python
 
-        return python.take(path, project)
+        return python.build(path, project)
     if kind == "conda":
         from regrow.recipes import conda
 
-        return conda.take(path)
+        return conda.build(path)
     if kind == "pixi":
         from regrow.recipes import conda
 
-        return conda.take_pixi(path, project)
+        return conda.build_pixi(path, project)
     if kind == "node":
         from regrow.recipes import node
 
-        return node.take(path, project)
+        return node.build(path, project)
     from regrow.recipes import cmake
 
-    return cmake.take_cmake(path) if kind == "cmake" else cmake.take_meson(path)
+    return cmake.build_cmake(path) if kind == "cmake" else cmake.build_meson(path)
 
 
 def stamp(kind: str, path: str) -> int:
@@ -216,7 +216,7 @@ def places(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
     return found
 
 
-def command(rule: "Rule", project: str) -> Taken:
+def command(rule: "Rule", project: str) -> RecipeResult:
     """Give the recipe of a directory that one command brings back. Raises RecipeError."""
     from shlex import split
 
@@ -227,4 +227,4 @@ def command(rule: "Rule", project: str) -> Taken:
         raise RecipeError(f"the command of rule {rule.name} can't be read: {error}") from error
     from regrow.recipes import harmless
 
-    return Taken({"kind": "command", "command": harmless.command(words), "directory": place})
+    return RecipeResult({"kind": "command", "command": harmless.command(words), "directory": place})

@@ -93,7 +93,7 @@ def what_is_missing(record: "Record") -> str:
     kind = recipes.kind_of(record.path) or kind
     project = parent if kind == "node" else str(record.recipe.get("directory", parent))
     try:
-        taken = recipes.take(kind, record.path, project).recipe
+        taken = recipes.build(kind, record.path, project).recipe
     except recipes.RecipeError:
         return ""  # it holds what regrow can't judge
     from regrow.recipes import compare

@@ -115,8 +115,8 @@ def signed(
     from regrow.rules import loader
     from regrow.scan.incremental import survey
 
-    in_force = loader.in_force(configuration, config.path())
-    return survey(configuration.start, in_force, configuration.skip, tick).signed
+    active_rules = loader.active_rules(configuration, config.path())
+    return survey(configuration.start, active_rules, configuration.skip, tick).signed
 
 
 def what_became_of(record: Record) -> Entry:

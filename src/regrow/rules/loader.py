@@ -53,7 +53,7 @@ def _read(place: str, names: "Iterable[str]") -> tuple[Rule, ...]:
     return tuple(sorted(found))
 
 
-def in_force(configuration: "Configuration", file_name: str) -> tuple[Rule, ...]:
+def active_rules(configuration: "Configuration", file_name: str) -> tuple[Rule, ...]:
     """Give the rules as the configuration leaves them.
 
     A ``[[rule]]`` with the name of one of regrow's changes the fields that it states; another name

@@ -48,7 +48,7 @@ class Survey(NamedTuple):
 
 def survey(
     start: "Sequence[str]",
-    in_force: "Sequence[Rule]",
+    active_rules: "Sequence[Rule]",
     skip: "Sequence[str]" = (),
     tick: "Tick" = lambda _: None,
     meanwhile: "Callable[[], object] | None" = None,
@@ -57,7 +57,7 @@ def survey(
 
     Args:
         start: the start directories; links on the way to them are followed once.
-        in_force: the rules.
+        active_rules: the rules.
         skip: directories that are never entered.
         tick: called now and then with how many directories were read.
         meanwhile: what is to be done in any case, and may be done while a second process compares.
@@ -67,11 +67,11 @@ def survey(
     """
     began = time.time_ns()
     places = [os.path.realpath(os.path.expanduser(path)) for path in start]
-    asked = _Asked(start, places, in_force, skip, tick, meanwhile)
+    asked = _Asked(start, places, active_rules, skip, tick, meanwhile)
     if not all(map(mounts.keeps_times, places)):
         return _read_all(asked, Recorder(began))
     key = _key(asked)
-    earlier = snapshot.load(key, in_force)
+    earlier = snapshot.load(key, active_rules)
     if earlier is not None:
         with earlier:
             try:
@@ -91,7 +91,7 @@ class _Asked(NamedTuple):
     start: "Sequence[str]"
     places: "Sequence[str]"
     """The start directories' true paths."""
-    in_force: "Sequence[Rule]"
+    active_rules: "Sequence[Rule]"
     skip: "Sequence[str]"
     tick: "Tick"
     meanwhile: "Callable[[], object] | None" = None
@@ -113,7 +113,7 @@ def _key(asked: _Asked) -> str:
         os.path.realpath(home),
         skipped,
         [marker.name for marker in markers.selected()],
-        [tuple(rule) for rule in asked.in_force],
+        [tuple(rule) for rule in asked.active_rules],
         sys.platform,
     )
     return cache.digest(repr(parts).encode(errors="surrogateescape")).hex()
@@ -140,7 +140,7 @@ def _read_all(asked: _Asked, notes: Recorder) -> Survey:
 
     scan = Scan(
         asked.start,
-        asked.in_force,
+        asked.active_rules,
         asked.skip,
         recorder=notes,
         pause=lambda _: asked.tick(scan.directories),
@@ -163,7 +163,7 @@ class _Pair:
         self._asked = asked
         self._notes = notes
         self._scan = Scan(
-            asked.start, asked.in_force, asked.skip, recorder=notes, pause=self._pause
+            asked.start, asked.active_rules, asked.skip, recorder=notes, pause=self._pause
         )
         self._channel: Channel | None = None
         self._is_other_idle = False
@@ -228,7 +228,7 @@ class _Pair:
     def _results(self, channel: "Channel") -> "tuple[list[Finding], int, list[str]]":
         packed, directories, signed, owners, hinted, count = channel.receive()
         self._notes.add(owners, hinted, (channel.receive() for _ in range(count)))
-        return snapshot.unpack(packed, self._asked.in_force), directories, signed
+        return snapshot.unpack(packed, self._asked.active_rules), directories, signed
 
 
 # Only what has changed is read.
@@ -254,7 +254,7 @@ def _read_changes(asked: _Asked, earlier: "Snapshot", key: str, began: int) -> S
         changed.setdefault(owner, False)
     visits = _Visits(earlier, changed, asked.places)
     notes = Revision(began, visits.changed)
-    scan = Scan(asked.start, asked.in_force, asked.skip, visits, recorder=notes)
+    scan = Scan(asked.start, asked.active_rules, asked.skip, visits, recorder=notes)
     fresh = list(scan)
     asked.tick(scan.directories)
     known = earlier.findings()

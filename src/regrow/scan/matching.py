@@ -36,15 +36,15 @@ class Hint(NamedTuple):
 class Index:
     """The rules, arranged by what a listing can be asked for."""
 
-    def __init__(self, in_force: "Iterable[Rule]") -> None:
+    def __init__(self, active_rules: "Iterable[Rule]") -> None:
         """Arrange the rules; those for home caches are no business of a scan."""
-        in_force = tuple(in_force)
-        self._rules = {rule.name: rule for rule in in_force}
+        active_rules = tuple(active_rules)
+        self._rules = {rule.name: rule for rule in active_rules}
         self._by_name: dict[str, list[Rule]] = {}
         self._by_glob: list[Rule] = []
         self._by_path: dict[str, list[Rule]] = {}
         self.anywhere: list[Rule] = []
-        for rule in in_force:
+        for rule in active_rules:
             if rule.home:
                 continue
             if rule.directory == "*":

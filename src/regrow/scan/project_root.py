@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _SHARED = stat.S_ISVTX | stat.S_IWOTH
 
 
-def root_of(directory: str, in_force: "Sequence[Rule]") -> str | None:
+def root_of(directory: str, active_rules: "Sequence[Rule]") -> str | None:
     """Find the project that a directory belongs to.
 
     Args:
         directory: a true path.
-        in_force: the rules: what they expect beside a match is what makes a project.
+        active_rules: the rules: what they expect beside a match is what makes a project.
 
     Returns:
         The work tree of its git repository; else the directory furthest up, below the home
@@ -38,7 +38,7 @@ def root_of(directory: str, in_force: "Sequence[Rule]") -> str | None:
     home = os.path.realpath(os.path.expanduser("~"))
     nobodys = {home, "/", *ancestors(home)}
     wanted = {
-        name.partition("/")[0] for rule in in_force for name in (*rule.beside, *rule.beside_all)
+        name.partition("/")[0] for rule in active_rules for name in (*rule.beside, *rule.beside_all)
     }
     globs = [name for name in wanted if "*" in name]
     furthest = None
@@ -66,13 +66,13 @@ def _is_shared(place: str) -> bool:
 
 
 def mark_all(
-    root: str, in_force: "Sequence[Rule]", configuration: "Configuration", store: "Store"
+    root: str, active_rules: "Sequence[Rule]", configuration: "Configuration", store: "Store"
 ) -> list[Result]:
     """Find, decide, record and mark everything in a project.
 
     Args:
         root: the project's directory, a true path.
-        in_force: the rules.
+        active_rules: the rules.
         configuration: the user's settings.
         store: where the records go.
 
@@ -82,17 +82,17 @@ def mark_all(
     skipped = (os.path.realpath(os.path.expanduser(path)) for path in configuration.skip)
     if any(is_below(root, path) for path in skipped):
         return []
-    scan = Scan([root], in_force, configuration.skip)
+    scan = Scan([root], active_rules, configuration.skip)
     found = [finding for finding in scan if isinstance(finding, Candidate)]
     decided = decisions.decide(found, configuration, [root], (), store)
-    decided += decisions.no_longer_recognised(found, configuration, [root], in_force, store)
+    decided += decisions.no_longer_recognised(found, configuration, [root], active_rules, store)
     signed = decisions.to_look_at(scan.signed, decided, store)
     if signed:
         from regrow.decide import withdraw
         from regrow.records import moves
 
         candidates = {candidate.path for candidate in found}
-        strays = withdraw.strays(signed, candidates, configuration, [root], in_force, store)
+        strays = withdraw.strays(signed, candidates, configuration, [root], active_rules, store)
         moves.follow(strays.moved, store)
         decided += strays.decisions
     with Opener() as opener:

@@ -204,11 +204,11 @@ class Revision(Recorder):
 class Snapshot:
     """What an earlier scan has left. Use it as a context manager."""
 
-    def __init__(self, fd: int, head: "tuple[Any, ...]", in_force: "Sequence[Rule]") -> None:
+    def __init__(self, fd: int, head: "tuple[Any, ...]", active_rules: "Sequence[Rule]") -> None:
         """Use ``load``."""
         self._fd = fd
         self._index, self._findings, self.owners, hinted, self.signed, self.directories = head
-        self._in_force = in_force
+        self._active_rules = active_rules
         self.hinted_ones = frozenset(hinted)
 
     def __enter__(self) -> "Self":
@@ -224,7 +224,7 @@ class Snapshot:
 
     def findings(self) -> "list[Finding]":
         """Give what was found."""
-        return unpack(self._findings, self._in_force)
+        return unpack(self._findings, self._active_rules)
 
     def changes(self, number: int) -> bytes:
         """Compare a section with what is there now.
@@ -292,12 +292,12 @@ class DamagedError(Exception):
     """The snapshot's file is not as it was written."""
 
 
-def load(key: str, in_force: "Sequence[Rule]") -> Snapshot | None:
+def load(key: str, active_rules: "Sequence[Rule]") -> Snapshot | None:
     """Open the snapshot of earlier scans.
 
     Args:
         key: what it has to have been made of.
-        in_force: the rules.
+        active_rules: the rules.
 
     Returns:
         The snapshot; None where there is none, or none to trust.
@@ -314,7 +314,7 @@ def load(key: str, in_force: "Sequence[Rule]") -> Snapshot | None:
             os.close(fd)
             return None
         cache.refresh(_PREFIX + key)
-        return Snapshot(fd, marshal.loads(data), in_force)  # noqa: S302 - our own file, and whole
+        return Snapshot(fd, marshal.loads(data), active_rules)  # noqa: S302 - our own file, and whole
     except OSError:
         os.close(fd)
         return None  # the disk fails, or there is no such place
@@ -369,14 +369,14 @@ def pack(finding: "Finding") -> "Packed":
     return (finding.path, finding.rule.name, *finding[2:-1], kept_by)
 
 
-def unpack(packed: "Iterable[Packed]", in_force: "Iterable[Rule]") -> "list[Finding]":
+def unpack(packed: "Iterable[Packed]", active_rules: "Iterable[Rule]") -> "list[Finding]":
     """Turn plain data into findings again.
 
     Args:
         packed: what ``pack`` gave.
-        in_force: the rules.
+        active_rules: the rules.
     """
-    by_name = {rule.name: rule for rule in in_force}
+    by_name = {rule.name: rule for rule in active_rules}
     findings: list[Finding] = []
     for one in packed:
         if len(one) == len(Unreadable._fields):

@@ -92,17 +92,17 @@ _TOO_LONG = "its path is longer than programs can name; what is in it stays in t
 _BETWEEN = 16  # directories from one pause to the next: a question to a pipe costs a tenth of one
 
 
-def at_home(in_force: "Iterable[Rule]") -> list[Candidate]:
+def at_home(active_rules: "Iterable[Rule]") -> list[Candidate]:
     """Give what stands in the home directory by the rules for it: a scan looks for no such rule.
 
     Args:
-        in_force: the rules.
+        active_rules: the rules.
 
     Returns:
         The home caches that the configuration names, and the containers of environments.
     """
     found = []
-    for path, rule in loader.at_home(in_force).items():
+    for path, rule in loader.at_home(active_rules).items():
         try:
             with open_directory(path) as directory:
                 status = directory.status
@@ -147,7 +147,7 @@ class Scan:
     def __init__(
         self,
         start: "Sequence[str]",
-        in_force: "Sequence[Rule]",
+        active_rules: "Sequence[Rule]",
         skip: "Iterable[str]" = (),
         visits: "Callable[[str, str, bool], bool] | None" = None,
         observer: "Observer | None" = None,
@@ -158,7 +158,7 @@ class Scan:
 
         Args:
             start: the start directories; links on the way to them are followed once.
-            in_force: the rules.
+            active_rules: the rules.
             skip: directories that are never entered.
             visits: tells from a directory's path, the name of one in it, and whether the listing
                 says anything about that one, if it is visited; None: all are.
@@ -177,18 +177,18 @@ class Scan:
         self.signed: list[str] = []
         """The directories found so far that carry regrow's signature, candidates or not."""
         self._start = start
-        self._index = Index(in_force)
+        self._index = Index(active_rules)
         self._notable = self._index.triggers | {tag.NAME}
         """Names without which a directory that no listing tells of is an ordinary one."""
         self._is_known = lru_cache(_REMEMBERED)(self._know)
         self._skip = frozenset(os.path.realpath(os.path.expanduser(path)) for path in skip)
         self._home = identity_at(os.path.expanduser("~"))
         self._hidden = _tree(
-            [*HIDDEN_AT_HOME, *(rule.directory for rule in in_force if rule.container)]
+            [*HIDDEN_AT_HOME, *(rule.directory for rule in active_rules if rule.container)]
         )
         self._attributes = markers.selected()
         self._containers = {
-            path for path, rule in loader.at_home(in_force).items() if rule.container
+            path for path, rule in loader.at_home(active_rules).items() if rule.container
         }
         self._roots: dict[tuple[int, int], str] = {}
 

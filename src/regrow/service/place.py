@@ -70,11 +70,11 @@ def _kind(place: str) -> str | None:
 
 def _marked(environment: str, configuration: "Configuration") -> str | None:
     """Find what a sweep would mark of the environment and the directories above it."""
-    in_force = loader.in_force(configuration, config.path())
+    active_rules = loader.active_rules(configuration, config.path())
     start = configuration.start
-    scan = Scan(start, in_force, configuration.skip, towards(environment))
+    scan = Scan(start, active_rules, configuration.skip, towards(environment))
     found = [finding for finding in scan if isinstance(finding, Candidate)]
-    found = [one for one in (*found, *at_home(in_force)) if is_below(environment, one.path)]
+    found = [one for one in (*found, *at_home(active_rules)) if is_below(environment, one.path)]
     for decision in decisions.decide(found, configuration, start):
         if decision.decision != KEEP:
             return decision.candidate.path

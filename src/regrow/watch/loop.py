@@ -81,7 +81,7 @@ class Watch:
         self,
         start: "Sequence[str]",
         configuration: "Configuration",
-        in_force: "Sequence[Rule]",
+        active_rules: "Sequence[Rule]",
         store: "Store",
         report: "Callable[[Result], None]",
         tell: "Callable[[str], None]",
@@ -93,7 +93,7 @@ class Watch:
         Args:
             start: the start directories, true paths.
             configuration: the user's settings.
-            in_force: the rules.
+            active_rules: the rules.
             store: where the records go.
             report: told of each directory whose marks were changed, or could not be.
             tell: told in a sentence, once, what else is not as it should be.
@@ -102,7 +102,7 @@ class Watch:
         """
         self._start = start
         self._configuration = configuration
-        self._in_force = in_force
+        self._active_rules = active_rules
         self._store = store
         self._report = report
         self._tell = tell
@@ -184,10 +184,10 @@ class Watch:
         self._next_sweep = time.monotonic() + DAY
         self._watcher.unwatched = 0
         noting = _Noting(self._watcher)
-        scan = Scan(self._start, self._in_force, self._configuration.skip, None, noting)
+        scan = Scan(self._start, self._active_rules, self._configuration.skip, None, noting)
         findings = list(scan)
         self._tell_of_unreadable(findings)
-        found = [*_candidates(findings), *at_home(self._in_force)]
+        found = [*_candidates(findings), *at_home(self._active_rules)]
         self._handle(found)
         taken_back = self._take_back_the_unrecognised(found)
         taken_back += self._look_at_signed(scan.signed, found)
@@ -203,7 +203,7 @@ class Watch:
     def _take_back_the_unrecognised(self, found: "Sequence[Candidate]") -> list[str]:
         """Take the marks off what no rule recognises any more; gives the paths."""
         unrecognised = decisions.no_longer_recognised(
-            found, self._configuration, self._start, self._in_force, self._store
+            found, self._configuration, self._start, self._active_rules, self._store
         )
         with Opener() as opener:
             results = [self._carry_out(decision, opener) for decision in unrecognised]
@@ -217,7 +217,7 @@ class Watch:
         self._store.forget_identities()
         candidates = {candidate.path for candidate in found}
         strays = withdraw.strays(
-            paths, candidates, self._configuration, self._start, self._in_force, self._store
+            paths, candidates, self._configuration, self._start, self._active_rules, self._store
         )
         with self._uninterrupted():
             try:
@@ -246,9 +246,9 @@ class Watch:
             return parent in noting.anew or join(parent, name) in route
 
         start = [path for path in self._start if path in route]
-        scan = Scan(start, self._in_force, self._configuration.skip, visits, noting)
+        scan = Scan(start, self._active_rules, self._configuration.skip, visits, noting)
         found = _candidates(scan)
-        at_homes = at_home(self._in_force)
+        at_homes = at_home(self._active_rules)
         found += [candidate for candidate in at_homes if candidate.path in again]
         self._handle(found)
         containers = [candidate.path for candidate in at_homes if candidate.rule.container]
@@ -523,11 +523,11 @@ def _has_changed_lately(path: str) -> bool:
         return False  # it is gone
 
 
-def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
+def is_of_interest(active_rules: "Sequence[Rule]") -> "Callable[[str], bool]":
     """Give a function that tells of a name whether something depends on it.
 
     Args:
-        in_force: the rules; locks, what git goes by and the projects' own word count besides.
+        active_rules: the rules; locks, what git goes by and the projects' own word count besides.
     """
     import re
     from fnmatch import translate
@@ -536,7 +536,7 @@ def is_of_interest(in_force: "Sequence[Rule]") -> "Callable[[str], bool]":
     from regrow.recipes import node, python
 
     names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *python.LOCKS}
-    for rule in in_force:
+    for rule in active_rules:
         evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
         for name in (*evidence, *rule.inside_none):
             names.update(name.rstrip("/").split("/"))

@@ -60,18 +60,18 @@ def _marked(store: Store) -> tuple[set[str], list[str]]:
 def _sweep(configuration: "Configuration", store: Store | None, directories: set[str]) -> list[str]:
     """Change a set of directories as a sweep would change what is marked."""
     start = configuration.start
-    in_force = loader.in_force(configuration, config.path())
-    found: list[Candidate] = list(at_home(in_force))
+    active_rules = loader.active_rules(configuration, config.path())
+    found: list[Candidate] = list(at_home(active_rules))
     problems = []
     places = {os.path.expanduser(path) for path in start}
-    for finding in Scan(start, in_force, configuration.skip):
+    for finding in Scan(start, active_rules, configuration.skip):
         if isinstance(finding, Candidate):
             found.append(finding)
         elif os.path.expanduser(finding.path) in places:
             problems.append(f"{finding.path}: not read: {finding.error}")
     decided = decisions.decide(found, configuration, start, (), store)
     if store:
-        decided += decisions.no_longer_recognised(found, configuration, start, in_force, store)
+        decided += decisions.no_longer_recognised(found, configuration, start, active_rules, store)
     for decision in decided:
         if decision.decision in (MARK, MARKED_ALREADY):
             directories.add(decision.candidate.path)
