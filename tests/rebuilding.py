@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from regrow.model import Record
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import MARKED
+from regrow.records.store import Store, host, identity_of
 from tests.conftest import Regrow
 from tests.hostile.helpers import has_attribute, leftovers
 
@@ -127,7 +127,7 @@ def recorded(path: Path | str, recipe: "Recipe", rule: str = "venv") -> Record:
     """Give the record of a directory that was left out of a backup, and is gone."""
     return Record(
         path=str(path),
-        host=records.host(),
+        host=host(),
         inode=1,
         born=2,
         rule=rule,
@@ -136,7 +136,7 @@ def recorded(path: Path | str, recipe: "Recipe", rule: str = "venv") -> Record:
         set=("xdg-robots",),
         found=(),
         previous={},
-        state=records.MARKED,
+        state=MARKED,
         time=1_700_000_000,
     )
 
@@ -166,7 +166,7 @@ def identify(path: Path) -> None:
         record = store.read(str(path))
         assert record
         fd = os.open(path, os.O_RDONLY)
-        this = records.identity(fd)
+        this = identity_of(fd)
         os.close(fd)
         store.write(record._replace(inode=this.inode, born=this.born)).close()
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regrow.programs.export import files
-from regrow.records import store as records
+from regrow.records.store import Store
 from regrow.system import cache, ownership
 from regrow_marks.directory import open_directory
 from regrow_marks.markers import CACHEDIR_TAG, marker, put_on
@@ -102,7 +102,7 @@ def test_an_ordinary_user_reads_again_what_was_written(
         os.environ["HOME"] = str(open_place / "home")
         os.umask(umask)
         cache.write("name", b"content")
-        with records.Store() as store:
+        with Store() as store:
             store.restore("/a/b", b"data")
             assert store.data("/a/b") == b"data"
         return cache.read("name")

@@ -39,7 +39,7 @@ ANY = """
 ANY_STANDARD = "argparse errno gc os"
 MARKING = """
     regrow.model     regrow.config regrow.pipeline regrow.recipes.recipe regrow.records.store
-    regrow.records.values regrow.system.git regrow.system.ownership regrow_marks.directory
+    regrow.records.format regrow.system.git regrow.system.ownership regrow_marks.directory
     regrow_marks.libc regrow_marks.markers regrow_marks.safe_read
 """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"

@@ -15,7 +15,25 @@ from regrow.model import (
     Record,
     Result,
 )
-from regrow.records import store as records
+from regrow.records.format import (
+    PENDING,
+    REBUILD,
+    decode,
+    has_mount,
+    has_recipe,
+    has_rule,
+    has_stamp,
+    is_awaited,
+)
+from regrow.records.store import (
+    ATTACHMENTS,
+    file_name,
+    host,
+    identity_of,
+    is_about,
+    is_current,
+    now,
+)
 from regrow.system import git
 from regrow_marks import markers, signature, tag
 from regrow_marks.directory import mount_point, split
@@ -59,7 +77,7 @@ class Reason(NamedTuple):
     recipe: "Recipe" = NO_RECIPE
     files: tuple[tuple[str, bytes], ...] = ()
     """What stands beside the record."""
-    state: str = records.PENDING
+    state: str = PENDING
     """What the record says until all marks hold."""
 
 
@@ -78,7 +96,7 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
     if not kind:
         return Reason()
     data = store.data(directory.path)
-    if data is not None and records.has_stamp(data, recipes.stamp(kind, directory.path)):
+    if data is not None and has_stamp(data, recipes.stamp(kind, directory.path)):
         return Reason()
     try:
         taken = recipes.build(kind, directory.path, split(directory.path)[0])
@@ -212,18 +230,18 @@ def mark(
     """
     with store.locked():
         before = _read(chosen, directory)
-        this = records.identity(directory.fd)
+        this = identity_of(directory.fd)
         signed = signature.read(directory)
         data = store.data(directory.path)
         if (
             data is not None
-            and records.tells_mount(data)
+            and has_mount(data)
             and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
-            and records.is_current(data, directory.path, this)
+            and is_current(data, directory.path, this)
             and _is_told(reason, data, directory.path, store)
         ):
             _sign_again(directory, signed, store)
-            if records.is_awaited(data):
+            if is_awaited(data):
                 _tell_what_is_awaited(_former(data, directory.path), reason, notes)
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
@@ -244,7 +262,7 @@ def mark(
             outcomes = _put_on(chosen, directory, before)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
-                signature.put(directory, records.file_name(record.path), record.set)
+                signature.put(directory, file_name(record.path), record.set)
                 written.complete()
                 if moved is not None and moved.path != kept_at:
                     store.remove(moved.path)
@@ -255,7 +273,7 @@ def mark(
         else:
             own = tuple(name for name in record.set if name not in failed)
             store.write(record._replace(set=own)).close()
-            signature.put(directory, records.file_name(record.path), own)
+            signature.put(directory, file_name(record.path), own)
         return outcomes
 
 
@@ -282,7 +300,7 @@ def mark_before_birth(
     """
     with store.locked():
         before = _read(chosen, directory)
-        this = records.identity(directory.fd)
+        this = identity_of(directory.fd)
         signed = signature.read(directory)
         replaced = _former(store.data(path), path)
         moved = _moved_from(replaced, before, this, signed, store)
@@ -291,7 +309,7 @@ def mark_before_birth(
         record, files = _succeed(record, reason, replaced, moved, kept_at, store)
         store.write(record, files).close()
         outcomes = _put_on(chosen, directory, before)
-        signature.put(directory, records.file_name(path), record.set)
+        signature.put(directory, file_name(path), record.set)
         if moved is not None and moved.path != kept_at:
             store.remove(moved.path)
         return outcomes
@@ -341,25 +359,23 @@ def _put_on(
 
 def _is_told(reason: Reason, data: bytes, path: str, store: "Store") -> bool:
     """Tell whether a record's bytes say already what a new record would say."""
-    if not (records.names_rule(data, reason.rule) or records.names_rule(data, EXPLICIT)):
+    if not (has_rule(data, reason.rule) or has_rule(data, EXPLICIT)):
         return False
-    if records.is_awaited(data):
+    if is_awaited(data):
         stamp = reason.recipe.get("stamp")
-        return (
-            isinstance(stamp, int) and reason.rule != EXPLICIT and records.is_awaited(data, stamp)
-        )
+        return isinstance(stamp, int) and reason.rule != EXPLICIT and is_awaited(data, stamp)
     if reason.recipe == NO_RECIPE:
-        return records.names_rule(data, reason.rule)
-    return records.tells_recipe(data, reason.recipe) and all(
+        return has_rule(data, reason.rule)
+    return has_recipe(data, reason.recipe) and all(
         store.attachment(path, name) == content for name, content in reason.files
     )
 
 
 def _put_time_back(directory: "Directory", this: "Identity", former: Record | None) -> None:
     """Complete what a kill left half done: the time goes back that writing the tag has changed."""
-    if former is None or former.state != records.PENDING or former.modified is None:
+    if former is None or former.state != PENDING or former.modified is None:
         return
-    if records.is_same(former, this):
+    if is_about(former, this):
         try:
             tag.put_time_back(directory, former.modified)
         except OSError:
@@ -382,7 +398,7 @@ def _pending(
     }
     set_earlier = _set_on_original(directory, signed)
     if former is not None:
-        is_same = records.is_same(former, this)
+        is_same = is_about(former, this)
         reason = _with_what_was_known(reason, former, is_same=is_same)
         if is_same:
             set_earlier = former.set
@@ -396,7 +412,7 @@ def _pending(
     )
     return Record(
         path=path,
-        host=records.host(),
+        host=host(),
         inode=this.inode,
         born=this.born,
         modified=os.fstat(directory.fd).st_mtime_ns,
@@ -410,7 +426,7 @@ def _pending(
         found=found,
         previous=previous,
         state=reason.state,
-        time=records.now(),
+        time=now(),
         mount=mount_point(directory.path),
     )
 
@@ -468,7 +484,7 @@ def _succeed(
 
     is_same = (record.inode, record.born) == (former.inode, former.born)
     stamp = None
-    if reason.state != records.REBUILD and (moved is not None or kept_at is None):
+    if reason.state != REBUILD and (moved is not None or kept_at is None):
         stamp = awaited.stamp(
             former, reason.recipe, is_same=is_same, is_accepted=reason.rule == EXPLICIT
         )
@@ -494,13 +510,13 @@ def _tell_what_is_awaited(record: Record | None, reason: Reason, notes: list[str
 
 def _sign_again(directory: "Directory", signed: "Signature | None", store: "Store") -> None:
     """Put the signature back that a copy or a restore has left behind, or that names another."""
-    if signed is not None and signed.record == records.file_name(directory.path):
+    if signed is not None and signed.record == file_name(directory.path):
         return
     from regrow.records import moves
 
     record = store.read(directory.path)
     if record is not None and not moves.is_signed_for(directory, signed, store):
-        signature.put(directory, records.file_name(record.path), record.set)
+        signature.put(directory, file_name(record.path), record.set)
 
 
 def _moved_from(
@@ -536,7 +552,7 @@ def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tu
 
 def attachments(path: str, store: "Store") -> "Sequence[tuple[str, bytes]]":
     """Return the files that stand beside the record of a path: name and bytes of each."""
-    stood = {name: store.attachment(path, name) for name in records.ATTACHMENTS}
+    stood = {name: store.attachment(path, name) for name in ATTACHMENTS}
     return [(name, data) for name, data in stood.items() if data is not None]
 
 
@@ -545,7 +561,7 @@ def _former(data: bytes | None, path: str) -> Record | None:
     if data is None:
         return None
     try:
-        return records.decode(data, f"{path}: {records.file_name(path)}")
+        return decode(data, f"{path}: {file_name(path)}")
     except NewerRecordError:
         raise
     except RecordError:
@@ -575,9 +591,9 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
 
     with store.locked():
         path = path or directory.path
-        this = records.identity(directory.fd)
+        this = identity_of(directory.fd)
         record = store.read(path)
-        if record is None or not records.is_same(record, this):
+        if record is None or not is_about(record, this):
             from regrow.records import moves
 
             known = moves.standing(directory, store)
@@ -627,9 +643,9 @@ def _dismiss(record: Record, directory: "Directory", store: "Store") -> None:
     from regrow.records import awaited
 
     here = record._replace(path=directory.path)
-    is_same = records.is_same(record, records.identity(directory.fd))
+    is_same = is_about(record, identity_of(directory.fd))
     is_needed = (
-        record.state == records.REBUILD
+        record.state == REBUILD
         or record.awaited is not None
         or awaited.is_emptied(here)
         or (not is_same and awaited.what_is_missing(here))
@@ -663,7 +679,7 @@ def unmark(
         chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
         for name in (*(former.set if former else ()), CACHEDIR_TAG):
             chosen.setdefault(name, markers.marker(name))
-        _put_time_back(directory, records.identity(directory.fd), former)
+        _put_time_back(directory, identity_of(directory.fd), former)
         outcomes = {name: markers.take_off(marker, directory) for name, marker in chosen.items()}
         # The record goes last, and only if nothing that it answers for is left.
         if not any(outcome.state == FAILED for outcome in outcomes.values()):

@@ -11,7 +11,7 @@ import pytest
 
 from regrow.cli import list as listing
 from regrow.records import status
-from regrow.records import store as records
+from regrow.records.store import Store, file_name
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, record_of
 from tests.sweeping import (
@@ -223,7 +223,7 @@ def test_a_path_limits_what_is_forgotten(regrow: Regrow, work: Path) -> None:
 def test_what_another_machine_recorded_is_not_forgotten(
     regrow: Regrow, work: Path, records_directory: Path
 ) -> None:
-    file = records_directory / records.file_name(f"{work}/gone/node_modules")
+    file = records_directory / file_name(f"{work}/gone/node_modules")
     rewrite(file, f'host = "{os.uname().nodename}"', 'host = "elsewhere"')
     assert regrow("list", "--forget", "--json").stdout == ""
     assert states(regrow)[f"{work}/gone/node_modules"] == "other machine"
@@ -244,7 +244,7 @@ def test_what_came_back_since_it_was_looked_at_is_not_forgotten(
     regrow: Regrow, work: Path, records_directory: Path
 ) -> None:
     path = work / "gone/node_modules"
-    with records.Store() as store:
+    with Store() as store:
         gone = [
             entry for entry in status.entries(store, [str(path)]) if isinstance(entry, status.Entry)
         ]
@@ -303,7 +303,7 @@ DAMAGES: dict[str, Callable[[str], str]] = {
 def test_a_damaged_record_is_named_and_left_as_it_is_and_the_rest_is_listed(
     damage: str, regrow: Regrow, work: Path, records_directory: Path
 ) -> None:
-    file = records_directory / records.file_name(f"{work}/lost/node_modules")
+    file = records_directory / file_name(f"{work}/lost/node_modules")
     before = file.read_text()
     after = DAMAGES[damage](before)
     assert after != before
@@ -322,7 +322,7 @@ def test_a_damaged_record_is_named_and_left_as_it_is_and_the_rest_is_listed(
 def test_a_newer_record_is_named_and_left_as_it_is(
     regrow: Regrow, work: Path, records_directory: Path
 ) -> None:
-    file = records_directory / records.file_name(f"{work}/gone/node_modules")
+    file = records_directory / file_name(f"{work}/gone/node_modules")
     rewrite(file, "format = 1", "format = 2")
     newer = file.read_bytes()
     done = regrow("list", "--forget")
@@ -353,7 +353,7 @@ def test_a_copy_of_a_record_is_no_record(
     regrow: Regrow, work: Path, records_directory: Path
 ) -> None:
     """What synchronises homes leaves copies where two machines changed a file."""
-    file = records_directory / records.file_name(f"{work}/gone/node_modules")
+    file = records_directory / file_name(f"{work}/gone/node_modules")
     copy = file.with_name(file.name.replace(".toml", " (conflict).toml"))
     shutil.copy(file, copy)
     done = regrow("list", "--forget")

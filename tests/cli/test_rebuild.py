@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regrow.rebuild.processes import logs_directory
-from regrow.records import store
+from regrow.records.store import attachment_name
 from tests import terminal
 from tests.conftest import Regrow
 from tests.hostile.helpers import read_records, record_of, snapshot
@@ -332,7 +332,7 @@ def test_a_home_that_stood_elsewhere(
         f"{new}/shop/node_modules",
     }
     for path, is_there in ((old, False), (new, True)):
-        name = store.attachment_name(f"{path}/shop/node_modules", "package-lock.json")
+        name = attachment_name(f"{path}/shop/node_modules", "package-lock.json")
         assert (records_directory / name).exists() == is_there
     assert not old.exists()
     assert regrow("rebuild", "--yes").stdout == "there is nothing to rebuild\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regrow.decide.guards import GUARDS
-from regrow.records import store
+from regrow.records.store import file_name
 from regrow_marks import signature, tag
 from tests import terminal
 from tests.conftest import NOBODY, Regrow
@@ -650,7 +650,7 @@ def test_one_record_that_cannot_be_written_stops_no_other(
     inside: Regrow, tmp_path: Path, records_directory: Path
 ) -> None:
     first, second, third = (modules(tmp_path / name) for name in "abc")
-    in_the_way = records_directory / store.file_name(str(second))
+    in_the_way = records_directory / file_name(str(second))
     in_the_way.mkdir(parents=True)
     done = inside("sweep", "--yes", tmp_path)
     assert done.returncode == 1
@@ -664,7 +664,7 @@ def test_a_record_of_what_is_kept_that_cannot_be_read_stops_nothing(
 ) -> None:
     """Managers of settings put links in the place of files."""
     records_directory.mkdir(parents=True)
-    link = records_directory / store.file_name(f"{work}/thesis/build")
+    link = records_directory / file_name(f"{work}/thesis/build")
     link.symlink_to("/dev/null")
     assert inside("sweep", "--yes", work).returncode == 0
     assert attribute(work / "shop/node_modules") == b"false"
@@ -677,7 +677,7 @@ def test_a_newer_regrows_record_is_left_alone_with_its_directory_and_named(
 ) -> None:
     first, second = (modules(tmp_path / name) for name in "ab")
     inside("sweep", "--yes", tmp_path)
-    file = records_directory / store.file_name(str(first))
+    file = records_directory / file_name(str(first))
     rewrite(file, "format = 1", "format = 2")
     newer = file.read_bytes()
     for path in (first, second):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from regrow.records import store
+from regrow.records.format import encode
+from regrow.records.store import file_name
 from regrow_marks import tag
 from tests import terminal
 from tests.conftest import Regrow
@@ -318,7 +319,7 @@ def test_what_was_changed_since_keeps_its_time(regrow: Regrow, tmp_path: Path) -
 def interrupt(path: Path, records_directory: Path, *, is_empty: bool) -> None:
     """Leave a marked directory as a kill does between the tag and the end of marking."""
     rewrite(
-        records_directory / store.file_name(str(path)),
+        records_directory / file_name(str(path)),
         'state = "marked" ',
         'state = "pending"',
     )
@@ -361,9 +362,7 @@ def test_a_kill_before_the_first_mark_leaves_what_stood_there(
     path = modules(tmp_path)
     set_attribute(path, b"true")
     sweep(regrow, tmp_path)
-    rewrite(
-        records_directory / store.file_name(str(path)), 'state = "marked" ', 'state = "pending"'
-    )
+    rewrite(records_directory / file_name(str(path)), 'state = "marked" ', 'state = "pending"')
     set_attribute(path, b"true")  # as before the mark
     done = regrow("undo", "--yes")
     assert (done.returncode, done.stderr) == (0, "")
@@ -417,7 +416,7 @@ def test_what_another_machine_recorded_is_not_touched(
     (file,) = records_directory.iterdir()
     record = record_of(path, records_directory)
     assert record is not None
-    text = store.encode(record._replace(host="elsewhere", inode=record.inode + 1))
+    text = encode(record._replace(host="elsewhere", inode=record.inode + 1))
     file.write_bytes(text)
     assert undo(regrow) == {}
     assert attribute(path) == b"false"
@@ -548,7 +547,7 @@ def test_a_record_that_cannot_be_read_is_named_and_left_and_the_rest_is_taken_ba
 ) -> None:
     first, second, third = (modules(tmp_path / name) for name in "abc")
     sweep(regrow, tmp_path)
-    file = records_directory / store.file_name(str(second))
+    file = records_directory / file_name(str(second))
     if damage == "newer":
         rewrite(file, "format = 1", "format = 2")
     else:
@@ -625,7 +624,7 @@ def test_a_record_that_cannot_be_removed_is_named(
     with immutable(records_directory):
         done = regrow("undo", "--yes")
     assert done.returncode == 1
-    assert str(records_directory / store.file_name(str(path))) in done.stderr
+    assert str(records_directory / file_name(str(path))) in done.stderr
     assert "no permission" in done.stderr
     assert undo(regrow)[str(path)]["outcome"] == "not marked"
     assert os.listdir(records_directory) == []
@@ -740,7 +739,7 @@ def test_a_rebuild_that_was_interrupted_keeps_its_record(
     path = modules(tmp_path / "shop")
     modules(tmp_path / "other")
     sweep(regrow, tmp_path)
-    file = records_directory / store.file_name(str(path))
+    file = records_directory / file_name(str(path))
     file.write_bytes(file.read_bytes().replace(b'state = "marked" ', b'state = "rebuild"'))
     done = regrow("undo", "--yes")
     assert done.returncode == 0

@@ -13,7 +13,7 @@ from regrow import pipeline
 from regrow.config import Configuration
 from regrow.decide import decisions
 from regrow.model import MARK, VANISHED, Candidate, Decision
-from regrow.records import store as records
+from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan.walk import Scan
 from regrow_marks import tag
@@ -560,7 +560,7 @@ def test_an_environment_that_was_just_born_stays_marked(
     """Between the mark and the creator's first file there is nothing that a rule could see."""
     path = project / ".venv"
     path.mkdir(parents=True)
-    with records.Store() as store, open_directory(path) as directory:
+    with Store() as store, open_directory(path) as directory:
         chosen = pipeline.choose_markers(directory, Configuration(), False)
         pipeline.mark_before_birth(directory, chosen, store, pipeline.Reason("venv"), str(path))
     assert_stays_marked(regrow, path, records_directory)
@@ -625,7 +625,7 @@ def test_what_tools_replaced_since_it_was_decided_about_is_left_alone(
     path.rename(project / "aside")
     if successor == "a directory":
         path.mkdir()
-    with records.Store() as store, Opener() as opener:
+    with Store() as store, Opener() as opener:
         result = pipeline.carry_out(decision, store, opener)
     assert result.outcome == VANISHED
     assert ("replaced" if successor == "a directory" else "vanished") in result.error
@@ -643,7 +643,7 @@ def test_the_record_of_another_directory_takes_nothing_back(
     path.rename(project / "aside")
     path.mkdir()
     set_attribute(path, b"false")
-    with records.Store() as store, open_directory(path) as directory:
+    with Store() as store, open_directory(path) as directory:
         assert pipeline.undo(directory, store) == {}
     assert is_marked(path)
     assert record_of(path, records_directory) == recorded
@@ -656,7 +656,7 @@ def test_what_a_link_took_the_place_of_is_not_followed(
     decision = decide(project)
     path.rename(project / "aside")
     path.symlink_to("aside")
-    with records.Store() as store, Opener() as opener:
+    with Store() as store, Opener() as opener:
         result = pipeline.carry_out(decision, store, opener)
     assert result.outcome == VANISHED
     assert attribute(project / "aside") is None

@@ -12,7 +12,8 @@ import pytest
 
 from regrow.model import Record
 from regrow.plugins.marking import TOX_OWN
-from regrow.records import store as records
+from regrow.records.format import MARKED
+from regrow.records.store import Store
 from tests.e2e.projects import NOT_SET, SETTINGS, install, output
 from tests.e2e.traces import MAKES, RENAMES, Birth, Call, birth, trace
 
@@ -227,7 +228,7 @@ def is_marked(path: Path) -> bool:
 
 
 def record_of(path: Path) -> Record | None:
-    with records.Store() as store:
+    with Store() as store:
         return store.read(str(path))
 
 
@@ -235,7 +236,7 @@ def assert_marked_and_recorded(path: Path) -> None:
     assert is_marked(path)
     record = record_of(path)
     assert record is not None
-    assert (record.rule, record.state) == ("venv", records.MARKED)
+    assert (record.rule, record.state) == ("venv", MARKED)
     assert record.inode == path.stat().st_ino
     assert "xdg-robots" in record.set
     assert record.recipe["version"] == ".".join(map(str, sys.version_info[:3]))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from regrow.model import Record
-from regrow.records import store as records
+from regrow.records.format import MARKED, PENDING
+from regrow.records.store import Store
 from regrow_marks import xdg
 from tests.conftest import Regrow
 from tests.e2e.traces import birth, trace
@@ -97,7 +98,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def record(path: Path) -> Record:
-    with records.Store() as store:
+    with Store() as store:
         found = store.read(str(path))
     assert found is not None, "there is no record"
     return found
@@ -112,7 +113,7 @@ def has_attribute(path: Path) -> bool:
 
 def is_marked(path: Path) -> bool:
     """Tell whether a directory has its attribute, and its whole record."""
-    return has_attribute(path) and record(path).state == records.MARKED
+    return has_attribute(path) and record(path).state == MARKED
 
 
 def leftovers(place: Path) -> list[Path]:
@@ -316,7 +317,7 @@ def test_what_a_killed_regrow_leaves_is_recorded_and_filled_by_the_next(
         os.kill(left, signal.SIGKILL)
     assert os.listdir(demo / ".venv") == []
     assert has_attribute(demo / ".venv")
-    assert record(demo / ".venv").state == records.PENDING
+    assert record(demo / ".venv").state == PENDING
     assert leftovers(demo) == []
     succeed("uv", "sync")
     assert is_marked(demo / ".venv")

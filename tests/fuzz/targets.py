@@ -14,7 +14,7 @@ from regrow.create import uv_project
 from regrow.decide import guards
 from regrow.model import Record
 from regrow.recipes import recipe as recipes
-from regrow.records import store
+from regrow.records.format import decode, encode
 from regrow.rules import loader
 from regrow.system import safe_toml
 from regrow_marks.errors import RegrowError
@@ -43,14 +43,14 @@ def _of_recipe(kind: str, directory: str, name: str, others: dict[str, bytes]) -
         record = Record(
             str(place / directory), "host", 1, 2, "rule", (), taken.recipe, (), (), {}, "marked", 3
         )
-        assert store.decode(store.encode(record), "record").recipe == taken.recipe
+        assert decode(encode(record), "record").recipe == taken.recipe
 
     return target
 
 
 def _record(data: bytes, place: Path) -> None:
-    record = store.decode(data, "record")
-    assert store.decode(store.encode(record), "record") == record
+    record = decode(data, "record")
+    assert decode(encode(record), "record") == record
 
 
 def _configuration(data: bytes, place: Path) -> None:
@@ -215,9 +215,7 @@ _NPM = (
 )
 PIECES: dict[str, tuple[bytes, ...]] = {
     "record": (
-        store.encode(
-            Record("/a", "h", 1, 2, "r", ("e",), {"kind": "none"}, ("s",), (), {}, "marked", 3)
-        ),
+        encode(Record("/a", "h", 1, 2, "r", ("e",), {"kind": "none"}, ("s",), (), {}, "marked", 3)),
         b"inode = ",
         b"born = ",
         b"path_b64 = ",

@@ -16,7 +16,8 @@ import pytest
 
 from regrow.cli.main import main
 from regrow.model import Record
-from regrow.records import store as records
+from regrow.records.format import MARKED, decode
+from regrow.records.store import Identity, Store, identity_of, is_about
 from regrow_marks import tag, xdg
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own marks")
@@ -72,11 +73,11 @@ def is_untouched(path: Path) -> bool:
 def read_records(directory: Path) -> list[Record]:
     if not directory.exists():
         return []
-    return [records.decode(file.read_bytes(), file.name) for file in directory.glob("[!.]*.toml")]
+    return [decode(file.read_bytes(), file.name) for file in directory.glob("[!.]*.toml")]
 
 
 def record_of(path: Path | bytes, directory: Path) -> Record | None:
-    with records.Store(str(directory)) as store:
+    with Store(str(directory)) as store:
         return store.read(os.fsdecode(path))
 
 
@@ -91,12 +92,10 @@ def temporary_records(directory: Path) -> list[str]:
 
 def assert_every_mark_has_its_record(place: Path, directory: Path) -> None:
     """Check that some record answers for each mark below a place: this directory, set by regrow."""
-    known = {
-        records.Identity(record.inode, record.born): record for record in read_records(directory)
-    }
+    known = {Identity(record.inode, record.born): record for record in read_records(directory)}
     for parent, _, _ in os.walk(os.fsencode(place)):
         fd = os.open(parent, os.O_RDONLY)
-        this = records.identity(fd)
+        this = identity_of(fd)
         os.close(fd)
         if has_attribute(parent):
             assert this in known, f"{parent!r} is marked without a record"
@@ -350,7 +349,7 @@ def _recorded(path: Path, by_path: dict[str, Record]) -> Record:
     assert record is not None, f"{path} is marked without a record"
     fd = os.open(path, os.O_RDONLY)
     try:
-        assert records.is_same(record, records.identity(fd)), f"{path}: another one's record"
+        assert is_about(record, identity_of(fd)), f"{path}: another one's record"
     finally:
         os.close(fd)
     return record
@@ -365,6 +364,6 @@ def assert_all_are_marked(planted: Sequence[Planted], directory: Path) -> None:
         assert has_attribute(path), path
         assert (path / tag.NAME).exists() == ("cachedir-tag" in markers), path
         record = _recorded(path, by_path)
-        assert record.state == records.MARKED, path
+        assert record.state == MARKED, path
         assert {*record.set, *record.found} == markers, path
     assert temporary_records(directory) == []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.records import store
+from regrow.records.store import identity_of
 from tests.hostile.helpers import LINUX_ONLY, has_attribute, read_records
 from tests.rebuilding import Doubles, install_doubles
 from tests.sweeping import Inside, age
@@ -173,7 +173,7 @@ class Life:
         known = {(record.inode, record.born) for record in read_records(self.directory)}
         for path in self.marked():
             with open_directory(path) as fd:
-                assert store.identity(fd) in known, f"{path} is marked without a record"
+                assert identity_of(fd) in known, f"{path} is marked without a record"
         done = self.regrow("undo", "--yes")
         assert self.marked() == [], done.stdout + done.stderr
         self.check()

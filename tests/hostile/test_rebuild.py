@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from regrow.rebuild.processes import logs_directory
-from regrow.records import store
+from regrow.records.store import file_name
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -65,7 +65,7 @@ def test_a_record_that_is_cut_off_anywhere_harms_nothing(
     inside: Regrow, place: Path, records_directory: Path
 ) -> None:
     good, cut = environment(place / "good", "a==1"), environment(place / "cut", "b==1", "c==2")
-    file = records_directory / store.file_name(cut.path)
+    file = records_directory / file_name(cut.path)
     whole = file.read_bytes()
     before = snapshot(place)
     for length in (*range(0, len(whole) - 1, 7), len(whole) - 2):
@@ -124,7 +124,7 @@ def test_what_is_no_record_is_named_and_the_rest_rebuilt(
     message: str,
 ) -> None:
     good, bad = environment(place / "good", "a==1"), environment(place / "bad", "a==1")
-    file = records_directory / store.file_name(bad.path)
+    file = records_directory / file_name(bad.path)
     file.write_bytes(change(file.read_bytes()))
     done = inside("rebuild", "--yes")
     assert done.returncode == 1
@@ -137,7 +137,7 @@ def test_a_copy_of_a_record_under_another_name_is_named(
     inside: Regrow, place: Path, records_directory: Path
 ) -> None:
     record = environment(place / "project", "a==1")
-    file = records_directory / store.file_name(record.path)
+    file = records_directory / file_name(record.path)
     shutil.copy(file, records_directory / "copy.toml")
     done = inside("rebuild", "--yes")
     assert done.returncode == 1

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
-from regrow.records import store
+from regrow.records.format import encode
+from regrow.records.store import file_name
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -330,7 +331,7 @@ def test_a_file_system_without_attributes(
 
 
 def place_of(path: Path, directory: Path) -> Path:
-    return directory / store.file_name(str(path))
+    return directory / file_name(str(path))
 
 
 def contents(record: Path) -> bytes:
@@ -458,9 +459,9 @@ def test_records_of_another_host_are_left_until_their_path_is_marked_here(
     for record in read_records(records_directory):
         file = place_of(Path(record.path), records_directory)
         other = record._replace(host="another", inode=record.inode + 1, born=(record.born or 0) + 1)
-        file.write_bytes(store.encode(other))
+        file.write_bytes(encode(other))
         lost = other._replace(path=str(elsewhere))
-    place_of(elsewhere, records_directory).write_bytes(store.encode(lost))
+    place_of(elsewhere, records_directory).write_bytes(encode(lost))
     marked = portray(tree)
 
     assert {line["state"] for line in regrow.json("list")} == {"other machine"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regrow.model import Record
-from regrow.records import store as records
+from regrow.records.store import Store
 from regrow_marks import xdg
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def is_marked(path: Path) -> bool:
 
 
 def record_of(path: Path) -> Record | None:
-    with records.Store() as store:
+    with Store() as store:
         return store.read(str(path))
 
 

@@ -11,7 +11,8 @@ from regrow.create import birth, environment
 from regrow.errors import ConfigurationError, RecordError
 from regrow.model import Record
 from regrow.plugins import marking
-from regrow.records import store as records
+from regrow.records.format import MARKED, PENDING
+from regrow.records.store import Store
 from regrow.system import locks
 from regrow_marks import tag
 from regrow_marks.directory import open_directory
@@ -45,7 +46,7 @@ def test_a_directory_is_made_empty_marked_and_recorded(place: Path) -> None:
     begin(path)
     assert is_marked(path)
     assert os.listdir(path) == []
-    assert recorded(path).state == records.PENDING
+    assert recorded(path).state == PENDING
     assert os.listdir(path.parent) == ["env"]
 
 
@@ -136,10 +137,10 @@ def test_without_a_record_nothing_is_marked(place: Path, monkeypatch: pytest.Mon
     path, empty, made = place / "new", place / "empty", fill(place / "made")
     empty.mkdir()
 
-    def refuse(store: records.Store, record: Record, *_: object) -> None:
+    def refuse(store: Store, record: Record, *_: object) -> None:
         raise RecordError(f"{record.path}: the disk is full")
 
-    monkeypatch.setattr(records.Store, "write", refuse)
+    monkeypatch.setattr(Store, "write", refuse)
     for directory in (path, empty):
         with pytest.raises(RecordError):
             marking.begin(str(directory), RECIPE)
@@ -229,7 +230,7 @@ def test_a_finished_environment_has_tag_and_recipe(place: Path) -> None:
     path = fill(place / "env")
     marking.complete(begun)
     record = recorded(path)
-    assert (record.rule, record.state) == (environment.RULE, records.MARKED)
+    assert (record.rule, record.state) == (environment.RULE, MARKED)
     assert record.evidence == ("pyvenv.cfg",)
     assert set(record.set) == {"xdg-robots", "cachedir-tag"}
     assert record.recipe["requirements"] == ["one==1.0"]
@@ -243,7 +244,7 @@ def test_without_a_recipe_the_command_that_made_it_is_recorded(place: Path) -> N
     (path / "lib/python3.11/site-packages/two-1.0.dist-info").mkdir()
     marking.complete(begun)
     record = recorded(path)
-    assert record.state == records.MARKED
+    assert record.state == MARKED
     assert record.recipe == RECIPE
 
 
@@ -251,7 +252,7 @@ def test_what_became_no_environment_stays_pending(place: Path) -> None:
     begun = begin(place / "env")
     (place / "env" / "file").touch()
     marking.complete(begun)
-    assert recorded(place / "env").state == records.PENDING
+    assert recorded(place / "env").state == PENDING
 
 
 def test_a_new_directory_goes_if_its_creator_leaves_nothing(place: Path) -> None:
@@ -293,7 +294,7 @@ def test_what_a_failed_creator_leaves_stays_marked_and_recorded(place: Path) -> 
     (place / "env" / "bin").mkdir()
     marking.undo(begun)
     assert is_marked(place / "env")
-    assert recorded(place / "env").state == records.PENDING
+    assert recorded(place / "env").state == PENDING
 
 
 def test_an_environment_that_stands_is_marked_late(place: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.records import store
+from regrow.records.format import MARKED
 from tests.plugins.making import configure, is_marked, record_of, recorded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
@@ -41,7 +41,7 @@ def test_an_environment_is_marked_and_recorded(place: Path) -> None:
     virtualenv(path)
     assert is_marked(path)
     record = recorded(path)
-    assert record.state == store.MARKED
+    assert record.state == MARKED
     assert record.recipe["made_by"] == "virtualenv"
     command = record.recipe["command"]
     assert isinstance(command, list)
@@ -52,7 +52,7 @@ def test_an_environment_is_marked_and_recorded(place: Path) -> None:
 def test_it_is_marked_whatever_activators_are_chosen(place: Path, names: str) -> None:
     virtualenv("--activators", names, place / "env")
     assert is_marked(place / "env")
-    assert recorded(place / "env").state == store.MARKED
+    assert recorded(place / "env").state == MARKED
 
 
 def test_the_seeds_are_in_the_record(place: Path) -> None:
@@ -171,7 +171,7 @@ def test_where_creation_can_not_be_wrapped_the_activator_marks_late(place: Path)
         place / "env",
     )
     assert is_marked(place / "env")
-    assert recorded(place / "env").state == store.MARKED
+    assert recorded(place / "env").state == MARKED
 
 
 FAIL = (

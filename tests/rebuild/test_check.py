@@ -11,7 +11,8 @@ import pytest
 from regrow.model import Record
 from regrow.rebuild import interpreters
 from regrow.rebuild.tasks import Task, find
-from regrow.records import store as records
+from regrow.records.format import REBUILD
+from regrow.records.store import Store
 from regrow.rules import loader
 from tests.conftest import NOBODY, Regrow
 from tests.rebuilding import (
@@ -40,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def stored(path: Path) -> Record:
-    with records.Store() as store:
+    with Store() as store:
         record = store.read(str(path))
     assert record
     return record
@@ -71,7 +72,7 @@ def test_a_directory_of_personal_files_is_no_unfinished_rebuild(
     recipe, name = kinds[kind]
     path = project / name
     path.mkdir()
-    write(recorded(path, recipe)._replace(state=records.REBUILD))
+    write(recorded(path, recipe)._replace(state=REBUILD))
     (path / "chapter-1.tex").write_text("three months of work")
     identify(path)
     task = task_of(stored(path))
@@ -86,7 +87,7 @@ def test_what_a_stopped_creator_left_is_an_unfinished_rebuild(project: Path) -> 
     path = project / ".venv"
     (path / "lib/python3.11").mkdir(parents=True)
     (path / "CACHEDIR.TAG").touch()
-    write(recorded(path, python("a==1"))._replace(state=records.REBUILD))
+    write(recorded(path, python("a==1"))._replace(state=REBUILD))
     identify(path)
     assert task_of(stored(path)).problem == ""
 
@@ -356,7 +357,7 @@ def test_modules_that_a_stopped_rebuild_left_are_unfinished(project: Path) -> No
     path = project / "node_modules"
     (path / "a").mkdir(parents=True)
     (path / ".package-lock.json.1").touch()
-    write(stored(path)._replace(state=records.REBUILD))
+    write(stored(path)._replace(state=REBUILD))
     identify(path)
     assert task_of(stored(path)).problem == ""
 

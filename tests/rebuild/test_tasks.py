@@ -11,7 +11,8 @@ from regrow.create import aside
 from regrow.model import Record, Rule
 from regrow.rebuild import tasks
 from regrow.rebuild.tasks import Task, find, what_is_wrong
-from regrow.records import store
+from regrow.records.format import MARKED, REBUILD, decode, encode
+from regrow.records.store import identity_of
 from regrow.rules import loader
 from tests.rebuilding import Doubles, cmake, command, modules, node, python, recorded
 
@@ -69,14 +70,14 @@ def test_an_environment_whose_interpreter_is_gone_is_broken(project: Path) -> No
 def test_what_a_killed_rebuild_left_is_unfinished(project: Path) -> None:
     path = project / "node_modules"
     (path / "half").mkdir(parents=True)
-    record = recorded(path, {"kind": "node"})._replace(state=store.REBUILD)
+    record = recorded(path, {"kind": "node"})._replace(state=REBUILD)
     assert what_is_wrong(record) == "", "another directory stands there by now"
     fd = os.open(path, os.O_RDONLY)
-    this = store.identity(fd)
+    this = identity_of(fd)
     os.close(fd)
     record = record._replace(inode=this.inode, born=this.born)
     assert what_is_wrong(record) == tasks.UNFINISHED
-    assert what_is_wrong(record._replace(state=store.MARKED)) == ""
+    assert what_is_wrong(record._replace(state=MARKED)) == ""
 
 
 def _environment(path: Path) -> None:
@@ -345,7 +346,7 @@ def test_fields_of_any_value_and_type_are_refused_or_harmless(project: Path, kin
             [task] = found
             refused += bool(task.problem)
             if not task.problem and task.kind == kind:
-                store.decode(store.encode(record), "it can be written again")
+                decode(encode(record), "it can be written again")
                 shown = [" ".join(words) for words in task.commands]
                 assert not any("--option" in line or "\0" in line for line in shown), (key, value)
     assert refused > len(VALUES)

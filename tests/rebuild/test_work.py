@@ -13,7 +13,8 @@ import pytest
 from regrow.create import aside
 from regrow.model import Record
 from regrow.rebuild.processes import logs_directory
-from regrow.records import store as records
+from regrow.records.format import MARKED, REBUILD
+from regrow.records.store import Store, attachment_name, file_name, identity_of
 from regrow_marks.tag import SIGNATURE
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -75,9 +76,9 @@ def assert_complete(path: Path, directory: Path, *, tag: bool = False) -> Record
     record = record_of(path, directory)
     assert record is not None
     fd = os.open(path, os.O_RDONLY)
-    this = records.identity(fd)
+    this = identity_of(fd)
     os.close(fd)
-    assert (record.state, record.inode, record.born) == (records.MARKED, *this)
+    assert (record.state, record.inode, record.born) == (MARKED, *this)
     assert has_attribute(path)
     assert has_regrows_tag(path) == tag
     assert leftovers(path.parent) == []
@@ -205,7 +206,7 @@ def test_a_lock_that_stands_nowhere_else_is_lent_to_the_project(
     assert (project.parent / "lent").read_bytes() == LOCK
     assert sorted(os.listdir(project)) == ["node_modules", "package.json"]
     record = assert_complete(project / "node_modules", records_directory)
-    with records.Store() as store:
+    with Store() as store:
         assert store.attachment(record.path, "package-lock.json"), "it is kept beside the record"
 
 
@@ -224,8 +225,8 @@ def test_a_lock_that_is_there_by_now_is_the_truth(
 
 def test_the_copy_of_a_lock_that_is_gone_is_named(rebuild: Rebuild, project: Path) -> None:
     record = modules_without_lock(project)
-    with records.Store() as store:
-        (Path(store.path) / records.attachment_name(record.path, "package-lock.json")).unlink()
+    with Store() as store:
+        (Path(store.path) / attachment_name(record.path, "package-lock.json")).unlink()
     [line] = rebuild()
     assert line["outcome"] == "failed"
     assert line["detail"][0] == (
@@ -636,7 +637,7 @@ def test_what_a_killed_run_moved_aside_goes_back_to_its_place(
     _broken(old)
     (old / "mine").write_text("years of work")
     fd = os.open(old, os.O_RDONLY)
-    inode, born = records.identity(fd)
+    inode, born = identity_of(fd)
     os.close(fd)
     write(recorded(old, python())._replace(inode=inode, born=born))
     (project / ".venv").mkdir()
@@ -673,7 +674,7 @@ def test_a_planted_link_in_the_place_of_a_log_is_not_followed(
     logs.mkdir(parents=True)
     victim = project.parent / "victim"
     victim.write_text("years of work")
-    name = records.file_name(record.path).removesuffix(".toml")
+    name = file_name(record.path).removesuffix(".toml")
     (logs / f"{name}.log").symlink_to(victim)
     [line] = rebuild()
     assert line["outcome"] == "failed"
@@ -733,10 +734,10 @@ def test_what_people_put_into_what_was_not_finished_goes_back_to_its_place(
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text("years of work")
     fd = os.open(path, os.O_RDONLY)
-    inode, born = records.identity(fd)
+    inode, born = identity_of(fd)
     os.close(fd)
     unfinished = recorded(path, recipe, "conda-env" if kind == "conda" else "node-modules")
-    write(unfinished._replace(inode=inode, born=born, state=records.REBUILD))
+    write(unfinished._replace(inode=inode, born=born, state=REBUILD))
     [line] = rebuild()
     assert line["why"] == "unfinished"
     assert line["outcome"] in ("rebuilt", "differs"), line

@@ -9,8 +9,8 @@ import pytest
 
 from regrow.model import Record
 from regrow.records import awaited
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import decode, encode, is_awaited
+from regrow.records.store import Store, directory_path, file_name, identity_of
 from tests.conftest import Regrow
 from tests.environments import environment, requirements, sweep
 from tests.hostile.helpers import LINUX_ONLY, has_attribute
@@ -96,7 +96,7 @@ def test_each_sweep_says_so_and_writes_the_record_only_once(regrow: Regrow, path
     environment(path, "a==1")
     for _ in ("marks", "writes the tag, for nobody is removing it all"):
         sweep(regrow, path.parent)
-    file = Path(records.directory_path()) / records.file_name(str(path))
+    file = Path(directory_path()) / file_name(str(path))
     before = file.stat().st_ino
     assert "it holds less than its record" in sweep(regrow, path.parent)
     assert file.stat().st_ino == before
@@ -280,7 +280,7 @@ def test_what_an_ide_emptied_in_place_keeps_its_record_when_the_marks_are_taken_
     path = Path(record.path)
     (path / ".cache").mkdir(parents=True)
     fd = os.open(path, os.O_RDONLY)
-    this = records.identity(fd)
+    this = identity_of(fd)
     os.close(fd)
     write(record._replace(inode=this.inode, born=this.born))
     assert regrow("undo", path).returncode == 0
@@ -307,15 +307,15 @@ def test_undo_keeps_what_is_awaited_and_an_export_does_not_name_it(
 
 def test_a_record_says_so_in_one_line_and_older_ones_are_read(tmp_path: Path) -> None:
     record = recorded(tmp_path / ".venv", python("a==1"))._replace(awaited=7)
-    data = records.encode(record)
+    data = encode(record)
     assert b"\nawaited = 7\n" in data
-    assert records.decode(data, "x") == record
-    assert records.is_awaited(data)
-    assert records.is_awaited(data, 7)
-    assert not records.is_awaited(data, 8)
+    assert decode(data, "x") == record
+    assert is_awaited(data)
+    assert is_awaited(data, 7)
+    assert not is_awaited(data, 8)
     old = data.replace(b"awaited = 7\n", b"")
-    assert records.decode(old, "x").awaited is None
-    assert not records.is_awaited(old)
+    assert decode(old, "x").awaited is None
+    assert not is_awaited(old)
 
 
 @pytest.mark.parametrize("kind", ["none", "command", "contents"])

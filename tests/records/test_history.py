@@ -8,7 +8,7 @@ import pytest
 
 from regrow.model import Record
 from regrow.records import history
-from regrow.records import store as records
+from regrow.records.format import MARKED, PENDING
 from regrow.records.store import Store
 from tests.conftest import Regrow
 from tests.environments import environment, requirements, sweep
@@ -92,11 +92,11 @@ def test_a_recipe_that_is_only_taken_anew_is_no_earlier_one(regrow: Regrow, proj
 def test_what_was_recorded_while_it_was_filled_is_no_earlier_recipe(project: Path) -> None:
     with Store() as store:
         path = str(project / ".venv")
-        half = recorded(path, python("a==1"))._replace(state=records.PENDING)
+        half = recorded(path, python("a==1"))._replace(state=PENDING)
         whole = half._replace(recipe=python("a==1", "b==2"))
         assert not history.is_lost(store, half, whole, ())
         assert history.is_lost(store, half, half._replace(recipe=python("b==2")), ())
-        assert history.is_lost(store, half._replace(state=records.MARKED), whole, ())
+        assert history.is_lost(store, half._replace(state=MARKED), whole, ())
 
 
 def test_earlier_recipes_follow_a_directory_that_was_moved(regrow: Regrow, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from regrow.records import moves
-from regrow.records import store as records
+from regrow.records.store import file_name
 from regrow_marks import signature
 from regrow_marks.directory import mount_point, open_directory
 from tests.conftest import Regrow
@@ -61,7 +61,7 @@ def test_a_marked_directory_is_signed_with_its_record_and_the_marks_that_regrow_
 ) -> None:
     path = modules(home / "shop")
     sweep(regrow)
-    assert signed(path) == signature.Signature(records.file_name(str(path)), ("xdg-robots",))
+    assert signed(path) == signature.Signature(file_name(str(path)), ("xdg-robots",))
     assert regrow("undo", "--yes").returncode == 0
     assert not os.listxattr(path)
 
@@ -71,7 +71,7 @@ def test_a_mark_of_another_is_not_signed_as_regrows(regrow: Regrow, home: Path) 
     path.mkdir()
     set_attribute(path, b"false")
     explicit(regrow, path)
-    assert signed(path) == signature.Signature(records.file_name(str(path)), ())
+    assert signed(path) == signature.Signature(file_name(str(path)), ())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_marks_from_before_signatures_are_signed_by_a_sweep(
     file.write_text("".join(line for line in lines if not line.startswith("mount = ")))
     os.removexattr(path, signature.ATTRIBUTE)
     sweep(regrow)
-    assert signed(path) == signature.Signature(records.file_name(str(path)), ("xdg-robots",))
+    assert signed(path) == signature.Signature(file_name(str(path)), ("xdg-robots",))
     record = record_of(path, records_directory)
     assert record is not None
     assert record.set == ("xdg-robots",)
@@ -173,7 +173,7 @@ def test_what_the_user_named_stays_named_where_it_is_moved(
     assert listed(regrow) == {str(place): "there"}
     assert str(place) not in sweep(regrow)
     assert listed(regrow) == {str(place): "there"}
-    assert signed(place) == signature.Signature(records.file_name(str(place)), ("xdg-robots",))
+    assert signed(place) == signature.Signature(file_name(str(place)), ("xdg-robots",))
     assert attribute(place) == b"false"
 
 
@@ -272,7 +272,7 @@ def test_a_copy_that_is_marked_has_a_record_of_its_own(regrow: Regrow, home: Pat
     sweep(regrow)
     place = home / "copy/node_modules"
     assert listed(regrow) == {str(path): "there", str(place): "there"}
-    assert signed(place) == signature.Signature(records.file_name(str(place)), ("xdg-robots",))
+    assert signed(place) == signature.Signature(file_name(str(place)), ("xdg-robots",))
     regrow("undo", home / "copy")
     assert not os.listxattr(place)
     assert attribute(path) == b"false"

@@ -15,7 +15,7 @@ from regrow.config import Configuration
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
 from regrow.records import status
-from regrow.records import store as records
+from regrow.records.format import PENDING
 from regrow.records.status import (
     ELSEWHERE,
     GONE,
@@ -26,6 +26,7 @@ from regrow.records.status import (
     THERE,
     UNKNOWN,
 )
+from regrow.records.store import Store
 from regrow_marks import tag
 from regrow_marks.directory import open_directory
 from tests.hostile.helpers import LINUX_ONLY
@@ -45,7 +46,7 @@ def place(tmp_path: Path) -> Path:
 
 def mark(path: Path, *, with_tag: bool = True) -> Record:
     """Mark a directory, and give its record."""
-    with records.Store() as store, open_directory(path) as directory:
+    with Store() as store, open_directory(path) as directory:
         chosen = pipeline.choose_markers(directory, Configuration(), with_tag)
         pipeline.mark(directory, chosen, store, pipeline.Reason())
         record = store.read(str(path))
@@ -74,7 +75,7 @@ def test_marks_that_others_set_are_asked_for_too(place: Path) -> None:
 
 
 def test_a_record_that_was_not_completed_tells_of_an_interruption(place: Path) -> None:
-    record = mark(place)._replace(state=records.PENDING)
+    record = mark(place)._replace(state=PENDING)
     assert state_of(record) == (INTERRUPTED, "")
 
 
@@ -207,7 +208,7 @@ def test_looking_changes_nothing(place: Path) -> None:
 
 
 def found(*paths: Path) -> set[str]:
-    with records.Store() as store:
+    with Store() as store:
         entries = list(status.entries(store, map(str, paths)))
     return {entry.record.path for entry in entries if isinstance(entry, status.Entry)}
 
@@ -235,7 +236,7 @@ def test_a_record_that_cannot_be_read_comes_as_its_error_among_the_others(
     }
     files["damaged"].write_bytes(files["damaged"].read_bytes()[:100])
     rewrite(files["newer"], "format = 1", "format = 2")
-    with records.Store() as store:
+    with Store() as store:
         damaged, newer, sound = sorted(
             status.entries(store), key=lambda entry: ("sound" in str(entry), str(entry))
         )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import FORMAT, MARKED, PENDING, decode, encode, has_recipe, has_rule
+from regrow.records.store import Identity, Store, file_name, host, is_about, is_current
 from regrow.system import cache
 
 # Any name that the kernel takes: bytes without a null, as Python shows them.
@@ -34,7 +34,7 @@ some_records = st.builds(
     set=st.lists(st.sampled_from(["xdg-robots", "cachedir-tag"])).map(tuple),
     found=st.lists(st.sampled_from(["nodump"])).map(tuple),
     previous=st.dictionaries(st.sampled_from(["xdg-robots", "time-machine"]), st.binary()),
-    state=st.sampled_from([records.PENDING, records.MARKED]),
+    state=st.sampled_from([PENDING, MARKED]),
     time=st.integers(0, 2**32),
     modified=st.none() | numbers,
 )
@@ -43,28 +43,28 @@ some_records = st.builds(
 def a_record(path: str = "/home/ada/shop/.venv") -> Record:
     return Record(
         path, "vm", 7, 9, "venv", ("pyvenv.cfg",), {"kind": "none"}, ("xdg-robots",), (), {},
-        records.PENDING, 1_700_000_000,
+        PENDING, 1_700_000_000,
     )  # fmt: skip
 
 
 @given(some_records)
 def test_what_is_written_is_read_back(record: Record) -> None:
-    assert records.decode(records.encode(record), "x.toml") == record
+    assert decode(encode(record), "x.toml") == record
 
 
 @given(some_records)
 def test_every_record_is_toml_that_others_can_read(record: Record) -> None:
-    assert tomllib.loads(records.encode(record).decode())["format"] == records.FORMAT
+    assert tomllib.loads(encode(record).decode())["format"] == FORMAT
 
 
 @given(some_records, st.data())
 def test_a_truncated_record_is_an_error_and_never_another_record(
     record: Record, data: st.DataObject
 ) -> None:
-    whole = records.encode(record)
+    whole = encode(record)
     part = whole[: data.draw(st.integers(0, len(whole) - 1))]
     try:
-        read = records.decode(part, "x.toml")
+        read = decode(part, "x.toml")
     except RecordError:
         return
     # It was cut inside the last table: nothing that undo needs is missing.
@@ -75,16 +75,16 @@ def test_a_truncated_record_is_an_error_and_never_another_record(
 def test_a_record_is_told_by_its_bytes_as_by_what_is_read_of_them(
     record: Record, rule: str
 ) -> None:
-    data = records.encode(record)
-    assert records.names_rule(data, record.rule)
-    assert records.names_rule(data, rule) == (record.rule == rule)
-    assert records.tells_recipe(data, record.recipe)
+    data = encode(record)
+    assert has_rule(data, record.rule)
+    assert has_rule(data, rule) == (record.rule == rule)
+    assert has_recipe(data, record.recipe)
 
 
 def test_a_record_of_a_newer_format_is_refused_by_its_name() -> None:
-    newer = records.encode(a_record()).replace(b"format = 1", b"format = 2")
+    newer = encode(a_record()).replace(b"format = 1", b"format = 2")
     with pytest.raises(NewerRecordError, match=r"x\.toml.*newer"):
-        records.decode(newer, "x.toml")
+        decode(newer, "x.toml")
 
 
 def test_records_and_their_directory_are_private(records_directory: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_pending_record_is_completed_in_place(records_directory: Path) -> None
             written.complete()
         after = store.read("/home/ada/shop/.venv")
     assert before is not None
-    assert after == before._replace(state=records.MARKED)
+    assert after == before._replace(state=MARKED)
 
 
 def test_completing_a_record_that_another_process_replaced_changes_nothing() -> None:
@@ -113,7 +113,7 @@ def test_completing_a_record_that_another_process_replaced_changes_nothing() -> 
         first.close()
         read = store.read("/home/ada/shop/.venv")
     assert read is not None
-    assert (read.host, read.state) == ("other", records.PENDING)
+    assert (read.host, read.state) == ("other", PENDING)
 
 
 def test_a_failed_write_leaves_the_former_record_and_no_temporary_file(
@@ -134,24 +134,24 @@ def test_a_failed_write_leaves_the_former_record_and_no_temporary_file(
 
 
 def test_a_current_record_is_recognised_without_parsing() -> None:
-    here = a_record()._replace(host=records.host(), state=records.MARKED)
-    this = records.Identity(here.inode, here.born)
-    data = records.encode(here)
-    assert records.is_current(data, here.path, this)
-    assert not records.is_current(data, here.path + "x", this)
-    assert not records.is_current(data, here.path, this._replace(inode=8))
-    assert not records.is_current(data, here.path, this._replace(born=8))
-    pending = records.encode(here._replace(state=records.PENDING))
-    assert not records.is_current(pending, here.path, this)
+    here = a_record()._replace(host=host(), state=MARKED)
+    this = Identity(here.inode, here.born)
+    data = encode(here)
+    assert is_current(data, here.path, this)
+    assert not is_current(data, here.path + "x", this)
+    assert not is_current(data, here.path, this._replace(inode=8))
+    assert not is_current(data, here.path, this._replace(born=8))
+    pending = encode(here._replace(state=PENDING))
+    assert not is_current(pending, here.path, this)
 
 
 def test_a_rule_is_named_by_its_whole_line_alone() -> None:
-    data = records.encode(a_record()._replace(rule="venv", evidence=('rule = "next"',)))
-    assert records.names_rule(data, "venv")
+    data = encode(a_record()._replace(rule="venv", evidence=('rule = "next"',)))
+    assert has_rule(data, "venv")
     for other in ("ven", "venv2", "next", "explicit", ""):
-        assert not records.names_rule(data, other)
+        assert not has_rule(data, other)
     text = "x\nrule = 'next'"
-    assert not records.names_rule(records.encode(a_record(f"/{text}")), "next")
+    assert not has_rule(encode(a_record(f"/{text}")), "next")
 
 
 def test_a_recipe_with_a_stamp_is_known_by_the_stamp() -> None:
@@ -160,13 +160,13 @@ def test_a_recipe_with_a_stamp_is_known_by_the_stamp() -> None:
         "requirements": ["a==1"],
         "stamp": 17,
     }
-    data = records.encode(a_record()._replace(recipe={**recipe, "command": "uv venv"}))
-    assert records.tells_recipe(data, recipe)
-    assert records.tells_recipe(data, {**recipe, "requirements": []}), "the stamp is enough"
+    data = encode(a_record()._replace(recipe={**recipe, "command": "uv venv"}))
+    assert has_recipe(data, recipe)
+    assert has_recipe(data, {**recipe, "requirements": []}), "the stamp is enough"
     for stamp in (1, 7, 170, 18):
-        assert not records.tells_recipe(data, {**recipe, "stamp": stamp})
-    without = records.encode(a_record())
-    assert not records.tells_recipe(without, recipe)
+        assert not has_recipe(data, {**recipe, "stamp": stamp})
+    without = encode(a_record())
+    assert not has_recipe(without, recipe)
 
 
 def test_a_recipe_without_a_stamp_is_known_by_all_it_says() -> None:
@@ -175,37 +175,37 @@ def test_a_recipe_without_a_stamp_is_known_by_all_it_says() -> None:
         "command": ["npm", "ci"],
         "directory": "/home/\udcff",
     }
-    data = records.encode(a_record()._replace(recipe=recipe))
-    assert records.tells_recipe(data, recipe)
-    assert not records.tells_recipe(data, {**recipe, "command": ["npm"]})
-    assert not records.tells_recipe(data, {**recipe, "directory": "/home/\udcfe"})
-    assert not records.tells_recipe(data, {"kind": "none"})
+    data = encode(a_record()._replace(recipe=recipe))
+    assert has_recipe(data, recipe)
+    assert not has_recipe(data, {**recipe, "command": ["npm"]})
+    assert not has_recipe(data, {**recipe, "directory": "/home/\udcfe"})
+    assert not has_recipe(data, {"kind": "none"})
 
 
 def test_a_directory_is_the_same_by_inode_and_birth_whatever_the_machine_is_called() -> None:
-    here = a_record()._replace(host=records.host())
+    here = a_record()._replace(host=host())
     renamed = here._replace(host="as it was called before")
-    this = records.Identity(here.inode, here.born)
-    assert records.is_same(here, this)
-    assert records.is_same(renamed, this)
+    this = Identity(here.inode, here.born)
+    assert is_about(here, this)
+    assert is_about(renamed, this)
     for record in (here, renamed):
-        assert not records.is_same(record, this._replace(inode=8))
-        assert not records.is_same(record, this._replace(born=8))
-        assert not records.is_same(record, this._replace(born=None))
-        assert not records.is_same(record._replace(born=None), this)
+        assert not is_about(record, this._replace(inode=8))
+        assert not is_about(record, this._replace(born=8))
+        assert not is_about(record, this._replace(born=None))
+        assert not is_about(record._replace(born=None), this)
 
 
 def test_without_a_birth_time_only_the_machine_that_recorded_it_knows_a_directory() -> None:
-    here = a_record()._replace(host=records.host(), born=None)
-    this = records.Identity(here.inode, None)
-    assert records.is_same(here, this)
-    assert not records.is_same(here._replace(host="elsewhere"), this)
+    here = a_record()._replace(host=host(), born=None)
+    this = Identity(here.inode, None)
+    assert is_about(here, this)
+    assert not is_about(here._replace(host="elsewhere"), this)
 
 
 @pytest.mark.parametrize("modified", [None, 0, -1, 1_700_000_000_123_456_789])
 def test_the_time_before_the_first_mark_is_kept_to_the_nanosecond(modified: int | None) -> None:
-    data = records.encode(a_record()._replace(modified=modified))
-    assert records.decode(data, "x.toml").modified == modified
+    data = encode(a_record()._replace(modified=modified))
+    assert decode(data, "x.toml").modified == modified
     assert (b"modified = " in data) == (modified is not None)
 
 
@@ -224,16 +224,16 @@ def test_the_time_before_the_first_mark_is_kept_to_the_nanosecond(modified: int 
     ],
 )
 def test_what_no_regrow_writes_is_damage(old: str, new: str) -> None:
-    text = records.encode(a_record()).decode()
+    text = encode(a_record()).decode()
     assert old in text
     with pytest.raises(RecordError, match=r"^x\.toml: this record is damaged: ") as raised:
-        records.decode(text.replace(old, new, 1).encode(), "x.toml")
+        decode(text.replace(old, new, 1).encode(), "x.toml")
     assert not isinstance(raised.value, NewerRecordError)
 
 
 def test_a_record_that_was_cut_to_nothing_is_damaged_and_not_newer() -> None:
     with pytest.raises(RecordError, match="damaged") as raised:
-        records.decode(b"", "x.toml")
+        decode(b"", "x.toml")
     assert not isinstance(raised.value, NewerRecordError)
 
 
@@ -302,11 +302,11 @@ def test_a_copy_under_another_name_is_refused_and_the_record_is_read(
 
 
 def test_names_are_readable_and_differ_where_paths_differ() -> None:
-    first = records.file_name("/home/ada/shop/.venv")
+    first = file_name("/home/ada/shop/.venv")
     assert first.startswith("shop-.venv-")
-    assert first != records.file_name("/home/bob/shop/.venv")
+    assert first != file_name("/home/bob/shop/.venv")
     for hostile in ("/a/..", "/\n/\x1b", "/-rf/--x", "/" + "ü" * 300, "/\udcff/x"):
-        name = records.file_name(hostile)
+        name = file_name(hostile)
         assert name.isascii()
         assert name.isprintable()
         assert not name.startswith((".", "-"))
@@ -318,7 +318,7 @@ def test_the_fast_hash_is_hashlibs_own() -> None:
     import hashlib
 
     digest = hashlib.blake2b(b"/home/ada/shop/.venv", digest_size=8).hexdigest()
-    assert digest in records.file_name("/home/ada/shop/.venv")
+    assert digest in file_name("/home/ada/shop/.venv")
 
 
 # The paths of all records.
@@ -340,7 +340,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_each_record_is_read_once_for_its_path(reads: list[str]) -> None:
     paths = ["/home/ada/one/.venv", "/home/ada/two/\udcff", "/home/ada/three/a\nb", '/a"\nb']
-    expected = {records.file_name(path): path for path in paths}
+    expected = {file_name(path): path for path in paths}
     with Store() as store:
         for path in paths:
             store.write(a_record(path)).close()
@@ -351,13 +351,13 @@ def test_each_record_is_read_once_for_its_path(reads: list[str]) -> None:
         store.write(a_record("/home/ada/four")).close()
         store.remove(paths[0])
         assert set(store.paths().values()) == {*paths[1:], "/home/ada/four"}
-        assert reads[4:] == [records.file_name("/home/ada/four")]
+        assert reads[4:] == [file_name("/home/ada/four")]
 
 
 def test_a_record_that_cannot_be_read_has_no_path_until_it_can(reads: list[str]) -> None:
     with Store() as store:
         store.write(a_record("/home/ada/.venv")).close()
-        file = Path(store.path) / records.file_name("/home/ada/.venv")
+        file = Path(store.path) / file_name("/home/ada/.venv")
         good = file.read_bytes()
         file.write_text("damaged")
         assert store.paths() == {}

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import RecordError
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.store import Store, file_name
 from regrow.system import ownership
 from regrow_marks.safe_read import UnsafeFileError, read, read_own
 from tests.conftest import NOBODY, Regrow
@@ -110,7 +109,7 @@ def test_a_value_that_regrow_never_writes_is_a_damaged_record_in_words(
 ) -> None:
     regrow = Inside()
     mark(regrow, tmp_path / "x", tmp_path / "z")
-    name = records.file_name(str(tmp_path / "x"))
+    name = file_name(str(tmp_path / "x"))
     file = records_directory / name
     file.write_text(f"{file.read_text()}{line}\n")
     done = regrow("list", "--json")
@@ -158,7 +157,7 @@ def test_a_record_under_the_name_of_another_is_not_taken_for_it(records_director
     with Store() as store:
         store.write(a_record("/home/ada/evil")).close()
         (file,) = records_directory.iterdir()
-        file.rename(records_directory / records.file_name("/home/ada/shop"))
+        file.rename(records_directory / file_name("/home/ada/shop"))
         with pytest.raises(RecordError, match="copy of the record of /home/ada/evil"):
             store.read("/home/ada/shop")
 
@@ -181,7 +180,7 @@ def test_what_could_not_be_read_again_is_not_written(records_directory: Path) ->
 def test_nothing_is_marked_whose_record_could_not_be_read_again(
     tmp_path: Path, records_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "_SIZE_LIMIT", 200)
+    monkeypatch.setattr("regrow.records.store._SIZE_LIMIT", 200)
     path = modules(tmp_path / "shop")
     age(tmp_path / "shop")
     done = Inside()("sweep", "--yes", tmp_path)
@@ -196,7 +195,7 @@ def test_another_users_record_is_named_and_not_used(
     regrow: Regrow, tmp_path: Path, records_directory: Path
 ) -> None:
     mark(regrow, tmp_path / "x", tmp_path / "z")
-    file = records_directory / records.file_name(str(tmp_path / "x"))
+    file = records_directory / file_name(str(tmp_path / "x"))
     os.chown(file, NOBODY, NOBODY)
     done = regrow("undo", "--yes", "--json")
     assert f"{file}: it belongs to another user ({NOBODY})" in done.stderr

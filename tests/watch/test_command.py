@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.records.store import MARKED, directory_path
+from regrow.records.format import MARKED
+from regrow.records.store import directory_path
 from regrow.watch import lock
 from tests.conftest import Regrow
 from tests.hostile.helpers import (

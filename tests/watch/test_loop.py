@@ -14,7 +14,7 @@ import pytest
 from regrow.config import Configuration
 from regrow.decide import decisions
 from regrow.model import Decision
-from regrow.records import store as records
+from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.watch import loop
 from regrow.watch.inotify import Inotify
@@ -78,7 +78,7 @@ def becomes_unmarked(path: Path) -> None:
 
 def becomes_recorded(path: Path) -> None:
     eventually(
-        lambda: (record := records_by_path().get(str(path))) and record.state == records.MARKED,
+        lambda: (record := records_by_path().get(str(path))) and record.state == "marked",
         lambda: f"the record of {path}: {records_by_path().get(str(path))}",
     )
 
@@ -320,7 +320,7 @@ def test_what_is_being_filled_is_marked_with_no_file_of_ours_inside(
 
         becomes_marked(path)
         record = records_by_path()[str(path)]
-        assert record.state == records.PENDING
+        assert record.state == PENDING
         assert sorted(os.listdir(path)) == ["left-pad"]
 
 
@@ -397,7 +397,7 @@ def test_a_recipe_is_not_taken_while_the_directory_changes(
     site_packages = path / "lib/python3.11/site-packages"
     becomes_marked(path)
     for number in range(20):
-        assert records_by_path()[str(path)].state == records.PENDING
+        assert records_by_path()[str(path)].state == PENDING
         (site_packages / f"some-{number}.dist-info").mkdir()
         (site_packages / f"some-{number}.dist-info/METADATA").write_text(
             f"Name: some-{number}\nVersion: 1\n"
@@ -453,7 +453,7 @@ def test_the_former_recipe_stays_while_a_directory_is_made_anew(
     becomes_marked(path)
 
     record = records_by_path()[str(path)]
-    assert (record.state, record.recipe) == (records.PENDING, recipe)
+    assert (record.state, record.recipe) == (PENDING, recipe)
     with Store() as store:
         assert store.attachment(str(path), "package-lock.json")
 
@@ -479,7 +479,7 @@ def test_a_pending_record_of_a_killed_watch_is_completed(
         patch.setattr(decisions, "QUIET", 3600)
         with InThread([code]):
             becomes_marked(path)
-    assert records_by_path()[str(path)].state == records.PENDING
+    assert records_by_path()[str(path)].state == PENDING
 
     with InThread([code]):
         (path / ".package-lock.json").write_text(hidden)
@@ -530,7 +530,7 @@ def test_times_to_come_do_not_pass_for_old_ones(
     age(path, -86_400)
     with InThread([code]):
         becomes_marked(path)
-    assert records_by_path()[str(path)].state == records.PENDING
+    assert records_by_path()[str(path)].state == PENDING
 
 
 # What moves.
@@ -551,7 +551,7 @@ def test_what_moves_while_it_is_filled_is_regrows_still(
         after = code / "moved/node_modules"
         eventually(lambda: records_by_path().keys() == {str(after)}, records_by_path)
     record = records_by_path()[str(after)]
-    assert (record.state, record.set, record.found) == (records.PENDING, ("xdg-robots",), ())
+    assert (record.state, record.set, record.found) == (PENDING, ("xdg-robots",), ())
 
     assert Inside()("undo", "--yes").returncode == 0
     assert not is_marked(after)
@@ -594,7 +594,7 @@ def test_marks_do_not_stay_on_what_is_moved_or_copied_to_where_no_rule_is(
     code: Path, watch: InThread
 ) -> None:
     path = modules(code / "shop")
-    eventually(lambda: has_attribute(path) and records_by_path()[str(path)].state == records.MARKED)
+    eventually(lambda: has_attribute(path) and records_by_path()[str(path)].state == "marked")
     subprocess.run(["cp", "-a", path, code / "copy"], check=True)
     eventually(lambda: not has_attribute(code / "copy"))
     assert has_attribute(path)

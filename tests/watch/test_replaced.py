@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from regrow.model import Record
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.store import Identity, Store, directory_path, file_name, identity_of, is_about
 from regrow.watch.inotify import Inotify
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
@@ -63,12 +62,12 @@ def marked(path: Path) -> Path:
 
 def is_recorded(path: Path) -> bool:
     record = records_by_path().get(str(path))
-    return record is not None and is_about(record, path)
+    return record is not None and is_about_path(record, path)
 
 
-def is_about(record: Record, path: Path) -> bool:
+def is_about_path(record: Record, path: Path) -> bool:
     with open_directory(path) as directory:
-        return records.is_same(record, records.identity(directory.fd))
+        return is_about(record, identity_of(directory.fd))
 
 
 def assert_all_are_regrows(code: Path, *paths: Path) -> None:
@@ -76,7 +75,7 @@ def assert_all_are_regrows(code: Path, *paths: Path) -> None:
     known = records_by_path()
     for path in paths:
         assert has_attribute(path), path
-        assert is_about(known[str(path)], path), path
+        assert is_about_path(known[str(path)], path), path
         assert "xdg-robots" in known[str(path)].set, path
         assert known[str(path)].found == (), path
     assert Inside()("undo", "--yes").returncode == 0
@@ -158,7 +157,7 @@ def test_what_stood_beside_its_record_goes_along(code: Path) -> None:
         path.mkdir()
         assert Inside()("mark", path).returncode == 0
         assert store.attachment(str(aside), "package-lock.json") == lock
-    assert is_about(records_by_path()[str(aside)], aside)
+    assert is_about_path(records_by_path()[str(aside)], aside)
 
 
 @pytest.mark.slow
@@ -206,7 +205,7 @@ def test_a_newer_regrows_record_beside_is_left_alone(code: Path) -> None:
     path = marked(environment(code / "shop/.venv"))
     aside = path.with_name(".venv.old")
     path.rename(aside)
-    newer = Path(records.directory_path()) / records.file_name(str(aside))
+    newer = Path(directory_path()) / file_name(str(aside))
     newer.write_text("format = 99\n")
     environment(path)
     age(path)
@@ -251,7 +250,7 @@ def test_a_record_that_was_replaced_since_is_not_found_by_what_it_was_about(code
     with Store() as store:
         record = store.read(str(path))
         assert record is not None
-        this = records.Identity(record.inode, record.born)
+        this = Identity(record.inode, record.born)
         assert store.by_identity(this) == record
 
         store.write(record._replace(inode=record.inode + 1)).close()

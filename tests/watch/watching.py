@@ -25,8 +25,8 @@ from regrow.config import Configuration
 from regrow.decide import decisions
 from regrow.model import Record, Result
 from regrow.programs.export.fresh import Fresh
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import MARKED
+from regrow.records.store import Identity, Store, identity_of
 from regrow.rules import loader
 from regrow.watch import loop, recursive
 from regrow.watch.inotify import Inotify
@@ -228,13 +228,13 @@ def assert_each_is_recorded_as_set(*places: Path) -> None:
     Where a directory was moved meanwhile, that may be the record of its earlier place.
     """
     known = {
-        records.Identity(record.inode, record.born)
+        Identity(record.inode, record.born)
         for record in records_by_path().values()
         if "xdg-robots" in record.set
     }
     for path in marked_below(*places):
         with open_directory(path) as directory:
-            assert records.identity(directory.fd) in known, f"{path} is marked without a record"
+            assert identity_of(directory.fd) in known, f"{path} is marked without a record"
 
 
 class Comparison:
@@ -256,7 +256,7 @@ class Comparison:
         self.disk = marked_below(*places)
         known = records_by_path()
         self.unrecorded = {
-            path for path in self.disk if path not in known or known[path].state != records.MARKED
+            path for path in self.disk if path not in known or known[path].state != MARKED
         }
 
     @property

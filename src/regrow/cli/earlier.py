@@ -6,7 +6,8 @@ from regrow.rebuild import tasks
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
 from regrow.records import history
-from regrow.records import store as records
+from regrow.records.format import REBUILD
+from regrow.records.store import now
 from regrow_marks.directory import is_below, split
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
@@ -109,8 +110,8 @@ def adopt(chosen: Chosen, store: "Store") -> None:
             history.add(store, chosen.before.record)
         taken = _taken(record)
         if taken is not None:
-            now = record._replace(recipe=taken.recipe, awaited=None, time=records.now())
-            history.add(store, now, taken.files)
+            present = record._replace(recipe=taken.recipe, awaited=None, time=now())
+            history.add(store, present, taken.files)
         store.write(chosen.task.records[0], chosen.entry.files).close()
 
 
@@ -122,7 +123,7 @@ def put_back(chosen: Chosen, store: "Store") -> None:
     path = chosen.task.path
     with store.locked():
         now = store.read(path)
-        if now is not None and now.state == records.REBUILD:
+        if now is not None and now.state == REBUILD:
             return
         if chosen.before is not None:
             store.write(chosen.before.record, chosen.before.files).close()

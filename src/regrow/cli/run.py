@@ -9,7 +9,7 @@ from regrow.cli.output import complain, parser
 from regrow.create import uv_project
 from regrow.errors import ConfigurationError
 from regrow.model import Result
-from regrow.records import store as records
+from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan import project_root
@@ -171,7 +171,7 @@ def _take_back_unless_marked(path: str, store: Store) -> None:
     """Take the attribute off what turned out to be no environment that a rule marks."""
     with store.locked():
         record = store.read(path)
-        if record is not None and record.state == records.PENDING:
+        if record is not None and record.state == PENDING:
             with open_directory(path) as directory:
                 pipeline.undo(directory, store)
 

@@ -13,7 +13,8 @@ import time
 from regrow import pipeline
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
-from regrow.records import store as records
+from regrow.records.format import MARKED
+from regrow.records.store import digest, host, identity_of, is_about, now
 from regrow.system import locks
 from regrow_marks import tag
 from regrow_marks.directory import Directory, join, open_child, split
@@ -133,17 +134,17 @@ def _record(directory: Directory, path: str, store: "Store") -> None:
 
     Anybody may have made a directory of such a name: an archive may hold one.
     """
-    this = records.identity(directory.fd)
+    this = identity_of(directory.fd)
     try:
         former = store.read(directory.path)
     except NewerRecordError:
         raise
     except RecordError:
         former = None  # what a damaged one said is lost already
-    if former is None or not records.is_same(former, this):
+    if former is None or not is_about(former, this):
         former = Record(
             path=path,
-            host=records.host(),
+            host=host(),
             inode=this.inode,
             born=this.born,
             rule=RULE,
@@ -152,8 +153,8 @@ def _record(directory: Directory, path: str, store: "Store") -> None:
             set=(),
             found=(),
             previous={},
-            state=records.MARKED,
-            time=records.now(),
+            state=MARKED,
+            time=now(),
         )
     store.write(former._replace(path=path)).close()
 
@@ -236,7 +237,7 @@ def of(parent: Directory, name: str, store: "Store") -> list[str]:
         try:
             with open_child(parent, old) as directory:
                 record = store.read(directory.path)
-                if record is not None and records.is_same(record, records.identity(directory.fd)):
+                if record is not None and is_about(record, identity_of(directory.fd)):
                     found.append((directory.status.st_ctime_ns, old))  # a rename sets this time
         except (PathError, RecordError):
             continue  # gone meanwhile, or nothing of ours
@@ -285,4 +286,4 @@ def _aside_name(prefix: str, end: str) -> str:
 
 def ending(name: str) -> str:
     """Return what tells whose directory was moved aside: its name, or one that is not too long."""
-    return name if len(os.fsencode(name)) <= _LONGEST_NAME else records.digest(name)
+    return name if len(os.fsencode(name)) <= _LONGEST_NAME else digest(name)

@@ -6,7 +6,8 @@ from regrow import pipeline
 from regrow.create import aside, claim, creators
 from regrow.errors import CreatorFailedError
 from regrow.recipes import recipe as recipes
-from regrow.records import store as records
+from regrow.records.format import PENDING, REBUILD
+from regrow.records.store import identity_of
 from regrow_marks.directory import Directory, holds_file, join, open_child
 from regrow_marks.errors import PathError
 from regrow_marks.model import ALREADY_MARKED
@@ -148,11 +149,9 @@ def _refuse(directory: Directory, store: "Store", *, clear: bool) -> None:
 def _is_half_made(directory: Directory, store: "Store") -> bool:
     """Return whether a killed run left this very directory without pyvenv.cfg."""
     record = store.read(directory.path)
-    if record is None or (record.inode, record.born) != records.identity(directory.fd):
+    if record is None or (record.inode, record.born) != identity_of(directory.fd):
         return False
-    return record.state == records.REBUILD or (
-        record.state == records.PENDING and record.rule == RULE
-    )
+    return record.state == REBUILD or (record.state == PENDING and record.rule == RULE)
 
 
 def complete(
@@ -187,7 +186,7 @@ def complete(
         recipe = {**reason.recipe, **_recipe(directory, parent)}
         if creator:
             recipe["made_by"] = creator
-        finished = reason._replace(recipe=recipe, state=records.PENDING)
+        finished = reason._replace(recipe=recipe, state=PENDING)
         outcomes = pipeline.mark(directory, chosen, store, finished)
         return Made(directory.path, creator, _version(directory), outcomes)
 

@@ -19,7 +19,8 @@ from regrow.model import (
     Rule,
 )
 from regrow.pipeline import choose_markers
-from regrow.records import store as records
+from regrow.records.format import MARKED, PENDING, REBUILD, is_unfinished
+from regrow.records.store import file_name, identity_of, is_about
 from regrow.system import git
 from regrow_marks import markers, tag
 from regrow_marks.directory import ancestors, is_below, open_directory, split
@@ -206,7 +207,7 @@ def no_longer_recognised(
         may just be making.
     """
     paths = {candidate.path for candidate in candidates}
-    found = set(map(records.file_name, paths))
+    found = set(map(file_name, paths))
     places = _true_paths(start)
     starts = [*places, *_true_paths(configuration.start)]
     by_name = {rule.name: rule for rule in active_rules}
@@ -216,13 +217,13 @@ def no_longer_recognised(
         record = _readable(store, name)
         if record is None:
             continue
-        if record.state == records.REBUILD:
+        if record.state == REBUILD:
             continue  # a rebuild was interrupted: the record has the recipe of the whole
         candidate = _marked_by_rule(record)
         if candidate is None or _is_being_filled(candidate):
             continue
         outer = next((path for path in ancestors(record.path) if path in paths), None)
-        if outer is not None and record.state == records.PENDING:
+        if outer is not None and record.state == PENDING:
             reason = f"it is inside {outer}, which is decided about as a whole"
             yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
             continue
@@ -282,10 +283,10 @@ def _is_being_emptied(candidate: Candidate, store: "Store") -> bool:
         return False  # it is gone, as the next step finds out
     if abs(time.time() - status.st_mtime) >= _EMPTYING:
         return False
-    record = _readable(store, records.file_name(candidate.path))
+    record = _readable(store, file_name(candidate.path))
     return (
         record is not None
-        and (record.state, record.inode) == (records.MARKED, status.st_ino)
+        and (record.state, record.inode) == (MARKED, status.st_ino)
         and tag.CachedirTag.name in (*record.set, *record.found)
         and not os.path.lexists(f"{candidate.path}/{tag.NAME}")
     )
@@ -306,7 +307,7 @@ def _marked_by_rule(record: Record) -> Candidate | None:
         with open_directory(record.path) as directory:
             if directory.path != record.path:
                 return None
-            if not records.is_same(record, records.identity(directory.fd)):
+            if not is_about(record, identity_of(directory.fd)):
                 return None
             status = directory.status
     except PathError:
@@ -356,7 +357,7 @@ def _with_record(decision: Decision, store: "Store") -> Decision:
         data = store.data(decision.candidate.path)
     except RecordError:
         return decision  # `regrow list` tells of it
-    if data is not None and records.is_unfinished(data, decision.candidate.inode):
+    if data is not None and is_unfinished(data, decision.candidate.inode):
         return Decision(decision.candidate, KEEP, UNFINISHED, _INTERRUPTED)
     if data is None:
         from regrow.records import moves
@@ -407,7 +408,7 @@ def to_look_at(signed: "Iterable[str]", decided: "Iterable[Decision]", store: "S
         return []
     names = set(store.names())
     marked = {d.candidate.path for d in decided if d.decision in (MARK, MARKED_ALREADY)}
-    return [p for p in signed if p not in marked or records.file_name(p) not in names]
+    return [p for p in signed if p not in marked or file_name(p) not in names]
 
 
 def _is_being_filled(candidate: Candidate) -> bool:

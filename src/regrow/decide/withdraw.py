@@ -11,8 +11,9 @@ from regrow.decide import decisions
 from regrow.decide.decisions import COPIED, MOVED, NO_RULE
 from regrow.model import EXPLICIT, TAKE_BACK, Candidate, Decision, Rule
 from regrow.records import moves
-from regrow.records import store as records
+from regrow.records.format import PENDING, REBUILD
 from regrow.records.moves import Standing
+from regrow.records.store import now
 from regrow.system import locks
 from regrow_marks.directory import is_below, open_directory, split
 from regrow_marks.errors import PathError
@@ -117,8 +118,8 @@ def _is_begun(candidate: Candidate, known: Standing) -> bool:
     if record is None or known.word != moves.MOVED:
         return False
     if split(candidate.path)[1].startswith(birth.PREFIX):
-        return record.state in (records.PENDING, records.REBUILD)
-    return record.state == records.PENDING and (abs(records.now() - record.time) < decisions.QUIET)
+        return record.state in (PENDING, REBUILD)
+    return record.state == PENDING and (abs(now() - record.time) < decisions.QUIET)
 
 
 def _why_to_take_back(candidate: Candidate, known: Standing) -> tuple[str, str]:

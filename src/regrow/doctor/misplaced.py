@@ -8,7 +8,7 @@ from regrow.decide.refusals import VERSION_CONTROL, Reason, Refusals
 from regrow.doctor.findings import OK, RECORDS, WRONG, Finding
 from regrow.errors import RecordError
 from regrow.model import EXPLICIT
-from regrow.records import store as records
+from regrow.records.format import has_rule
 from regrow.records.store import Store
 from regrow.system import homes, mounts
 from regrow_marks import markers, tag
@@ -85,7 +85,7 @@ def _in_order(store: Store, end: float) -> "list[tuple[str, Look]]":
             data = (store.data(path, name) or b"") if time.monotonic() < end else b""
         except RecordError:
             continue  # it is told elsewhere
-        if records.names_rule(data, EXPLICIT):
+        if has_rule(data, EXPLICIT):
             named.append((path, _of_named))
         else:
             found.append((path, _of_recognised))

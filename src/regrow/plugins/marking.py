@@ -13,8 +13,8 @@ from regrow.decide.guards import GUARDS, Circumstances, kept_by_user, not_ours
 from regrow.model import Candidate, Rule
 from regrow.plugins.birth import LOGGER
 from regrow.recipes import recipe as recipes
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import has_stamp
+from regrow.records.store import Store, identity_of, is_current
 from regrow.rules import loader
 from regrow.scan import evidence
 from regrow_marks import markers
@@ -236,8 +236,8 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
     data = store.data(directory.path)
     return (
         data is not None
-        and records.is_current(data, directory.path, records.identity(directory.fd))
-        and records.has_stamp(data, recipes.stamp("python", directory.path))
+        and is_current(data, directory.path, identity_of(directory.fd))
+        and has_stamp(data, recipes.stamp("python", directory.path))
         and markers.all_hold(pipeline.choose_markers(directory, configuration), directory)
     )
 

@@ -9,7 +9,8 @@ import re
 import stat
 from fnmatch import fnmatchcase
 
-from regrow.records import store, values
+from regrow.records.format import check_values
+from regrow.records.store import identity_of, is_about
 from regrow.system import ownership
 from regrow_marks.directory import ancestors, is_below, join, open_directory, split
 from regrow_marks.errors import PathError
@@ -56,7 +57,7 @@ def check(record: "Record") -> None:
     """Check what every record holds. Raises TypeError and ValueError."""
     if os.path.normpath(record.path) != record.path or record.path.startswith("//"):
         raise ValueError(f"{record.path} is no path that regrow writes")
-    values.check(record)
+    check_values(record)
     kind, name = record.recipe.get("kind"), split(record.path)[1]
     if kind == "node" and name != "node_modules":
         raise ValueError(f"no directory of the name {name} is a node_modules")
@@ -155,13 +156,13 @@ def not_described(record: "Record", *, is_same: bool) -> str:
     try:
         with open_directory(record.path) as directory:
             names = frozenset(os.listdir(directory.fd))
-            this = store.identity(directory.fd)
+            this = identity_of(directory.fd)
     except PathError:
         return ""
     stranger = _stranger(record, names)
     if stranger:
         return f"it holds what no rebuild of it makes ({stranger}): move that to another place"
-    if is_same and names and not store.is_same(record, this):
+    if is_same and names and not is_about(record, this):
         return (
             "another directory stands there than the one recorded: `regrow mark` records it as it"
             " is, or move it to another place"

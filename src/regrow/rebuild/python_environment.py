@@ -22,7 +22,7 @@ from regrow.rebuild.tasks import creator_of, not_as_recorded
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
 from regrow.recipes.python import SEEDS, site_packages
-from regrow.records import store as records
+from regrow.records.format import REBUILD
 from regrow.system import program
 from regrow_marks.directory import Directory, join, open_parent, split
 from regrow_marks.errors import PathError
@@ -83,7 +83,7 @@ def _make(
     """Make the environment and install into it; it stays recorded as unfinished."""
     parent_path, name = split(record.path)
     reason = pipeline.Reason(
-        record.rule, record.evidence or ("pyvenv.cfg",), record.recipe, state=records.REBUILD
+        record.rule, record.evidence or ("pyvenv.cfg",), record.recipe, state=REBUILD
     )
     with claim.parent_of(parent_path) as parent:
         if parent.path != parent_path:

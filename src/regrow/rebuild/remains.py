@@ -11,7 +11,7 @@ from regrow import pipeline
 from regrow.create import aside
 from regrow.rebuild import trees
 from regrow.rebuild.explained import Installed
-from regrow.records import store as records
+from regrow.records.format import REBUILD
 from regrow_marks.directory import Directory, join, open_child
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.model import FAILED
@@ -111,7 +111,7 @@ def _settle(
 def _was_unfinished(path: str, store: "Store") -> bool:
     """Return whether a directory that was moved aside was being filled by a rebuild itself."""
     record = store.read(path)
-    return record is not None and record.state == records.REBUILD
+    return record is not None and record.state == REBUILD
 
 
 def _end(parent: Directory, directory: Directory, store: "Store") -> list[str]:

@@ -35,8 +35,8 @@ from regrow.rebuild.tasks import (
 )
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
-from regrow.records import store as records
-from regrow.records.store import Store
+from regrow.records.format import REBUILD
+from regrow.records.store import Store, file_name
 from regrow.system import ownership
 from regrow_marks.directory import Directory, open_child, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
@@ -66,7 +66,7 @@ def carry_out(task: Task, context: Context) -> TaskResult:
     Returns:
         What became of it. Where it failed, directory and record are as they were.
     """
-    name = records.file_name(task.path).removesuffix(".toml")
+    name = file_name(task.path).removesuffix(".toml")
     path = os.path.join(context.logs, f"{name}.log")
     try:
         ownership.make_private(context.logs)
@@ -199,9 +199,7 @@ def _claimed(
     taken up where it was: its tool removes only what it made.
     """
     parent_path, name = split(record.path)
-    reason = pipeline.Reason(
-        record.rule, record.evidence, record.recipe, tuple(files), records.REBUILD
-    )
+    reason = pipeline.Reason(record.rule, record.evidence, record.recipe, tuple(files), REBUILD)
     with claim.parent_of(parent_path) as parent:
         if parent.path != parent_path:
             raise PathError(f"{record.path}: {not_as_recorded(record.path)}")

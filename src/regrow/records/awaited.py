@@ -75,7 +75,7 @@ def what_is_missing(record: "Record") -> str:
     What is out of reach, or can't be described, lacks nothing that could be told.
     """
     from regrow.recipes import recipe as recipes
-    from regrow.records import store
+    from regrow.records.store import identity_of, is_about
 
     kind = str(record.recipe.get("kind"))
     if kind not in LISTED:
@@ -84,7 +84,7 @@ def what_is_missing(record: "Record") -> str:
         return "nothing that was installed is in it"
     try:
         with open_directory(record.path) as directory:
-            is_same = store.is_same(record, store.identity(directory.fd))
+            is_same = is_about(record, identity_of(directory.fd))
     except PathError:
         return ""
     if is_same and record.awaited is None:

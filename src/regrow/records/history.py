@@ -9,7 +9,8 @@ import os
 from regrow.errors import RecordError
 from regrow.recipes import compare
 from regrow.records.awaited import LISTED
-from regrow.records.store import ATTACHMENTS, PENDING, Store, decode, encode, file_name
+from regrow.records.format import PENDING, decode, encode
+from regrow.records.store import ATTACHMENTS, Store, file_name
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

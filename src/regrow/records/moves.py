@@ -11,7 +11,8 @@ from regrow.errors import NewerRecordError, RecordError
 from regrow.model import EXPLICIT, Record
 from regrow.pipeline import attachments
 from regrow.records import awaited, history
-from regrow.records import store as records
+from regrow.records.format import REBUILD
+from regrow.records.store import file_name, identity_of, is_about
 from regrow_marks import markers, signature
 from regrow_marks.directory import ancestors, is_below, join, mount_point, open_directory, split
 from regrow_marks.errors import PathError
@@ -50,7 +51,7 @@ def standing(directory: "Directory", store: "Store") -> Standing:
         directory: the directory, open.
         store: where the records are.
     """
-    this = records.identity(directory.fd)
+    this = identity_of(directory.fd)
     signed = signature.read(directory)
     try:
         own = store.read(directory.path)
@@ -58,7 +59,7 @@ def standing(directory: "Directory", store: "Store") -> Standing:
         return Standing(UNKNOWN)
     except RecordError:
         own = None  # `regrow list` tells of it
-    if own is not None and records.is_same(own, this):
+    if own is not None and is_about(own, this):
         return Standing(HERE, own, signed)
     is_marked = signed is not None or _is_marked(directory)
     record = own_record(this, signed, store) if is_marked else None
@@ -66,7 +67,7 @@ def standing(directory: "Directory", store: "Store") -> Standing:
         return Standing(MOVED if has_left(record.path, this) else HERE, record, signed)
     if signed is None or directory.status.st_uid != os.geteuid():
         return Standing(UNKNOWN)
-    if own is not None and signed.record == records.file_name(directory.path):
+    if own is not None and signed.record == file_name(directory.path):
         return Standing(RESTORED, own, signed)
     return Standing(COPIED, named_by(signed, store), signed)
 
@@ -80,7 +81,7 @@ def own_record(this: "Identity", signed: "Signature | None", store: "Store") -> 
         store: where the records are.
     """
     named = named_by(signed, store) if signed is not None else None
-    if named is not None and records.is_same(named, this):
+    if named is not None and is_about(named, this):
         return named
     return store.by_identity(this)
 
@@ -99,7 +100,7 @@ def moved_from(
         signed: its signature, if it has one.
         store: where the records are.
     """
-    if replaced is not None and records.is_same(replaced, this):
+    if replaced is not None and is_about(replaced, this):
         return None
     record = own_record(this, signed, store)
     if record is None or not has_left(record.path, this):
@@ -119,7 +120,7 @@ def has_left(path: str, this: "Identity") -> bool:
     """Return whether nothing stands where a directory was, or another directory does."""
     try:
         with open_directory(path) as directory:
-            return records.identity(directory.fd) != this
+            return identity_of(directory.fd) != this
     except PathError:
         return not os.path.lexists(path)
 
@@ -131,10 +132,10 @@ def is_signed_for(directory: "Directory", signed: "Signature | None", store: "St
     """
     if signed is None:
         return False
-    if signed.record == records.file_name(directory.path):
+    if signed.record == file_name(directory.path):
         return True
     named = named_by(signed, store)
-    return named is not None and records.is_same(named, records.identity(directory.fd))
+    return named is not None and is_about(named, identity_of(directory.fd))
 
 
 def is_moved_unfinished(path: str, store: "Store") -> bool:
@@ -143,9 +144,9 @@ def is_moved_unfinished(path: str, store: "Store") -> bool:
         with open_directory(path) as directory:
             signed = signature.read(directory)
             named = named_by(signed, store) if signed is not None else None
-            if named is None or named.state != records.REBUILD:
+            if named is None or named.state != REBUILD:
                 return False
-            return records.is_same(named, records.identity(directory.fd))
+            return is_about(named, identity_of(directory.fd))
     except PathError:
         return False  # it is gone again
 
@@ -164,7 +165,7 @@ def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> st
     Returns:
         The path that it is about now; None: its directory is not beside, or has its own record.
     """
-    if replaced is None or replaced.born is None or records.is_same(replaced, this):
+    if replaced is None or replaced.born is None or is_about(replaced, this):
         return None
     parent, name = split(replaced.path)
     try:
@@ -172,9 +173,9 @@ def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> st
             names = [one.name for one in entries if one.inode() == replaced.inode]
         for path in (join(parent, other) for other in names if other != name):
             with open_directory(path) as directory:
-                found = records.identity(directory.fd)
+                found = identity_of(directory.fd)
             own = _readable(path, store)
-            if records.is_same(replaced, found) and not (own and records.is_same(own, found)):
+            if is_about(replaced, found) and not (own and is_about(own, found)):
                 files = attachments(replaced.path, store)
                 store.write(replaced._replace(path=path), files).close()
                 return path
@@ -207,7 +208,7 @@ def follow(paths: "Iterable[str]", store: "Store") -> None:
                             path=directory.path,
                             mount=mount_point(directory.path),
                             awaited=_awaited(known),
-                            **records.identity(directory.fd)._asdict(),
+                            **identity_of(directory.fd)._asdict(),
                         )
                         todo.append((known.record, fresh, attachments(known.record.path, store)))
             except PathError:
@@ -245,8 +246,8 @@ def sign(record: Record) -> None:
     """Sign the directory that a record is about, if it still is."""
     try:
         with open_directory(record.path) as directory:
-            if records.is_same(record, records.identity(directory.fd)):
-                signature.put(directory, records.file_name(record.path), record.set)
+            if is_about(record, identity_of(directory.fd)):
+                signature.put(directory, file_name(record.path), record.set)
     except PathError:
         return  # it is gone again
 

@@ -6,7 +6,8 @@ import os
 from regrow.errors import RecordError
 from regrow.model import Record
 from regrow.records import moves
-from regrow.records import store as records
+from regrow.records.format import PENDING, REBUILD
+from regrow.records.store import host, identity_of, is_about
 from regrow_marks import markers
 from regrow_marks.directory import is_below, open_directory
 from regrow_marks.errors import MarkerError, PathError, in_words
@@ -139,22 +140,22 @@ def what_became_of(record: Record) -> Entry:
 
 
 def _absent(record: Record) -> Entry:
-    if record.host != records.host():
+    if record.host != host():
         return Entry(record, ELSEWHERE)
     absence = moves.absence(record)
     return Entry(record, AWAY, absence) if absence else Entry(record, GONE)
 
 
 def _present(record: Record, directory: "Directory") -> Entry:
-    if not records.is_same(record, records.identity(directory.fd)):
-        return Entry(record, REPLACED if record.host == records.host() else ELSEWHERE)
+    if not is_about(record, identity_of(directory.fd)):
+        return Entry(record, REPLACED if record.host == host() else ELSEWHERE)
     from regrow.create.aside import is_aside  # ctypes comes with it
 
     if is_aside(directory.name):
         return Entry(record, LEFTOVER)
-    if record.state == records.REBUILD:
+    if record.state == REBUILD:
         return Entry(record, UNFINISHED)
-    if record.state == records.PENDING:
+    if record.state == PENDING:
         return Entry(record, INTERRUPTED)
     if not record.set and not record.found:
         return Entry(record, UNMARKED)

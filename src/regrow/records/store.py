@@ -11,9 +11,9 @@ import sys
 import time
 from functools import lru_cache
 
-from regrow.errors import NewerRecordError, RecordError
+from regrow.errors import RecordError
 from regrow.model import Record
-from regrow.records import values
+from regrow.records.format import HEAD, MARKED, decode, encode, line, state_line
 from regrow.system import ownership
 from regrow_marks import safe_read
 from regrow_marks.errors import in_words
@@ -26,26 +26,12 @@ except ImportError:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any, Self, TypeVar
-
-    from regrow.recipes.recipe import Recipe
-
-    T = TypeVar("T")
-    Value = str | int | bool | list[str] | tuple[str, ...]
-
-FORMAT = 1
+    from typing import Self
 
 ATTACHMENTS = ("package-lock.json",)
 """The files that may stand beside a record."""
 
-PENDING = "pending"
-MARKED = "marked"
-REBUILD = "rebuild"  # what stands there is not finished; as wide as the widest of the others
-
-_HEAD = "# What regrow marked, why, and how it comes back.\n"
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
-_STATE_WIDTH = len('state = "pending"')  # characters; TOML allows blanks at the end of a line
-_LINE_LENGTH = 100  # characters; a longer list stands an item a line
 _LOCK = ".lock"
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
 _LEFTOVER_AGE = 60  # seconds; a record is written in a thousandth of one
@@ -75,17 +61,17 @@ def directory_path() -> str:
 
 
 def host() -> str:
-    """Give this machine's name, as records hold it."""
+    """Return this machine's name, as records hold it."""
     return os.uname().nodename
 
 
 def now() -> int:
-    """Give the time, in seconds since 1970 (UTC)."""
+    """Return the time, in seconds since 1970 (UTC)."""
     return int(time.time())
 
 
-def identity(fd: int) -> Identity:
-    """Give a directory's inode and birth time.
+def identity_of(fd: int) -> Identity:
+    """Return a directory's inode and birth time.
 
     Inodes are used again: ``rm -r .venv; uv venv`` often gets the same one. Birth times aren't.
     """
@@ -513,7 +499,7 @@ class Written:
             RecordError: it can't be written; the record says pending still.
         """
         try:
-            os.pwrite(self._fd, _state(MARKED), len(_HEAD))
+            os.pwrite(self._fd, state_line(MARKED), len(HEAD))
         except OSError as error:
             raise RecordError(
                 f"{self._path}: it is marked; its record can't be completed: {in_words(error)}"
@@ -530,24 +516,20 @@ def _is_alone(name: str, names: frozenset[str]) -> bool:
 
 
 def is_current(data: bytes, path: str, directory: Identity) -> bool:
-    """Tell from a record's bytes whether it is complete and about this very directory.
-
-    It looks for the lines that ``encode`` writes, which spares the TOML parser's start-up time;
-    a record that people edited may be taken for out of date, and is then written anew.
-    """
+    """Return whether a record's bytes say that it is complete and about this very directory."""
     lines = [
-        _state(MARKED).decode(),
-        _line("path", path),
-        _line("host", host()),
-        _line("inode", directory.inode),
+        state_line(MARKED).decode(),
+        line("path", path),
+        line("host", host()),
+        line("inode", directory.inode),
     ]
     if directory.born is not None:
-        lines.append(_line("born", directory.born))
-    return all(f"\n{line}".encode() in data for line in lines)
+        lines.append(line("born", directory.born))
+    return all(f"\n{one}".encode() in data for one in lines)
 
 
-def is_same(record: Record, directory: Identity) -> bool:
-    """Tell whether a record is about this very directory.
+def is_about(record: Record, directory: Identity) -> bool:
+    """Return whether a record is about this very directory.
 
     A birth time says so by itself: machines change their names, and macOS does by the network it
     is in. Without one, a home that several machines share may have the same inode twice.
@@ -555,218 +537,6 @@ def is_same(record: Record, directory: Identity) -> bool:
     if (record.inode, record.born) != directory:
         return False
     return record.born is not None or record.host == host()
-
-
-def names_rule(data: bytes, rule: str) -> bool:
-    """Tell from a record's bytes whether it names a rule."""
-    return f"\n{_line('rule', rule)}".encode() in data
-
-
-def tells_recipe(data: bytes, recipe: "Recipe") -> bool:
-    """Tell from a record's bytes whether its recipe is as good as another one."""
-    if "stamp" in recipe:
-        return has_stamp(data, int(recipe["stamp"]))  # type: ignore[arg-type]
-    return _recipe(recipe).encode() in data
-
-
-def tells_mount(data: bytes) -> bool:
-    """Return whether a record's bytes say where its file system is mounted: older ones do not."""
-    return b"\nmount = " in data
-
-
-def is_awaited(data: bytes, stamp: int | None = None) -> bool:
-    """Tell from a record's bytes whether less stands there than it lists.
-
-    Args:
-        data: the bytes of the record.
-        stamp: the stamp of what stands there; None: whichever.
-    """
-    return (b"\nawaited = " if stamp is None else f"\n{_line('awaited', stamp)}".encode()) in data
-
-
-def is_unfinished(data: bytes, inode: int) -> bool:
-    """Tell from a record's bytes whether a rebuild of a directory was begun and not ended."""
-    is_begun = data.startswith(_HEAD.encode() + _state(REBUILD))
-    return is_begun and f"\n{_line('inode', inode)}".encode() in data
-
-
-def has_stamp(data: bytes, stamp: int) -> bool:
-    """Tell from a record's bytes whether its recipe was taken from what a stamp stands for."""
-    return f"\n{_line('stamp', stamp)}".encode() in data
-
-
-def encode(record: Record) -> bytes:
-    """Write a record as TOML. Text that is not UTF-8 stands in a key ``…_b64`` besides.
-
-    Raises:
-        RecordError: it holds what could not be read again.
-    """
-    try:
-        values.check(record)
-    except (TypeError, ValueError) as error:
-        raise RecordError(f"{record.path}: no record can be made of it: {error}") from error
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.time))
-    text = [
-        _HEAD,
-        _state(record.state).decode(),
-        _line("format", FORMAT),
-        _line("path", record.path),
-        _line("host", record.host),
-        _line("mount", record.mount) if record.mount else "",
-        _line("inode", record.inode),
-        _line("born", record.born) if record.born is not None else "",
-        _line("modified", record.modified) if record.modified is not None else "",
-        f"time = {stamp}\n",
-        _line("awaited", record.awaited) if record.awaited is not None else "",
-        _line("rule", record.rule),
-        _line("evidence", record.evidence),
-        _line("set", record.set),
-        _line("found", record.found),
-        _recipe(record.recipe),
-    ]
-    if record.previous:
-        from base64 import b64encode
-
-        text.append("\n[previous]\n")
-        text += (_line(key, b64encode(value).decode()) for key, value in record.previous.items())
-    return "".join(text).encode()
-
-
-def _recipe(recipe: "Recipe") -> str:
-    return "".join(["\n[recipe]\n", *(_line(key, value) for key, value in recipe.items())])
-
-
-def decode(data: bytes, name: str) -> Record:
-    """Read a record.
-
-    Args:
-        data: the bytes of the file.
-        name: the file, for messages.
-
-    Raises:
-        RecordError: the bytes are no record, or one of a newer format.
-    """
-    import tomllib
-    from base64 import b64decode
-
-    try:
-        table = tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{name}: this record is damaged: {error}") from error
-    try:
-        form = _a(int, table["format"])
-        if form > FORMAT:
-            raise NewerRecordError(
-                f"{name}: a newer regrow wrote this record (format {form}); it is left alone"
-            )
-        top = _from_base64(table)
-        record = Record(
-            path=_true_path(top["path"]),
-            host=top["host"],
-            inode=top["inode"],
-            born=top.get("born"),
-            modified=top.get("modified"),
-            awaited=top.get("awaited"),
-            rule=top["rule"],
-            evidence=_texts(top["evidence"]),
-            recipe=_from_base64(_a(dict, top["recipe"])),
-            set=_texts(top["set"]),
-            found=_texts(top["found"]),
-            previous={
-                key: b64decode(value) for key, value in _a(dict, top.get("previous", {})).items()
-            },
-            state=top["state"],
-            time=int(top["time"].timestamp()),
-            mount=_true_path(top["mount"]) if "mount" in top else "",
-        )
-        values.check(record)
-    except KeyError as error:
-        raise RecordError(f"{name}: this record is damaged: it has no {error.args[0]}") from error
-    except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RecordError(f"{name}: this record is damaged: {error}") from error
-    return record
-
-
-def _state(state: str) -> bytes:
-    """Write the first key, in the same width for every state."""
-    return f'state = "{state}"'.ljust(_STATE_WIDTH).encode() + b"\n"
-
-
-def _a(kind: "type[T]", value: object) -> "T":
-    if not isinstance(value, kind):
-        raise TypeError(f"{value!r} is no {kind.__name__}")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(_a(str, item) for item in _a(list, value))
-
-
-def _true_path(value: object) -> str:
-    path = _a(str, value)
-    if not path.startswith("/") or "\0" in path:
-        raise ValueError(f"{path!r} is no path of a directory")
-    return path
-
-
-def _line(key: str, value: "Value") -> str:
-    """Write one key, and the key that holds its exact bytes where it is not UTF-8."""
-    line = f"{key} = {_toml(value)}\n"
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        shown = line.encode(errors="replace").decode()
-        return f"{shown}{key}_b64 = {_toml(_to_base64(value))}\n"
-    return line
-
-
-def _toml(value: "Value") -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str):
-        return f'"{value.translate(_ESCAPES)}"'
-    items = [_toml(item) for item in value]
-    line = f"[{', '.join(items)}]"
-    if len(line) <= _LINE_LENGTH:
-        return line
-    return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
-
-
-# TOML 1.0: quotation mark, backslash and the control characters other than tab are escaped. So are
-# C1, separators of lines and bidi controls, for people who look at a record in a terminal.
-_CONTROLS = (
-    *range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F),
-    *range(0x2066, 0x206A),
-)  # fmt: skip
-_ESCAPES = {number: f"\\u{number:04x}" for number in _CONTROLS}
-_ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t", ord('"'): '\\"', ord("\\"): "\\\\"}
-
-
-def _to_base64(value: "Value") -> "str | list[str]":
-    from base64 import b64encode
-
-    if isinstance(value, str):
-        return b64encode(os.fsencode(value)).decode()
-    if isinstance(value, int):
-        raise TypeError(f"{value}: a number is UTF-8 always")
-    return [b64encode(os.fsencode(item)).decode() for item in value]
-
-
-def _from_base64(table: "dict[str, Any]") -> "dict[str, Any]":
-    """Put the exact text in place of the text that stands for it."""
-    from base64 import b64decode
-
-    exact = {}
-    for key, value in table.items():
-        if key.endswith("_b64"):
-            exact[key.removesuffix("_b64")] = (
-                os.fsdecode(b64decode(value))
-                if isinstance(value, str)
-                else [os.fsdecode(b64decode(item)) for item in value]
-            )
-    return {key: value for key, value in table.items() if not key.endswith("_b64")} | exact
 
 
 def _is_temporary(name: str) -> bool:

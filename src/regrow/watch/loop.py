@@ -19,7 +19,7 @@ from regrow.model import (
     Unreadable,
 )
 from regrow.records import moves
-from regrow.records.store import PENDING, names_rule
+from regrow.records.format import PENDING, has_rule
 from regrow.scan.walk import Scan, at_home
 from regrow.system import git
 from regrow_marks.directory import Opener, ancestors, is_below, join, open_directory, split
@@ -282,7 +282,7 @@ class Watch:
             data = self._store.data(path)
         except RecordError:
             return False  # `regrow list` tells of it
-        return data is not None and not names_rule(data, EXPLICIT)
+        return data is not None and not has_rule(data, EXPLICIT)
 
     def _handle(self, found: "Sequence[Candidate]") -> None:
         """Decide and act; what is still being filled is marked now and completed later."""
