@@ -474,7 +474,7 @@ def test_without_a_terminal_and_without_paths_somebody_has_to_say_yes(
     for words in ((), ("--json",), ("-0",)):
         done = regrow("undo", *words)
         assert done.returncode == 2
-        assert "give --yes, --dry-run, or the paths" in done.stderr
+        assert "not a terminal: pass --yes to take everything back" in done.stderr
     for contradiction in (("--yes", "--dry-run"), ("--yes", "--json", "-0")):
         assert regrow("undo", *contradiction).returncode == 2
     assert attribute(path) == b"false"

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 from regrow import config
 from regrow.cli.output import (
@@ -10,6 +9,7 @@ from regrow.cli.output import (
     human_size,
     parser,
     print_json,
+    print_null_ended,
     print_table,
     show,
     time_of,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command's arguments."""
+    """Return the command's parser."""
     states = "".join(f"  {state:15}{meaning}\n" for state, meaning in STATES.items())
     made = parser(
         "list",
@@ -73,20 +73,20 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     made = arguments()
     options = made.parse_args(words)
     others = (options.state, options.sizes, options.forget, options.print0)
     if options.history and any(others):
         made.error("--history goes with PATH and --json alone")
-    found: list[Entry] = []
-    errors: list[RecordError] = []
-    recorded: list[str] = []
     store = Store.if_any()
     if options.history:
         from regrow.cli import earlier
 
         return earlier.show_history(store, true_paths(options.path), as_json=options.json)
+    found: list[Entry] = []
+    errors: list[RecordError] = []
+    recorded: list[str] = []
     if store is not None:
         with store:
             places = true_paths(options.path)
@@ -96,12 +96,8 @@ def run(words: list[str]) -> int:
                 else:
                     recorded.append(entry.record.path)
                     found.append(entry)
-            found = _where_they_are(found, places, store)
-            if options.state is not None:
-                found = [entry for entry in found if entry.state in options.state]
+            found = _selected(_where_they_are(found, places, store), options)
             if options.forget:
-                forgotten = (GONE, AWAY) if AWAY in (options.state or ()) else (GONE,)
-                found = [entry for entry in found if entry.state in forgotten]
                 errors += _forget(store, found)
     found.sort(key=lambda entry: entry.record.path)
     left = _left(recorded, options)
@@ -112,17 +108,24 @@ def run(words: list[str]) -> int:
         for one in left:
             print_json(as_line(one))
     elif options.print0:
-        for entry in found:
-            sys.stdout.buffer.write(os.fsencode(entry.record.path) + b"\0")
+        print_null_ended(entry.record.path for entry in found)
     else:
-        _print(found, sizes)
-        for one in left:
-            print(f"{show(one.path)}  {one.kind}: {show(one.sentence)}; see `regrow leftovers`")
+        _print(found, sizes, left)
         if options.forget:
             print(f"forgotten: {len(found)}")
     for error in errors:
         complain(str(error))
     return int(bool(errors))
+
+
+def _selected(found: list[Entry], options: argparse.Namespace) -> list[Entry]:
+    """Return the entries in the states that the options ask for."""
+    if options.state is not None:
+        found = [entry for entry in found if entry.state in options.state]
+    if options.forget:
+        forgotten = (GONE, AWAY) if AWAY in (options.state or ()) else (GONE,)
+        found = [entry for entry in found if entry.state in forgotten]
+    return found
 
 
 def _left(recorded: "Sequence[str]", options: argparse.Namespace) -> list[Leftover]:
@@ -134,7 +137,7 @@ def _left(recorded: "Sequence[str]", options: argparse.Namespace) -> list[Leftov
 
 
 def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list[Entry]:
-    """Put what was moved below the start directories in place of what is gone.
+    """Return what is recorded, with what was moved in place of what is gone.
 
     Args:
         found: what is recorded at these places.
@@ -156,10 +159,10 @@ def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list
 
 
 def true_paths(paths: "Iterable[str]") -> list[str]:
-    """Give the paths as records hold them: absolute, links on the way followed.
+    """Return paths as records hold them: absolute, links on the way followed.
 
-    A last component that is a link stands for both: what was recorded before it became one, and
-    what a sweep of it has found.
+    A path that ends in a link yields two: the link, for what was recorded before it became one,
+    and its target, for what a sweep of it has found.
     """
     found = []
     for path in paths:
@@ -211,7 +214,7 @@ def _as_json(entry: Entry, sizes: dict[str, int]) -> "dict[str, object]":
     }
 
 
-def _print(found: "Sequence[Entry]", sizes: dict[str, int]) -> None:
+def _print(found: "Sequence[Entry]", sizes: dict[str, int], left: "Sequence[Leftover]") -> None:
     rows = []
     for entry in found:
         record = entry.record
@@ -227,3 +230,5 @@ def _print(found: "Sequence[Entry]", sizes: dict[str, int]) -> None:
     total = f", {human_size(sum(sizes.values()))}" if sizes else ""
     summary = ", ".join(f"{state} {counts[state]}" for state in STATES if state in counts)
     print(show(f"{len(found)} recorded{total}{f' ({summary})' if summary else ''}"))
+    for one in left:
+        print(f"{show(one.path)}  {one.kind}: {show(one.sentence)}; see `regrow leftovers`")

@@ -1,4 +1,4 @@
-"""What every command prints: paths made safe for terminals, tables, JSON Lines, help."""
+"""What every command prints: paths that are safe on a terminal, tables, JSON Lines, help."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ argparse._ = str  # type: ignore[attr-defined]
 
 
 def show(text: str) -> str:
-    r"""Make a path safe to print: control characters and stray bytes are shown escaped.
+    r"""Return a path that is safe to print: control characters and stray bytes are escaped.
 
     >>> print(show("a\nb\x1b[31m"))
     a\nb\x1b[31m
@@ -45,8 +45,8 @@ def complain(message: str) -> None:
 def print_json(line: "dict[str, Any]") -> None:
     """Print one line of JSON Lines. A ``path`` that is not UTF-8 has ``path_b64`` besides.
 
-    What people's terminals and readers of lines may take for a command (C1, DEL, bidi controls,
-    U+2028) stands as an escape, which JSON has for every character.
+    Characters that a terminal or a line reader may act on (C1, DEL, bidi controls, U+2028) are
+    written as JSON escapes.
     """
     import json
 
@@ -71,11 +71,17 @@ def _is_utf_8(text: str) -> bool:
 
 
 def outcomes_as_json(outcomes: "dict[str, Outcome]") -> "dict[str, dict[str, str]]":
-    """Turn outcomes into what ``--json`` prints of them."""
+    """Return what ``--json`` prints of outcomes."""
     return {
         name: {"state": outcome.state} | ({"error": outcome.error} if outcome.error else {})
         for name, outcome in outcomes.items()
     }
+
+
+def print_null_ended(paths: "Iterable[str]") -> None:
+    """Print paths byte for byte, each ended by a null, as ``xargs -0`` reads them."""
+    for path in paths:
+        sys.stdout.buffer.write(os.fsencode(path) + b"\0")
 
 
 def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -> None:
@@ -104,7 +110,7 @@ def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -
 
 
 def human_size(size: int) -> str:
-    """Write a number of bytes for people, in the units of 1,000 that disks are sold in.
+    """Return a number of bytes for people, in the units of 1,000 that disks are sold in.
 
     >>> human_size(999), human_size(12_345_678)
     ('999 B', '12.3 MB')
@@ -120,10 +126,10 @@ def human_size(size: int) -> str:
 
 
 def track(items: "Iterable[T]", doing: str, count: int | None = None) -> "Iterable[T]":
-    """Show on a terminal how far a loop is that may take longer than a second.
+    """Return *items*, and show on a terminal how far the loop over them is.
 
     Args:
-        items: what is gone through.
+        items: what the loop goes through; it may take longer than a second.
         doing: what is being done, as in ``marking``.
         count: how many there are; default: the length of *items*.
     """
@@ -161,8 +167,23 @@ class Counter:
             self._is_shown = False
 
 
+def require_terminal(
+    made: argparse.ArgumentParser, options: argparse.Namespace, doing: str
+) -> None:
+    """Exit with a usage error where a question is due and nobody can answer it.
+
+    Args:
+        made: the command's parser.
+        options: what it parsed; output for programs leaves no room for a question either.
+        doing: what ``--yes`` does without asking, as in ``mark``.
+    """
+    for_programs = options.json or getattr(options, "print0", False)
+    if for_programs or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        made.error(f"not a terminal: pass --yes to {doing}, or --dry-run to see the plan")
+
+
 def confirm(question: str) -> bool:
-    """Ask a person; anything but yes, the end of input too, is no."""
+    """Return whether a person says yes; any other answer, and the end of input, is a no."""
     try:
         answer = input(f"{question} [y/N] ")
     except EOFError:
@@ -188,7 +209,7 @@ def _columns() -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains of wrong usage without handing a name's control characters to the terminal."""
+    """Reports wrong usage with control characters escaped."""
 
     def error(self, message: str) -> "NoReturn":
         """See ``argparse.ArgumentParser.error``."""
@@ -196,12 +217,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(command: str, description: str, examples: str) -> argparse.ArgumentParser:
-    """Make the parser of one command.
+    """Return the parser of one command.
 
     Args:
         command: its name.
         description: what it does, for the help text.
-        examples: command lines with what they do, one a line.
+        examples: command lines with what they do, one per line.
     """
     return Parser(
         prog=f"regrow {command}",
@@ -213,7 +234,7 @@ def parser(command: str, description: str, examples: str) -> argparse.ArgumentPa
 
 
 def time_of(seconds: int) -> str:
-    """Write a time, in seconds since 1970 (UTC), for people and for programs.
+    """Return a time, given in seconds since 1970 (UTC), as people and programs read it.
 
     >>> time_of(0)
     '1970-01-01T00:00:00Z'

@@ -12,7 +12,9 @@ from regrow.cli.output import (
     outcomes_as_json,
     parser,
     print_json,
+    print_null_ended,
     print_table,
+    require_terminal,
     track,
 )
 from regrow.errors import RecordError
@@ -47,7 +49,7 @@ class Undone(NamedTuple):
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command's arguments."""
+    """Return the command's parser."""
     made = parser(
         "undo",
         "Take back what regrow did: the marks that its records say it set, and nothing that others"
@@ -73,15 +75,13 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     made = arguments()
     options = made.parse_args(words)
-    # A path is the user's word; all of it is worth a question.
-    is_asking = not options.path and not options.yes and not options.dry_run
-    if is_asking and (
-        options.json or options.print0 or not (sys.stdin.isatty() and sys.stdout.isatty())
-    ):
-        made.error("nobody can be asked here: give --yes, --dry-run, or the paths")
+    # Whoever names a path means it; to take back everything deserves a question.
+    is_asking = not (options.path or options.yes or options.dry_run)
+    if is_asking:
+        require_terminal(made, options, "take everything back")
     places = true_paths(options.path)
     signed = _signed(places)
     store = Store() if signed else Store.if_any()
@@ -89,19 +89,8 @@ def run(words: list[str]) -> int:
         print("there is nothing to take back", file=sys.stderr)
         return 0
     with store:
-        marked: list[str] = []
-        recorded: list[str] = []
-        errors: list[RecordError] = []
-        for entry in status.entries(store, places):
-            if isinstance(entry, RecordError):
-                errors.append(entry)
-                continue
-            recorded.append(entry.record.path)
-            if entry.state in _MARKED or (
-                entry.state in (UNFINISHED, LEFTOVER) and entry.record.set
-            ):
-                marked.append(entry.record.path)
-        marked = sorted({*marked, *(path for path, _ in status.strays(signed, store))})
+        recorded = _Recorded(store, places)
+        marked = sorted({*recorded.marked, *(path for path, _ in status.strays(signed, store))})
         if options.dry_run:
             undone = [Undone(path, "would take back", {}) for path in marked]
         elif is_asking and marked and not confirm(f"Take back the marks of {len(marked)}?"):
@@ -109,20 +98,47 @@ def run(words: list[str]) -> int:
             return 0
         else:
             store.remove_leftovers()
-            leftovers.remove_unborn(recorded, places)
+            leftovers.remove_unborn(recorded.paths, places)
             with Opener() as opener:
                 undone = [_undo(path, store, opener) for path in track(marked, "taking back")]
                 undone += _undo_inside({one.path for one in undone}, places, store, opener)
-    _report(options, undone)
-    for error in errors:
+    if options.json:
+        _print_json(undone)
+    elif options.print0:
+        print_null_ended(one.path for one in undone if one.outcome != FAILED)
+    else:
+        _print(undone, is_dry=options.dry_run)
+    if not options.json:
+        for one in undone:
+            if one.error:
+                complain(one.error)
+    for error in recorded.errors:
         complain(f"{error}; it is left as it is")
-    return int(bool(errors) or any(one.outcome == FAILED for one in undone))
+    return int(bool(recorded.errors) or any(one.outcome == FAILED for one in undone))
+
+
+class _Recorded:
+    """What the records say of some places and below."""
+
+    def __init__(self, store: Store, places: "Sequence[str]") -> None:
+        self.paths: list[str] = []
+        self.marked: list[str] = []
+        """Those of the paths where regrow may have set a mark."""
+        self.errors: list[RecordError] = []
+        for entry in status.entries(store, places):
+            if isinstance(entry, RecordError):
+                self.errors.append(entry)
+                continue
+            self.paths.append(entry.record.path)
+            has_marks = entry.state in (UNFINISHED, LEFTOVER) and entry.record.set
+            if entry.state in _MARKED or has_marks:
+                self.marked.append(entry.record.path)
 
 
 def _undo_inside(
     done: set[str], places: "Sequence[str]", store: Store, opener: Opener
 ) -> "list[Undone]":
-    """Take back what is inside of what was taken back: no scan enters what is left out."""
+    """Take back what is inside of what was taken back: no scan enters a marked directory."""
     undone: list[Undone] = []
     while done:
         found = {path for path, _ in status.strays(_signed(places), store)} - done
@@ -135,7 +151,7 @@ def _undo_inside(
 
 
 def _signed(places: "Sequence[str]") -> "Sequence[str]":
-    """Find what is signed at some places and below; none: below the start directories."""
+    """Return the signed paths at *places* and below; none: below the start directories."""
     configuration = config.read()
     if not places:
         return status.signed(configuration)
@@ -163,25 +179,19 @@ def _undo(path: str, store: Store, opener: Opener) -> Undone:
     return Undone(path, UNMARKED if UNMARKED in states else NOT_MARKED, outcomes)
 
 
-def _report(options: argparse.Namespace, undone: "Sequence[Undone]") -> None:
+def _print_json(undone: "Sequence[Undone]") -> None:
     for one in undone:
-        if options.json:
-            print_json(
-                {
-                    "path": one.path,
-                    "outcome": one.outcome,
-                    "error": one.error or None,
-                    "markers": outcomes_as_json(one.outcomes),
-                }
-            )
-        elif one.error:
-            complain(one.error)
-    if options.print0:
-        for one in undone:
-            if one.outcome != FAILED:
-                sys.stdout.buffer.write(os.fsencode(one.path) + b"\0")
-    if options.json or options.print0:
-        return
+        print_json(
+            {
+                "path": one.path,
+                "outcome": one.outcome,
+                "error": one.error or None,
+                "markers": outcomes_as_json(one.outcomes),
+            }
+        )
+
+
+def _print(undone: "Sequence[Undone]", *, is_dry: bool) -> None:
     rows = [(one.path, _word(one), ", ".join(one.outcomes)) for one in undone]
     if rows:
         print_table(rows, ("", "bold", "dim"))
@@ -190,7 +200,7 @@ def _report(options: argparse.Namespace, undone: "Sequence[Undone]") -> None:
         for outcome in one.outcomes.values():
             if outcome.error and outcome.state != FAILED:
                 complain(f"{one.path}: {outcome.error}")
-    if options.dry_run:
+    if is_dry:
         print(f"would take back {len(undone)}")
         return
     counts = [
