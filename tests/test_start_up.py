@@ -38,13 +38,13 @@ ANY = """
 """
 ANY_STANDARD = "argparse errno gc os"
 MARKING = """
-    regrow.model     regrow.config regrow.pipeline regrow.recipes.recipe regrow.records.store
+    regrow.model     regrow.config regrow.marking regrow.recipes.recipe regrow.records.store
     regrow.records.format regrow.system.git regrow.system.ownership regrow_marks.directory
     regrow_marks.libc regrow_marks.markers regrow_marks.safe_read
 """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
-    regrow.decide.decisions regrow.decide.guards regrow.recipes.files
+    regrow.pipeline regrow.decide.decisions regrow.decide.guards regrow.recipes.files
     regrow.recipes.harmless regrow.recipes.node regrow.rules.compiled regrow.rules.loader
     regrow.scan.evidence regrow.scan.matching regrow.scan.project_root regrow.scan.walk
     regrow.system.cache regrow.system.mounts

@@ -1,6 +1,6 @@
 """The data that pass from one step to the next: plain, immutable, without behaviour."""
 
-from regrow_marks.model import MARKED, UNMARKED, Outcome
+from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, NOT_MARKED, UNMARKED, Outcome
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class Unreadable(NamedTuple):
     """Why, in words."""
 
 
+NO_RECIPE: "Recipe" = {"kind": "none"}
+
 EXPLICIT = "explicit"
 """The rule in the record of a directory that the user named."""
 
@@ -181,3 +183,18 @@ class Result(NamedTuple):
             return self.error
         errors = [outcome.error for outcome in self.outcomes.values() if outcome.error]
         return f"{self.decision.candidate.path}: {'; '.join(errors)}"
+
+
+def summed_up(outcomes: dict[str, Outcome], done: str) -> str:
+    """Return one word for a directory: failed if any marker failed, changed if any was changed.
+
+    Args:
+        outcomes: by marker.
+        done: ``MARKED`` or ``UNMARKED``: what was to be done.
+    """
+    states = {outcome.state for outcome in outcomes.values()}
+    if FAILED in states:
+        return FAILED
+    if done in states:
+        return done
+    return ALREADY_MARKED if done == MARKED else NOT_MARKED

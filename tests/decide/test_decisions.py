@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regrow import pipeline
+from regrow import marking, pipeline, unmarking
 from regrow.config import Configuration
 from regrow.decide import decisions
 from regrow.model import MARK, VANISHED, Candidate, Decision
@@ -561,8 +561,8 @@ def test_an_environment_that_was_just_born_stays_marked(
     path = project / ".venv"
     path.mkdir(parents=True)
     with Store() as store, open_directory(path) as directory:
-        chosen = pipeline.choose_markers(directory, Configuration(), False)
-        pipeline.mark_before_birth(directory, chosen, store, pipeline.Reason("venv"), str(path))
+        chosen = marking.choose_markers(directory, Configuration(), False)
+        marking.mark_before_birth(directory, chosen, store, marking.Reason("venv"), str(path))
     assert_stays_marked(regrow, path, records_directory)
     age(path, 70)
     assert_taken_back(regrow, path, "no-rule", records_directory)
@@ -644,7 +644,7 @@ def test_the_record_of_another_directory_takes_nothing_back(
     path.mkdir()
     set_attribute(path, b"false")
     with Store() as store, open_directory(path) as directory:
-        assert pipeline.undo(directory, store) == {}
+        assert unmarking.undo(directory, store) == {}
     assert is_marked(path)
     assert record_of(path, records_directory) == recorded
 

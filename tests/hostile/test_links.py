@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import regrow as library
-from regrow import pipeline
+from regrow import marking, unmarking
 from regrow.config import Configuration
 from regrow.records.store import Store
 from regrow_marks import markers, tag
@@ -47,8 +47,8 @@ def victim(tmp_path: Path) -> Path:
 
 def mark(directory: Directory) -> dict[str, str]:
     with Store() as store:
-        chosen = pipeline.choose_markers(directory, Configuration(), wants_tag=True)
-        outcomes = pipeline.mark(directory, chosen, store, pipeline.Reason())
+        chosen = marking.choose_markers(directory, Configuration(), wants_tag=True)
+        outcomes = marking.mark(directory, chosen, store, marking.Reason())
     return {name: outcome.state for name, outcome in outcomes.items()}
 
 
@@ -234,7 +234,7 @@ def test_unmark_works_on_the_directory_that_was_opened_and_not_on_its_successor(
     with open_directory(path) as directory, Store() as store:
         path.rename(tmp_path / "moved")
         path.symlink_to(victim)
-        pipeline.unmark(directory, store, Configuration())
+        unmarking.unmark(directory, store, Configuration())
     assert is_untouched(tmp_path / "moved")
     assert has_attribute(victim)
     assert has_regrows_tag(victim)

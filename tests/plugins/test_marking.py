@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from regrow import pipeline
 from regrow.create import birth, environment
 from regrow.errors import ConfigurationError, RecordError
 from regrow.model import Record
@@ -322,7 +321,7 @@ def test_what_is_recorded_as_it_is_now_is_not_recorded_again(
         pytest.fail("it was recorded again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "mark", refuse)
+        patched.setattr("regrow.marking.mark", refuse)
         marking.mark_made(str(path), RECIPE)
     install(path, "two")
     marking.mark_made(str(path), RECIPE)

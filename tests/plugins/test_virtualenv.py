@@ -137,7 +137,7 @@ def test_an_error_of_regrows_own_breaks_no_creation(place: Path) -> None:
     said = script(
         "import sys, virtualenv\n"
         "from regrow.plugins.birth import marking\n"
-        "marking.pipeline = None\n"
+        "marking.marking = None\n"
         "virtualenv.cli_run([sys.argv[1], '--no-seed'])\n",
         place / "env",
     )

@@ -10,7 +10,7 @@ import pytest
 # The ordinary user of one test may not be able to read regrow's own files: all is loaded before.
 import regrow_marks.libc
 import regrow_marks.xdg  # noqa: F401
-from regrow import pipeline
+from regrow import marking
 from regrow.config import Configuration
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
@@ -47,8 +47,8 @@ def place(tmp_path: Path) -> Path:
 def mark(path: Path, *, with_tag: bool = True) -> Record:
     """Mark a directory, and give its record."""
     with Store() as store, open_directory(path) as directory:
-        chosen = pipeline.choose_markers(directory, Configuration(), with_tag)
-        pipeline.mark(directory, chosen, store, pipeline.Reason())
+        chosen = marking.choose_markers(directory, Configuration(), with_tag)
+        marking.mark(directory, chosen, store, marking.Reason())
         record = store.read(str(path))
     assert record is not None
     return record

@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, pipeline
+from regrow import config, marking
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
 from regrow.decide.refusals import Refusals
 from regrow.records.store import Store
@@ -65,11 +65,11 @@ def run(words: list[str]) -> int:
                             refusals.refuse(directory)
                         finally:
                             progress.clear()
-                    chosen = pipeline.choose_markers(
+                    chosen = marking.choose_markers(
                         directory, configuration, options.tag, repositories
                     )
-                    outcomes = pipeline.mark(
-                        directory, chosen, store, pipeline.explicit_reason(directory, store)
+                    outcomes = marking.mark(
+                        directory, chosen, store, marking.explicit_reason(directory, store)
                     )
                     true_path = directory.path
             except RegrowError as error:

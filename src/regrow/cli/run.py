@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, pipeline
+from regrow import config, marking
 from regrow.cli.output import complain, parser
 from regrow.create import uv_project
 from regrow.errors import ConfigurationError
@@ -118,12 +118,12 @@ def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared
     from regrow.create import birth  # ctypes comes with it
 
     attributes = markers.selected(nodump=surroundings.configuration.nodump)
-    reason = pipeline.Reason("venv", ("inside/pyvenv.cfg",))
+    reason = marking.Reason("venv", ("inside/pyvenv.cfg",))
     try:
         with Store() as store, open_parent(parent_path) as parent:
 
             def prepare(made: Directory) -> None:
-                pipeline.mark_before_birth(made, attributes, store, reason, path)
+                marking.mark_before_birth(made, attributes, store, reason, path)
 
             with store.locked():
                 before = store.data(path)
@@ -172,8 +172,10 @@ def _take_back_unless_marked(path: str, store: Store) -> None:
     with store.locked():
         record = store.read(path)
         if record is not None and record.state == PENDING:
+            from regrow import unmarking  # most runs have nothing to take back
+
             with open_directory(path) as directory:
-                pipeline.undo(directory, store)
+                unmarking.undo(directory, store)
 
 
 def _reporter(quiet: bool) -> "Callable[[Result], None]":

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from regrow import config, pipeline
+from regrow import config, unmarking
 from regrow.cli.list import true_paths
 from regrow.cli.output import (
     complain,
@@ -168,7 +168,7 @@ def _signed(places: "Sequence[str]") -> "Sequence[str]":
 def _undo(path: str, store: Store, opener: Opener) -> Undone:
     try:
         with opener.open(path) as directory:
-            outcomes = pipeline.undo(directory, store, path)
+            outcomes = unmarking.undo(directory, store, path)
         history.remove_with_record(store, path)
     except RegrowError as error:
         return Undone(path, FAILED, {}, str(error))

@@ -2,7 +2,7 @@
 
 import argparse
 
-from regrow import config, pipeline
+from regrow import config, unmarking
 from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
 from regrow.records import history
 from regrow.records.store import Store
@@ -35,7 +35,7 @@ def run(words: list[str]) -> int:
         for path in options.path:
             try:
                 with ownership.open_to_change(path, opener) as directory:
-                    outcomes = pipeline.unmark(directory, store, configuration)
+                    outcomes = unmarking.unmark(directory, store, configuration)
                     true_path = directory.path
                     history.remove_with_record(store, true_path)
             except RegrowError as error:

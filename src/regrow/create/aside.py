@@ -10,9 +10,9 @@ import fcntl
 import os
 import time
 
-from regrow import pipeline
+from regrow import unmarking
 from regrow.errors import NewerRecordError, RecordError
-from regrow.model import Record
+from regrow.model import NO_RECIPE, Record
 from regrow.records.format import MARKED
 from regrow.records.store import digest, host, identity_of, is_about, now
 from regrow.system import locks
@@ -149,7 +149,7 @@ def _record(directory: Directory, path: str, store: "Store") -> None:
             born=this.born,
             rule=RULE,
             evidence=(),
-            recipe=pipeline.NO_RECIPE,
+            recipe=NO_RECIPE,
             set=(),
             found=(),
             previous={},
@@ -186,7 +186,7 @@ def expose(directory: Directory, store: "Store") -> dict[str, Outcome]:
     Returns:
         By marker: what became of it. A tag goes whoever wrote it: creators write one.
     """
-    outcomes = pipeline.undo(directory, store)
+    outcomes = unmarking.undo(directory, store)
     if tag.CachedirTag().read(directory).state == HOLDS:
         try:
             os.unlink(tag.NAME, dir_fd=directory.fd)

@@ -9,7 +9,7 @@ import contextlib
 import os
 import stat
 
-from regrow import pipeline
+from regrow import marking
 from regrow.create import aside, birth
 from regrow.system.descend import step_into
 from regrow_marks import markers
@@ -66,7 +66,7 @@ def claim(
     *,
     store: "Store",
     configuration: "Configuration",
-    reason: pipeline.Reason,
+    reason: marking.Reason,
     is_replaced: "Callable[[Directory], bool]",
     prefix: str,
     notice: "Callable[[str], None]",
@@ -137,17 +137,17 @@ def _begin(
     there: Directory | None,
     attributes: "tuple[markers.Marker, ...]",
     store: "Store",
-    reason: pipeline.Reason,
+    reason: marking.Reason,
     undo: contextlib.ExitStack,
 ) -> Claim:
     """Make the directory, or take the one that is there, recorded and marked."""
     path = join(parent.path, name)
     data = store.data(path)
-    files = pipeline.attachments(path, store)
+    files = marking.attachments(path, store)
     outcomes: dict[str, Outcome] = {}
 
     def prepare(directory: Directory) -> None:
-        outcomes.update(pipeline.mark_before_birth(directory, attributes, store, reason, path))
+        outcomes.update(marking.mark_before_birth(directory, attributes, store, reason, path))
 
     if there is not None:
         names = frozenset(os.listdir(there.fd))

@@ -2,7 +2,7 @@
 
 import os
 
-from regrow import pipeline
+from regrow import marking
 from regrow.create import aside, claim, creators
 from regrow.errors import CreatorFailedError
 from regrow.recipes import recipe as recipes
@@ -85,7 +85,7 @@ def make(
         _refuse(directory, store, clear=clear)
         return True
 
-    reason = pipeline.Reason(RULE, ("pyvenv.cfg",), recipe)
+    reason = marking.Reason(RULE, ("pyvenv.cfg",), recipe)
     with claim.parent_of(parent_path) as parent:
         words = creators.command(creator, join(parent.path, name), request)
         with claim.claim(
@@ -161,7 +161,7 @@ def complete(
     output: bytes,
     store: "Store",
     configuration: "Configuration",
-    reason: pipeline.Reason,
+    reason: marking.Reason,
 ) -> Made:
     """Read the marks back on what the creator left, and complete them and the record.
 
@@ -182,12 +182,12 @@ def complete(
         PathError: it can't be read.
     """
     with open_made(parent, name, creator, output) as directory:
-        chosen = pipeline.choose_markers(directory, configuration)
+        chosen = marking.choose_markers(directory, configuration)
         recipe = {**reason.recipe, **_recipe(directory, parent)}
         if creator:
             recipe["made_by"] = creator
         finished = reason._replace(recipe=recipe, state=PENDING)
-        outcomes = pipeline.mark(directory, chosen, store, finished)
+        outcomes = marking.mark(directory, chosen, store, finished)
         return Made(directory.path, creator, _version(directory), outcomes)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from regrow.decide.guards import GUARDS, Circumstances
 from regrow.errors import RecordError
+from regrow.marking import choose_markers
 from regrow.model import (
     EXPLICIT,
     FAILURE,
@@ -18,7 +19,6 @@ from regrow.model import (
     Record,
     Rule,
 )
-from regrow.pipeline import choose_markers
 from regrow.records.format import MARKED, PENDING, REBUILD, is_unfinished
 from regrow.records.store import file_name, identity_of, is_about
 from regrow.system import git

@@ -93,7 +93,7 @@ def take_back(directory: "Directory", store: "Store") -> "dict[str, Outcome]":
     Returns:
         By marker: what became of it.
     """
-    from regrow import pipeline
+    from regrow import unmarking
     from regrow.records import history
 
     if aside.is_waiting(directory.name):
@@ -101,7 +101,7 @@ def take_back(directory: "Directory", store: "Store") -> "dict[str, Outcome]":
     record = store.read(directory.path)
     if record is not None:
         history.add(store, record)  # what can't be described now could be once
-    return pipeline.undo(directory, store)
+    return unmarking.undo(directory, store)
 
 
 def _candidate(directory: "Directory", known: Standing) -> Candidate:

@@ -6,7 +6,7 @@ Guards are asked as ``regrow sweep`` asks them, those aside that need git.
 import os
 import tempfile
 
-from regrow import config, pipeline
+from regrow import config, marking
 from regrow.create import birth
 from regrow.create.environment import RULE
 from regrow.decide.guards import GUARDS, Circumstances, kept_by_user, not_ours
@@ -86,11 +86,11 @@ def begin(path: str, recipe: "Recipe") -> Begun | None:
     if RULE in configuration.disable or _is_kept(candidate, known, [kept_by_user]):
         return None
     attributes = markers.selected(nodump=configuration.nodump)
-    reason = pipeline.Reason(RULE, (CONFIGURATION,), recipe)
+    reason = marking.Reason(RULE, (CONFIGURATION,), recipe)
     outcomes: dict[str, Outcome] = {}
 
     def prepare(directory: Directory) -> None:
-        outcomes.update(pipeline.mark_before_birth(directory, attributes, store, reason, path))
+        outcomes.update(marking.mark_before_birth(directory, attributes, store, reason, path))
 
     with Store() as store:
         os.makedirs(parent_path, exist_ok=True)
@@ -238,7 +238,7 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
         data is not None
         and is_current(data, directory.path, identity_of(directory.fd))
         and has_stamp(data, recipes.stamp("python", directory.path))
-        and markers.all_hold(pipeline.choose_markers(directory, configuration), directory)
+        and markers.all_hold(marking.choose_markers(directory, configuration), directory)
     )
 
 
@@ -261,8 +261,8 @@ def _recognise(directory: Directory, configuration: "Configuration") -> Candidat
 def _mark(
     directory: Directory, store: Store, configuration: "Configuration", recipe: "Recipe"
 ) -> None:
-    chosen = pipeline.choose_markers(directory, configuration)
-    reason = pipeline.Reason(RULE, (CONFIGURATION,), recipe)
-    for outcome in pipeline.mark(directory, chosen, store, reason).values():
+    chosen = marking.choose_markers(directory, configuration)
+    reason = marking.Reason(RULE, (CONFIGURATION,), recipe)
+    for outcome in marking.mark(directory, chosen, store, reason).values():
         if outcome.error:
             LOGGER.info("regrow: %s: %s", directory.path, outcome.error)

@@ -6,7 +6,7 @@ Two things leave something: a kill, and a file of the user's whose place is take
 import contextlib
 import os
 
-from regrow import pipeline
+from regrow import unmarking
 from regrow.create import aside, birth
 from regrow.create.claim import delete
 from regrow.rebuild import trees
@@ -196,7 +196,7 @@ def remove(leftover: Leftover, store: "Store") -> None:
     with open_parent(parent_path) as parent:
         with open_child(parent, name) as directory:
             aside.lock(directory)
-            pipeline.undo(directory, store, directory.path)
+            unmarking.undo(directory, store, directory.path)
         delete(parent, name)
         store.remove(leftover.path)
         if parent.has(name):

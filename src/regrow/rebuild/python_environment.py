@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from regrow import pipeline
+from regrow import marking
 from regrow.create import aside, claim, creators, environment
 from regrow.errors import CreatorError
 from regrow.rebuild import remains
@@ -82,7 +82,7 @@ def _make(
 ) -> None:
     """Make the environment and install into it; it stays recorded as unfinished."""
     parent_path, name = split(record.path)
-    reason = pipeline.Reason(
+    reason = marking.Reason(
         record.rule, record.evidence or ("pyvenv.cfg",), record.recipe, state=REBUILD
     )
     with claim.parent_of(parent_path) as parent:
@@ -156,7 +156,7 @@ def complete(record: "Record", creator: str, context: Context, store: "Store") -
         detail = compare.differences(record.recipe, now, record.path)
     except recipes.RecipeError as error:
         detail = [f"it can't be compared with its record: {error}"]
-    reason = pipeline.Reason(record.rule, record.evidence or ("pyvenv.cfg",), record.recipe)
+    reason = marking.Reason(record.rule, record.evidence or ("pyvenv.cfg",), record.recipe)
     with open_parent(parent_path) as parent:
         made = environment.complete(
             parent, name, creator, b"", store, context.configuration, reason

@@ -7,7 +7,7 @@ its place is free, and otherwise stays aside: in the backup, and named.
 
 import os
 
-from regrow import pipeline
+from regrow import unmarking
 from regrow.create import aside
 from regrow.rebuild import trees
 from regrow.rebuild.explained import Installed
@@ -124,7 +124,7 @@ def _end(parent: Directory, directory: Directory, store: "Store") -> list[str]:
     try:
         os.rmdir(directory.name, dir_fd=parent.fd)
     except OSError:
-        outcomes = pipeline.undo(directory, store, path)
+        outcomes = unmarking.undo(directory, store, path)
         failed = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
         if failed:
             raise PathError(f"{path}: {'; '.join(failed)}") from None

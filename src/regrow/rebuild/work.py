@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from regrow import pipeline
+from regrow import marking
 from regrow.create import aside, claim
 from regrow.errors import CreatorFailedError
 from regrow.rebuild import notes, python_environment, remains
@@ -140,7 +140,7 @@ def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
             detail += python_environment.complete(record, "", context, store)
         else:
             notices += _settle(record, store)
-            files = pipeline.attachments(record.path, store)
+            files = marking.attachments(record.path, store)
             for name, copy in files:
                 if record.recipe.get("lock_is_copied"):
                     _remove_left_lock(os.path.join(task.directory, name), copy)
@@ -158,7 +158,7 @@ def _contents(task: Task, context: Context, store: Store) -> TaskResult:
 
 def _other(task: Task, context: Context, store: Store, log: int) -> TaskResult:
     """Run a recipe's commands, with the directories marked before they are filled."""
-    files = {record.path: pipeline.attachments(record.path, store) for record in task.records}
+    files = {record.path: marking.attachments(record.path, store) for record in task.records}
     notices: list[str] = []
     with contextlib.ExitStack() as held:
         directories = [
@@ -199,7 +199,7 @@ def _claimed(
     taken up where it was: its tool removes only what it made.
     """
     parent_path, name = split(record.path)
-    reason = pipeline.Reason(record.rule, record.evidence, record.recipe, tuple(files), REBUILD)
+    reason = marking.Reason(record.rule, record.evidence, record.recipe, tuple(files), REBUILD)
     with claim.parent_of(parent_path) as parent:
         if parent.path != parent_path:
             raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
@@ -319,10 +319,10 @@ def _complete(
         else:
             recipe, files = taken.recipe, taken.files
             detail += compare.differences(record.recipe, recipe, record.path)
-    reason = pipeline.Reason(record.rule, record.evidence, recipe, tuple(files))
+    reason = marking.Reason(record.rule, record.evidence, recipe, tuple(files))
     with open_parent(parent_path) as parent, open_child(parent, name) as directory:
-        chosen = pipeline.choose_markers(directory, context.configuration)
-        outcomes = pipeline.mark(directory, chosen, store, reason)
+        chosen = marking.choose_markers(directory, context.configuration)
+        outcomes = marking.mark(directory, chosen, store, reason)
     return detail + not_marked(outcomes)
 
 

@@ -8,8 +8,8 @@ found by going through the records.
 import os
 
 from regrow.errors import NewerRecordError, RecordError
+from regrow.marking import attachments
 from regrow.model import EXPLICIT, Record
-from regrow.pipeline import attachments
 from regrow.records import awaited, history
 from regrow.records.format import REBUILD
 from regrow.records.store import file_name, identity_of, is_about

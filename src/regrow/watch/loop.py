@@ -4,19 +4,21 @@ import contextlib
 import os
 import time
 
-from regrow import pipeline
+from regrow import marking, pipeline
 from regrow.decide import decisions, withdraw
 from regrow.errors import RecordError, WatchError
 from regrow.model import (
     EXPLICIT,
     KEEP,
     MARKED_ALREADY,
+    NO_RECIPE,
     TAKE_BACK,
     VANISHED,
     Candidate,
     Decision,
     Result,
     Unreadable,
+    summed_up,
 )
 from regrow.records import moves
 from regrow.records.format import PENDING, has_rule
@@ -334,7 +336,7 @@ class Watch:
         with self._uninterrupted(), self._store.locked():
             try:
                 record = self._store.read(candidate.path)
-                is_void = record is not None and record.recipe == pipeline.NO_RECIPE
+                is_void = record is not None and record.recipe == NO_RECIPE
                 if record is not None and is_void and record.inode == candidate.inode:
                     self._store.remove(candidate.path)
             except RecordError:
@@ -351,7 +353,7 @@ class Watch:
     def _mark_pending(self, decision: Decision) -> None:
         """Mark what is being filled: attributes alone, so that no tool meets a file of ours."""
         candidate = decision.candidate
-        reason = pipeline.Reason(candidate.rule.name, candidate.evidence)
+        reason = marking.Reason(candidate.rule.name, candidate.evidence)
         if decision.taken:
             reason = reason._replace(recipe=decision.taken.recipe, files=decision.taken.files)
         with self._uninterrupted():
@@ -360,10 +362,8 @@ class Watch:
                     found = (directory.status.st_dev, directory.status.st_ino)
                     if found != (candidate.device, candidate.inode):
                         return  # another one stands there: the watcher tells of it
-                    chosen = pipeline.choose_markers(
-                        directory, self._configuration, wants_tag=False
-                    )
-                    outcomes = pipeline.mark_before_birth(
+                    chosen = marking.choose_markers(directory, self._configuration, wants_tag=False)
+                    outcomes = marking.mark_before_birth(
                         directory, chosen, self._store, reason, candidate.path
                     )
             except PathError:
@@ -371,7 +371,7 @@ class Watch:
             except RegrowError as error:
                 self._take_note(Result(decision, FAILED, error=str(error)))
                 return
-            state = pipeline.summed_up(outcomes, MARKED)
+            state = summed_up(outcomes, MARKED)
             self._take_note(Result(decision, state, outcomes))
 
     def _take_note(self, result: Result) -> None:
