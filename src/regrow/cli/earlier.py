@@ -2,7 +2,7 @@
 
 from regrow.cli.output import print_json, show, time_of
 from regrow.errors import ConfigurationError, RecordError
-from regrow.rebuild import tasks
+from regrow.rebuild import plan
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
 from regrow.records import history
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from regrow.model import Record, Rule
-    from regrow.rebuild.tasks import Task
+    from regrow.rebuild.plan import Task
     from regrow.recipes.recipe import Recipe
     from regrow.records.history import Entry
     from regrow.records.store import Store
@@ -88,7 +88,7 @@ def choose(
         record = before.record if before else entry.record._replace(set=(), found=(), previous={})
         record = record._replace(recipe=entry.record.recipe, awaited=0)
         why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
-        task = tasks.asked_for(record, why, active_rules, trusted)
+        task = plan.asked_for(record, why, active_rules, trusted)
         try:
             _taken(record)
         except RecordError as error:

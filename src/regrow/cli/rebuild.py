@@ -11,12 +11,12 @@ from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, print_json, show
 from regrow.cli.rebuild_plan import print_plan
 from regrow.errors import ConfigurationError, RecordError
-from regrow.rebuild import leftovers, mapping, tasks
+from regrow.rebuild import leftovers, mapping, plan
 from regrow.rebuild.context import ALREADY, DIFFERS, REBUILT, STOPPED, Context, TaskResult
+from regrow.rebuild.execute import execute
 from regrow.rebuild.leftovers import Leftover
+from regrow.rebuild.plan import Task
 from regrow.rebuild.processes import Processes, logs_directory
-from regrow.rebuild.tasks import Task
-from regrow.rebuild.work import carry_out
 from regrow.records import history
 from regrow.records.store import ATTACHMENTS, Store
 from regrow.rules import loader
@@ -126,7 +126,7 @@ def run(words: list[str]) -> int:
         chosen: list[earlier.Chosen] = []
         found, moved, errors = _recorded(store, options, pairs)
         trusted = options.trust_interpreter
-        planned = tasks.find(found, active_rules, trusted)
+        planned = plan.find(found, active_rules, trusted)
         if options.recipe is not None:
             paths = [true_paths([path]) for path in options.directory]
             chosen = list(earlier.choose(store, paths, options.recipe, active_rules, trusted))
@@ -319,7 +319,7 @@ def _interrupt(*_: object) -> None:
 def _one(task: Task, context: Context, progress: "_Progress") -> TaskResult:
     progress.begin(task)
     try:
-        return carry_out(task, context)
+        return execute(task, context)
     finally:
         progress.end(task)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from regrow.rebuild.leftovers import Leftover
-    from regrow.rebuild.tasks import Task
+    from regrow.rebuild.plan import Task
 
 _OPTIONS_SHOWN = 3
 WARNING = "what is installed may run code of its own: install scripts, build backends"

@@ -1,1 +1,0 @@
-"""What was left out comes back: from the records, with the user's own tools."""

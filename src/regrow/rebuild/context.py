@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from regrow.config import Configuration
+    from regrow.rebuild.plan import Task
     from regrow.rebuild.processes import Processes
-    from regrow.rebuild.tasks import Task
     from regrow_marks.model import Outcome
 
 REBUILT = "rebuilt"

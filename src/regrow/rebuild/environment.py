@@ -17,8 +17,8 @@ from regrow.rebuild.context import (
     write_log,
 )
 from regrow.rebuild.explained import Installed, distributions
+from regrow.rebuild.plan import creator_of, not_as_recorded
 from regrow.rebuild.processes import ToolFailedError
-from regrow.rebuild.tasks import creator_of, not_as_recorded
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
 from regrow.recipes.python import SEEDS, site_packages
@@ -30,7 +30,7 @@ from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from regrow.model import Record
-    from regrow.rebuild.tasks import Task
+    from regrow.rebuild.plan import Task
     from regrow.recipes.recipe import Recipe
     from regrow.records.store import Store
 

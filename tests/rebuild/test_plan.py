@@ -9,8 +9,8 @@ import pytest
 
 from regrow.create import aside
 from regrow.model import Record, Rule
-from regrow.rebuild import tasks
-from regrow.rebuild.tasks import Task, find, what_is_wrong
+from regrow.rebuild import plan
+from regrow.rebuild.plan import Task, find, what_is_wrong
 from regrow.records.format import MARKED, REBUILD, decode, encode
 from regrow.records.store import identity_of
 from regrow.rules import loader
@@ -47,8 +47,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_what_is_not_there_is_missing(project: Path) -> None:
-    assert what_is_wrong(recorded(project / ".venv", python())) == tasks.MISSING
-    assert what_is_wrong(recorded(project / "gone/.venv", python())) == tasks.MISSING
+    assert what_is_wrong(recorded(project / ".venv", python())) == plan.MISSING
+    assert what_is_wrong(recorded(project / "gone/.venv", python())) == plan.MISSING
 
 
 @pytest.mark.parametrize("names", [(), ("CACHEDIR.TAG",), (".DS_Store", "CACHEDIR.TAG")])
@@ -56,7 +56,7 @@ def test_what_a_backup_left_the_shell_of_is_empty(project: Path, names: tuple[st
     (project / ".venv").mkdir()
     for name in names:
         (project / ".venv" / name).touch()
-    assert what_is_wrong(recorded(project / ".venv", python())) == tasks.HOLLOW
+    assert what_is_wrong(recorded(project / ".venv", python())) == plan.HOLLOW
 
 
 def test_an_environment_whose_interpreter_is_gone_is_broken(project: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_a_killed_rebuild_left_is_unfinished(project: Path) -> None:
     this = identity_of(fd)
     os.close(fd)
     record = record._replace(inode=this.inode, born=this.born)
-    assert what_is_wrong(record) == tasks.UNFINISHED
+    assert what_is_wrong(record) == plan.UNFINISHED
     assert what_is_wrong(record._replace(state=MARKED)) == ""
 
 
@@ -144,7 +144,7 @@ def test_an_environment_by_uv(project: Path) -> None:
         ("uv", "venv", "--python", "3.11.7", str(project / ".venv")),
         ("uv", "pip", "install", "--no-deps", "-r", "(2 requirements of the record)"),
     )
-    assert (task.why, task.problem, task.is_build) == (tasks.MISSING, "", False)
+    assert (task.why, task.problem, task.is_build) == (plan.MISSING, "", False)
 
 
 def test_an_environment_without_uv(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from regrow.model import Record
 from regrow.rebuild import interpreters
-from regrow.rebuild.tasks import Task, find
+from regrow.rebuild.plan import Task, find
 from regrow.records.format import REBUILD
 from regrow.records.store import Store
 from regrow.rules import loader

@@ -4,7 +4,7 @@ import os
 
 from regrow.create import aside, creators
 from regrow.create.claim import HOLLOW_NAMES
-from regrow.rebuild import check, indexes, interpreters, neighbours, notes
+from regrow.rebuild import indexes, interpreters, neighbours, notes, validate
 from regrow.recipes import cmake, compare, node
 from regrow.recipes import recipe as recipes
 from regrow.records import awaited, moves, status
@@ -230,7 +230,7 @@ def is_complete(record: "Record", why: str) -> bool:
 def _completion(record: "Record", why: str) -> Task | None:
     """Return the task for a directory of which only the record is to be completed, or None."""
     try:
-        check.check(record)
+        validate.check(record)
     except (TypeError, ValueError):
         return None  # it is said where its task is made
     if not is_complete(record, why):
@@ -238,7 +238,7 @@ def _completion(record: "Record", why: str) -> Task | None:
     parent = split(record.path)[0]
     problem = not_as_recorded(record.path)
     for place in (record.path, parent):
-        problem = problem or check.not_ours(place)
+        problem = problem or validate.not_ours(place)
     problem = problem or unfit(record, why)
     why = why if why == REMAINS else f"{why}, and whole: its record is completed"
     return Task((record,), str(record.recipe["kind"]), why, parent, (), problem)
@@ -270,7 +270,7 @@ def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     if make is None:
         return _impossible(record, why, f"regrow knows no recipe of kind {kind!r}")
     try:
-        check.check(record)
+        validate.check(record)
         task = make(record, why, by_name)
     except KeyError as error:
         return _impossible(record, why, f"its record can't be used: it has no {error}")
@@ -284,7 +284,7 @@ def _task(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
             problem = f"its project is not there: {place}; --map OLD=NEW tells where it is now"
     problem = problem or task.problem
     for place in (record.path, parent, task.directory):
-        problem = problem or check.not_ours(place)
+        problem = problem or validate.not_ours(place)
     return task._replace(problem=problem or unfit(record, why))
 
 
@@ -297,7 +297,7 @@ def unfit(record: "Record", why: str) -> str:
     """
     is_same = why.startswith((UNFINISHED, BROKEN))
     try:
-        return check.not_described(record, is_same=is_same) or check.foreign_source(record)
+        return validate.not_described(record, is_same=is_same) or validate.foreign_source(record)
     except OSError as error:
         return f"it can't be looked at: {in_words(error)}"
 
@@ -308,7 +308,7 @@ def _with_notes(task: Task, trusted: "Collection[str]") -> Task:
     interpreter, note = "", ""
     if task.kind == "python":
         interpreter, note = interpreters.choose(task.records[0], trusted)
-    found = [*notes.of(task.records[0], task.directory), *check.others_sources(task.records[0])]
+    found = [*notes.of(task.records[0], task.directory), *validate.others_sources(task.records[0])]
     return task._replace(interpreter=interpreter, notes=(*([note] if note else []), *found))
 
 
@@ -335,8 +335,8 @@ def creator_of(recipe: "Recipe") -> str:
 def _python(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     if why.startswith(BROKEN):
         record = _as_it_is(record)
-    requirements = check.requirements(record)
-    check.check_version(record)
+    requirements = validate.requirements(record)
+    validate.check_version(record)
     version = str(record.recipe.get("version", ""))
     creator = creator_of(record.recipe)
     make = ("uv", "venv") if creator == "uv" else ("python3", "-m", "venv")
@@ -366,10 +366,10 @@ def _as_it_is(record: "Record") -> "Record":
 
 
 def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    command = tuple(check.texts(record.recipe["command"]))
+    command = tuple(validate.texts(record.recipe["command"]))
     if command not in node.COMMANDS:
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for Node.js")
-    directory = check.project(record)
+    directory = validate.project(record)
     task = Task((record,), "node", why, directory, (command,), _missing_program(command[0]))
     lock = str(record.recipe["lock"])
     if record.recipe.get("lock_is_copied"):
@@ -383,8 +383,8 @@ def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 
 
 def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    check.addresses(record)
-    check.requirements(record)
+    validate.addresses(record)
+    validate.requirements(record)
     program = next((name for name in _CONDA if executable.find(name)), "")
     command = (program or "conda", "create", "--yes", "--prefix", record.path, "--file", "(list)")
     problem = "" if program else _missing_program("conda")
@@ -392,20 +392,20 @@ def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 
 
 def _pixi(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
-    command = tuple(check.texts(record.recipe["command"]))
+    command = tuple(validate.texts(record.recipe["command"]))
     if command[:2] != ("pixi", "install") or not {"--all", "--frozen"}.issuperset(command[2:]):
         raise ValueError(f"{' '.join(command)} is no command that regrow writes for pixi")
-    directory = check.project(record)
+    directory = validate.project(record)
     return Task((record,), "pixi", why, directory, (command,), _missing_program("pixi"))
 
 
 def _configured(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     kind = str(record.recipe["kind"])
-    configure = tuple(check.texts(record.recipe["configure"]))
-    build = tuple(check.texts(record.recipe["build"]))
+    configure = tuple(validate.texts(record.recipe["configure"]))
+    build = tuple(validate.texts(record.recipe["build"]))
     if not cmake.is_own(kind, configure, build, record.path):
         raise ValueError(f"its commands are none that regrow writes for {kind}")
-    source = check.absolute(record.recipe["source"])
+    source = validate.absolute(record.recipe["source"])
     if configure[_SOURCE[kind]] != source:
         raise ValueError(f"its commands are for another source directory than {source}")
     return Task((record,), kind, why, source, (configure, build), _missing_program(kind))
@@ -414,12 +414,12 @@ def _configured(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 def _command(record: "Record", why: str, by_name: "Mapping[str, Rule]") -> Task:
     from shlex import split as words_of
 
-    directory = check.project(record)
+    directory = validate.project(record)
     rule = by_name.get(record.rule)
     if rule is None:
         problem = f"no rule is named {record.rule} any more; run its command yourself"
         return Task((record,), "command", why, directory, (), problem)
-    check.check_name(record, rule)
+    validate.check_name(record, rule)
     command = tuple(words_of(rule.command))  # the rule's, whatever the record says
     problem = _missing_program(command[0])
     if rule.manual:

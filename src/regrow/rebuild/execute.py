@@ -6,7 +6,7 @@ import os
 from regrow import marking
 from regrow.create import aside, claim
 from regrow.errors import CreatorFailedError
-from regrow.rebuild import notes, python_environment, remains
+from regrow.rebuild import environment, notes, remains
 from regrow.rebuild.context import (
     ALREADY,
     DIFFERS,
@@ -20,9 +20,7 @@ from regrow.rebuild.context import (
     write_log,
 )
 from regrow.rebuild.explained import Shell
-from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import StepError
-from regrow.rebuild.tasks import (
+from regrow.rebuild.plan import (
     BUILDS,
     CONTENTS,
     REMAINS,
@@ -33,6 +31,8 @@ from regrow.rebuild.tasks import (
     unfit,
     what_is_wrong,
 )
+from regrow.rebuild.processes import InterruptedError as Interrupted
+from regrow.rebuild.processes import StepError
 from regrow.recipes import compare
 from regrow.recipes import recipe as recipes
 from regrow.records.format import REBUILD
@@ -56,7 +56,7 @@ _FILLING = ".regrow-filling"
 """The file that stands in a directory meanwhile, so that it is not empty."""
 
 
-def carry_out(task: Task, context: Context) -> TaskResult:
+def execute(task: Task, context: Context) -> TaskResult:
     """Carry one task out.
 
     Args:
@@ -77,7 +77,7 @@ def carry_out(task: Task, context: Context) -> TaskResult:
         if not aside.is_locked(log):
             return TaskResult(task, FAILED, (f"{task.path}: another program is filling it",))
         os.ftruncate(log, 0)
-        result = _carry_out(task, context, log)._replace(log=path)
+        result = _execute(task, context, log)._replace(log=path)
         write_log(log, "".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
         return result
     except Interrupted:
@@ -98,7 +98,7 @@ def carry_out(task: Task, context: Context) -> TaskResult:
         os.close(log)
 
 
-def _carry_out(task: Task, context: Context, log: int) -> TaskResult:
+def _execute(task: Task, context: Context, log: int) -> TaskResult:
     context.processes.check()
     with Store() as store:
         for record in task.records:
@@ -119,7 +119,7 @@ def _carry_out(task: Task, context: Context, log: int) -> TaskResult:
         if not task.is_asked_for and all(map(is_complete, now, wrong)):
             return _complete_all(task, context, store)
         if task.kind == "python":
-            return python_environment.rebuild(task, context, store, log)
+            return environment.rebuild(task, context, store, log)
         return _other(task, context, store, log)
 
 
@@ -136,8 +136,8 @@ def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
     notices: list[str] = []
     for record in task.records:
         if task.kind == "python":
-            notices += python_environment.settle(record, store)
-            detail += python_environment.complete(record, "", context, store)
+            notices += environment.settle(record, store)
+            detail += environment.complete(record, "", context, store)
         else:
             notices += _settle(record, store)
             files = marking.attachments(record.path, store)
