@@ -10,6 +10,7 @@ from regrow import config
 from regrow.cli.mark import LOOKING, outcome_of
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
 from regrow.create import creators, environment
+from regrow.create.claim import Caller
 from regrow.decide.refusals import Refusals
 from regrow.errors import CreatorError, CreatorFailedError
 from regrow.records.store import Store
@@ -126,12 +127,10 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
             name,
             creator,
             request,
-            store=store,
-            configuration=configuration,
-            recipe=_recipe(options, extra),
+            _recipe(options, extra),
+            Caller(store, configuration, complain),
             clear=options.clear,
             progress=_progress(),
-            notice=complain,
         )
     for outcome in made.outcomes.values():
         if outcome.error:
@@ -142,7 +141,7 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
         print_json(
             {
                 "path": made.path,
-                "creator": made.creator,
+                "creator": creator,
                 "python": made.python,
                 "activate": activate,
                 "outcome": outcome_of(made.outcomes),
@@ -152,7 +151,7 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
     else:
         excluded = f"left out of backups ({', '.join(holding)})" if holding else "not excluded"
         print(
-            f"{show(options.path)}: Python {made.python} by {made.creator}, {excluded};"
+            f"{show(options.path)}: Python {made.python} by {creator}, {excluded};"
             f" activate it: {show(activate)}"
         )
     return int(len(holding) != len(made.outcomes))

@@ -1,4 +1,4 @@
-"""Takes or makes a directory that a tool is to fill: recorded and marked first, undone on failure.
+"""Takes or makes a directory for a tool to fill: recorded and marked first, put back on failure.
 
 The steps stand in this order so that a kill leaves nothing unseen: what stands there is recorded
 under a second name before it is moved aside, and the new directory is recorded and marked before
@@ -11,7 +11,7 @@ import stat
 
 from regrow import marking
 from regrow.create import aside, birth
-from regrow.system.descend import step_into
+from regrow.system.descend import delete
 from regrow_marks import markers
 from regrow_marks.directory import Directory, is_empty, join, open_child, open_parent
 from regrow_marks.errors import PathError, in_words
@@ -29,18 +29,34 @@ HOLLOW_NAMES = frozenset(("CACHEDIR.TAG", ".DS_Store"))
 """What backups and file managers leave of a directory whose contents were left out."""
 
 
-class Claim(NamedTuple):
-    """A directory that is ready to be filled."""
+class Caller(NamedTuple):
+    """For whom a directory is claimed."""
 
+    store: "Store"
+    configuration: "Configuration"
+    notice: "Callable[[str], None]"
+    """Called with a sentence that the user should read."""
+
+
+class Claim(NamedTuple):
+    """A directory that is recorded and marked, and ready to be filled."""
+
+    parent: Directory
     directory: Directory
-    """Open, locked, recorded and marked."""
+    """Open; who began the claim closes it."""
+    found: frozenset[str] | None
+    """The names of what stood in it; None: the directory was made."""
     at_birth: "dict[str, Outcome]"
     """What became of the attributes that go on before the first file."""
+    record: bytes | None
+    """The record that there was at its path, as the store's ``data`` returned it."""
+    files: "Sequence[tuple[str, bytes]]"
+    """What stood beside that record."""
 
 
 @contextlib.contextmanager
 def parent_of(path: str) -> "Iterator[Directory]":
-    """Open the directory that is to hold a name; make it where it is missing.
+    """Open the directory that is to hold a claim; make it where it is missing.
 
     If the block fails, what was made goes again unless somebody uses it by then.
 
@@ -50,12 +66,12 @@ def parent_of(path: str) -> "Iterator[Directory]":
     Raises:
         PathError: it can't be made or opened.
     """
-    made = make_missing(path)
+    made = _make_missing(path)
     try:
         with open_parent(path) as parent:
             yield parent
     except BaseException:
-        remove_empty(made)
+        _remove_empty(made)
         raise
 
 
@@ -63,62 +79,133 @@ def parent_of(path: str) -> "Iterator[Directory]":
 def claim(
     parent: Directory,
     name: str,
-    *,
-    store: "Store",
-    configuration: "Configuration",
     reason: marking.Reason,
-    is_replaced: "Callable[[Directory], bool]",
-    prefix: str,
-    notice: "Callable[[str], None]",
+    caller: Caller,
+    *,
+    prefix: str | None,
+    check: "Callable[[Directory], None]" = lambda _: None,
 ) -> "Iterator[Claim]":
-    """Take or make a directory, record and mark it; if the block fails, all is as it was.
+    """Claim a directory for a tool that the block runs; if the block fails, all is as it was.
 
     Args:
         parent: the directory that holds it, open.
         name: its name.
-        store: where its record goes.
-        configuration: the user's settings.
         reason: what its record says until the caller completes it.
-        is_replaced: called with the directory that stands there, locked, if anything is in it:
-            returns whether it is moved aside, and stays there for the caller; otherwise it is
-            filled as it is. Raises PathError to refuse it.
-        prefix: how its name begins where it is moved aside; see ``aside``.
-        notice: called with a sentence that the user should read.
+        caller: for whom it is claimed.
+        prefix: how the name of what stands there begins once it is moved aside (see ``aside``),
+            where it stays for the caller; None: what stands there is filled as it is.
+        check: called with what stands there, locked, unless it is empty; raises PathError to
+            refuse it.
 
     Raises:
         PathError: what stands there is refused, or something can't be done; nothing was changed.
     """
-    undo = contextlib.ExitStack()
-    with contextlib.ExitStack() as held, _undone_on_failure(undo, store):
-        # Until the directory has its name, no other run may record or replace one of that name;
-        # nor before what failed here is undone.
-        with store.locked(), _undone_on_failure(undo, store):
+    store = caller.store
+    with contextlib.ExitStack() as held:
+        # Until the directory has its name, no other run may record or replace one of that name.
+        with store.locked():
             # These go first: their marks are recorded where the old directory's record comes back.
             birth.remove_leftovers(parent)
-            aside.recover(parent, name, store, notice)
-            there = _take(parent, name) if parent.has(name) else None
-            if there is not None:
-                held.enter_context(there)
-                if not is_empty(there) and is_replaced(there):
+            aside.recover(parent, name, store, caller.notice)
+            there = held.enter_context(_take(parent, name)) if parent.has(name) else None
+            old = None
+            if there is not None and not is_empty(there):
+                check(there)
+                if prefix is not None:
                     aside.move(parent, there, store, prefix)
-                    undo.callback(aside.put_back, parent, name, there.name, store)
-                    there = None
-            attributes = markers.selected(nodump=configuration.nodump)
-            claimed = _begin(parent, name, there, attributes, store, reason, undo)
+                    old, there = there, None
+            try:
+                claimed = begin(parent, name, there, reason, store, caller.configuration)
+            except BaseException as error:
+                _put_back(parent, name, old, store)
+                if isinstance(error, FileExistsError):
+                    path = join(parent.path, name)
+                    raise PathError(
+                        f"{path}: another program has just made it; try again"
+                    ) from error
+                raise
             if there is None:
                 held.enter_context(claimed.directory)
-        yield claimed
-        undo.pop_all()
+        try:
+            yield claimed
+        except BaseException:
+            with store.locked():
+                try:
+                    _undo(claimed, store)
+                finally:
+                    _put_back(parent, name, old, store)
+            raise
 
 
-@contextlib.contextmanager
-def _undone_on_failure(undo: contextlib.ExitStack, store: "Store") -> "Iterator[None]":
-    try:
-        yield
-    except BaseException:
-        with store.locked():
-            undo.close()
-        raise
+def begin(
+    parent: Directory,
+    name: str,
+    there: Directory | None,
+    reason: marking.Reason,
+    store: "Store",
+    configuration: "Configuration",
+) -> Claim:
+    """Record and mark a directory before somebody else's tool fills it.
+
+    Args:
+        parent: the directory that holds it, open.
+        name: its name.
+        there: the directory of that name, open; None: it is made.
+        reason: what its record says until it is completed.
+        store: where its record goes.
+        configuration: the user's settings.
+
+    Returns:
+        The claim. The caller closes its directory, after ``abandon`` where the tool failed.
+
+    Raises:
+        FileExistsError: another process made something of that name meanwhile.
+        RegrowError: it can't be recorded, or not be made. In both cases nothing was changed.
+    """
+    path = join(parent.path, name)
+    attributes = markers.selected(nodump=configuration.nodump)
+    at_birth: dict[str, Outcome] = {}
+
+    def prepare(directory: Directory) -> None:
+        at_birth.update(marking.mark_before_birth(directory, attributes, store, reason, path))
+
+    with store.locked():
+        record, files = store.data(path), marking.attachments(path, store)
+        try:
+            if there is None:
+                directory, found = birth.create(parent, name, prepare), None
+            else:
+                directory, found = there, frozenset(os.listdir(there.fd))
+                prepare(directory)
+        except BaseException:
+            store.restore(path, record, files)
+            raise
+    return Claim(parent, directory, found, at_birth, record, files)
+
+
+def abandon(claimed: Claim, store: "Store") -> None:
+    """Put back what there was before a claim, if the tool left the directory as it was.
+
+    Otherwise what the tool left stays, marked, and recorded as not finished.
+
+    Raises:
+        RecordError: the record can't be put back.
+        OSError: the directory can't be read or removed.
+    """
+    parent, directory, found, at_birth, record, files = claimed
+    with store.locked():
+        if directory.is_at(directory.path):
+            if frozenset(os.listdir(directory.fd)) != (found or frozenset()):
+                return
+            if found is None:
+                os.rmdir(directory.name, dir_fd=parent.fd)
+            else:
+                for name, outcome in at_birth.items():
+                    if outcome.state == MARKED:
+                        markers.take_off(markers.marker(name), directory)
+        elif found is None and parent.has(directory.name):
+            return  # somebody put something else there
+        store.restore(directory.path, record, files)
 
 
 def _take(parent: Directory, name: str) -> Directory:
@@ -131,69 +218,27 @@ def _take(parent: Directory, name: str) -> Directory:
     return directory
 
 
-def _begin(
-    parent: Directory,
-    name: str,
-    there: Directory | None,
-    attributes: "tuple[markers.Marker, ...]",
-    store: "Store",
-    reason: marking.Reason,
-    undo: contextlib.ExitStack,
-) -> Claim:
-    """Make the directory, or take the one that is there, recorded and marked."""
-    path = join(parent.path, name)
-    data = store.data(path)
-    files = marking.attachments(path, store)
-    outcomes: dict[str, Outcome] = {}
+def _undo(claimed: Claim, store: "Store") -> None:
+    """Delete what a tool that failed made, and put back what there was before.
 
-    def prepare(directory: Directory) -> None:
-        outcomes.update(marking.mark_before_birth(directory, attributes, store, reason, path))
-
-    if there is not None:
-        names = frozenset(os.listdir(there.fd))
-        undo.callback(store.restore, path, data, files)
-        prepare(there)
-        set_here = [marker for marker in attributes if outcomes[marker.name].state == MARKED]
-        if names <= HOLLOW_NAMES:
-            undo.callback(_strip, parent, there, names, set_here)
-        return Claim(there, outcomes)
-    try:
-        directory = birth.create(parent, name, prepare)
-    except BaseException as error:
-        store.restore(path, data, files)
-        if isinstance(error, FileExistsError):
-            raise PathError(f"{path}: another program has just made it; try again") from error
-        raise
-    undo.callback(_undo_new, parent, directory, store, data, files)
-    return Claim(directory, outcomes)
-
-
-def _undo_new(
-    parent: Directory,
-    directory: Directory,
-    store: "Store",
-    data: bytes | None,
-    files: "Sequence[tuple[str, bytes]]",
-) -> None:
-    """Delete what a tool made of a new directory, and put back the record of what stood there.
-
-    Where it can't be deleted in full, its record goes on saying that it is not finished. What
-    somebody has put in its place meanwhile is not ours to delete.
+    Where that can't be deleted in full, its record goes on saying that it is not finished. What
+    somebody has put in the place of the directory is not ours to delete.
     """
-    name = directory.name
-    if _stands(parent, directory) or _is_worthless(parent, name):
-        delete(parent, name)
-    if not parent.has(name):
-        store.restore(directory.path, data, files)
+    parent, directory, found = claimed.parent, claimed.directory, claimed.found
+    if found is not None and not found <= HOLLOW_NAMES:
+        store.restore(directory.path, claimed.record, claimed.files)
+        return  # its tool goes on from what it left there
+    if directory.is_at(directory.path):
+        for name in set(os.listdir(directory.fd)).difference(found or ()):
+            delete(name, directory.fd)
+    elif found is None and _is_worthless(parent, directory.name):
+        delete(directory.name, parent.fd)
+    abandon(claimed, store)
 
 
-def _stands(parent: Directory, directory: Directory) -> bool:
-    """Return whether a directory still has its name."""
-    try:
-        there = os.stat(directory.name, dir_fd=parent.fd, follow_symlinks=False)
-    except OSError:
-        return False
-    return os.path.samestat(there, directory.status)
+def _put_back(parent: Directory, name: str, old: Directory | None, store: "Store") -> None:
+    if old is not None:
+        aside.put_back(parent, name, old.name, store)
 
 
 def _is_worthless(parent: Directory, name: str) -> bool:
@@ -205,23 +250,7 @@ def _is_worthless(parent: Directory, name: str) -> bool:
     return stat.S_ISLNK(there.st_mode) or (stat.S_ISREG(there.st_mode) and not there.st_size)
 
 
-def _strip(
-    parent: Directory,
-    directory: Directory,
-    names: "frozenset[str]",
-    set_here: "Sequence[markers.Marker]",
-) -> None:
-    """Leave a directory that a tool failed in as it was: with these names, without our marks."""
-    if not _stands(parent, directory):
-        return  # the tool took it away, or somebody put another one there
-    for entry in os.listdir(directory.fd):
-        if entry not in names:
-            delete(directory, entry)
-    for marker in set_here:
-        markers.take_off(marker, directory)
-
-
-def make_missing(path: str) -> list[str]:
+def _make_missing(path: str) -> list[str]:
     """Make a directory and those above it that are missing; return those made, deepest first.
 
     Raises:
@@ -239,41 +268,16 @@ def make_missing(path: str) -> list[str]:
         except FileExistsError:
             continue  # somebody else was faster: it is not ours to remove
         except OSError as error:
-            remove_empty(made)
+            _remove_empty(made)
             raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
         made.insert(0, head)
     return made
 
 
-def remove_empty(paths: list[str]) -> None:
+def _remove_empty(paths: list[str]) -> None:
     """Remove directories, deepest first, unless somebody uses them by now."""
     for path in paths:
         try:
             os.rmdir(path)
         except OSError:
             return
-
-
-def delete(parent: Directory, name: str) -> None:
-    """Delete a file or a tree, never through a link or into a mount; what can't go stays."""
-    _delete(name, parent.fd)
-
-
-def _delete(name: str, parent: int) -> None:
-    try:
-        os.unlink(name, dir_fd=parent)
-        return
-    except OSError:  # a directory
-        inner = step_into(name, parent)
-    if inner is None:
-        with contextlib.suppress(OSError):
-            os.rmdir(name, dir_fd=parent)  # nobody may look into it, and it is empty all the same
-        return
-    try:
-        for entry in os.listdir(inner):
-            _delete(entry, inner)
-        os.rmdir(name, dir_fd=parent)
-    except (OSError, RecursionError):
-        return  # the rest stays
-    finally:
-        os.close(inner)

@@ -4,7 +4,8 @@ import os
 import subprocess
 
 from regrow import marking
-from regrow.create import aside, claim, creators, environment
+from regrow.create import aside, creators, environment
+from regrow.create.claim import Caller, claim, parent_of
 from regrow.errors import CreatorError
 from regrow.rebuild import remains
 from regrow.rebuild.context import (
@@ -24,7 +25,7 @@ from regrow.recipes import recipe as recipes
 from regrow.recipes.python import SEEDS, site_packages
 from regrow.records.format import REBUILD
 from regrow.system import program
-from regrow_marks.directory import Directory, join, open_parent, split
+from regrow_marks.directory import Directory, join, open_directory, open_parent, split
 from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -83,28 +84,20 @@ def _make(
     """Make the environment and install into it; it stays recorded as unfinished."""
     parent_path, name = split(record.path)
     reason = marking.Reason(
-        record.rule, record.evidence or ("pyvenv.cfg",), record.recipe, state=REBUILD
+        record.rule, record.evidence or environment.EVIDENCE, record.recipe, state=REBUILD
     )
-    with claim.parent_of(parent_path) as parent:
+    with parent_of(parent_path) as parent:
         if parent.path != parent_path:
             raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
         words = creators.command(creator, join(parent.path, name), request)
-        with claim.claim(
-            parent,
-            name,
-            store=store,
-            configuration=context.configuration,
-            reason=reason,
-            is_replaced=lambda _: True,
-            prefix=aside.REBUILT,
-            notice=notices.append,
-        ) as claimed:
+        caller = Caller(store, context.configuration, notices.append)
+        with claim(parent, name, reason, caller, prefix=aside.REBUILT) as claimed:
             try:
                 # Not from the project: its settings could name another interpreter to uv.
                 context.processes.run(words, "/", log, [claimed.directory.fd])
             except ToolFailedError as error:
                 raise CreatorError(str(error)) from error
-            environment.open_made(parent, name, creator, b"").close()
+            environment.open_made(parent, name, creator).close()
             _install(record, claimed.directory, creator, context, log)
 
 
@@ -150,17 +143,15 @@ def complete(record: "Record", creator: str, context: Context, store: "Store") -
     Returns:
         How it differs from its record.
     """
-    parent_path, name = split(record.path)
     try:
-        now = recipes.build("python", record.path, parent_path).recipe
+        now = recipes.build("python", record.path, split(record.path)[0]).recipe
         detail = compare.differences(record.recipe, now, record.path)
     except recipes.RecipeError as error:
         detail = [f"it can't be compared with its record: {error}"]
-    reason = marking.Reason(record.rule, record.evidence or ("pyvenv.cfg",), record.recipe)
-    with open_parent(parent_path) as parent:
-        made = environment.complete(
-            parent, name, creator, b"", store, context.configuration, reason
-        )
+    recipe = {**record.recipe, "made_by": creator} if creator else record.recipe
+    reason = marking.Reason(record.rule, record.evidence or environment.EVIDENCE, recipe)
+    with open_directory(record.path) as directory:
+        made = environment.complete(directory, reason, store, context.configuration)
     return [*detail, *not_marked(made.outcomes)]
 
 

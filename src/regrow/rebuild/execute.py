@@ -4,7 +4,8 @@ import contextlib
 import os
 
 from regrow import marking
-from regrow.create import aside, claim
+from regrow.create import aside
+from regrow.create.claim import HOLLOW_NAMES, Caller, claim, parent_of
 from regrow.errors import CreatorFailedError
 from regrow.rebuild import environment, notes, remains
 from regrow.rebuild.context import (
@@ -200,19 +201,12 @@ def _claimed(
     """
     parent_path, name = split(record.path)
     reason = marking.Reason(record.rule, record.evidence, record.recipe, tuple(files), REBUILD)
-    with claim.parent_of(parent_path) as parent:
+    with parent_of(parent_path) as parent:
         if parent.path != parent_path:
             raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
-        with claim.claim(
-            parent,
-            name,
-            store=store,
-            configuration=context.configuration,
-            reason=reason,
-            is_replaced=lambda _: task.kind not in BUILDS,
-            prefix=aside.REBUILT,
-            notice=notices.append,
-        ) as claimed:
+        caller = Caller(store, context.configuration, notices.append)
+        prefix = None if task.kind in BUILDS else aside.REBUILT
+        with claim(parent, name, reason, caller, prefix=prefix) as claimed:
             yield claimed.directory
 
 
@@ -329,6 +323,6 @@ def _complete(
 def _is_filled(path: str) -> bool:
     """Return whether a directory stands at a path, not a link, and holds anything."""
     try:
-        return not os.path.islink(path) and not claim.HOLLOW_NAMES.issuperset(os.listdir(path))
+        return not os.path.islink(path) and not HOLLOW_NAMES.issuperset(os.listdir(path))
     except OSError:
         return False

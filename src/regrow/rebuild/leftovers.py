@@ -8,8 +8,8 @@ import os
 
 from regrow import unmarking
 from regrow.create import aside, birth
-from regrow.create.claim import delete
 from regrow.rebuild import trees
+from regrow.system.descend import delete
 from regrow_marks.directory import Directory, is_below, join, open_child, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -197,7 +197,7 @@ def remove(leftover: Leftover, store: "Store") -> None:
         with open_child(parent, name) as directory:
             aside.lock(directory)
             unmarking.undo(directory, store, directory.path)
-        delete(parent, name)
+        delete(name, parent.fd)
         store.remove(leftover.path)
         if parent.has(name):
             raise RegrowError(f"{leftover.path}: it can't be deleted in full; delete the rest")

@@ -1,5 +1,6 @@
 """Steps down into a directory: never through a link, never into what is mounted there."""
 
+import contextlib
 import os
 
 from regrow_marks.libc import is_mount_point
@@ -30,3 +31,29 @@ def step_into(name: str, parent: int) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+def delete(name: str, parent: int) -> None:
+    """Delete a file or a tree; what can't be deleted stays, and so do the directories above it.
+
+    Args:
+        name: its name.
+        parent: the descriptor of the directory that holds it.
+    """
+    try:
+        os.unlink(name, dir_fd=parent)
+        return
+    except OSError:  # a directory
+        inner = step_into(name, parent)
+    if inner is None:
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=parent)  # nobody may look into it, and it is empty all the same
+        return
+    try:
+        for entry in os.listdir(inner):
+            delete(entry, inner)
+        os.rmdir(name, dir_fd=parent)
+    except (OSError, RecursionError):
+        return
+    finally:
+        os.close(inner)
