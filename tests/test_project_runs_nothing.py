@@ -10,7 +10,12 @@ import pytest
 
 from regrow.create import creators
 from regrow.errors import CreatorError
-from regrow.system import program as executable
+from regrow.system.program import (
+    ask_program,
+    find_program,
+    program_directories,
+    program_environment,
+)
 from tests.conftest import Regrow
 
 SHADOWED = ("filelock", "platformdirs", "virtualenv", "distlib", "pip", "venv", "ensurepip", "site")
@@ -109,14 +114,14 @@ def test_programs_are_found_by_full_paths_alone(
 ) -> None:
     monkeypatch.chdir(came)
     monkeypatch.setenv("PATH", f":.:bin:{came}/bin:")
-    assert executable.places() == [f"{came}/bin"]
-    assert executable.find("git") == f"{came}/bin/git"
-    assert executable.environment()["PATH"] == f"{came}/bin"
-    assert executable.environment({"A": "b"})["A"] == "b"
+    assert program_directories() == [f"{came}/bin"]
+    assert find_program("git") == f"{came}/bin/git"
+    assert program_environment()["PATH"] == f"{came}/bin"
+    assert program_environment({"A": "b"})["A"] == "b"
     monkeypatch.setenv("PATH", "bin")
-    assert executable.find("git") is None
+    assert find_program("git") is None
     with pytest.raises(FileNotFoundError):
-        executable.ask(["git", "--version"], 5)
+        ask_program(["git", "--version"], 5)
 
 
 @pytest.mark.needs("uv")

@@ -70,17 +70,17 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
         directory: the directory, open.
         store: where its record may be.
     """
-    from regrow.recipes import recipe as recipes
+    from regrow.recipes.recipe import RecipeError, build_recipe, kind_of, stamp_of
 
-    kind = recipes.kind_of(directory.path)
+    kind = kind_of(directory.path)
     if not kind:
         return Reason()
     data = store.data(directory.path)
-    if data is not None and has_stamp(data, recipes.stamp(kind, directory.path)):
+    if data is not None and has_stamp(data, stamp_of(kind, directory.path)):
         return Reason()
     try:
-        taken = recipes.build(kind, directory.path, split(directory.path)[0])
-    except recipes.RecipeError:
+        taken = build_recipe(kind, directory.path, split(directory.path)[0])
+    except RecipeError:
         return Reason()  # the user's word is enough
     return Reason(recipe=taken.recipe, files=taken.files)
 

@@ -16,7 +16,6 @@ from regrow.config import Configuration
 from regrow.doctor import installed, itself, marks, tools, watching
 from regrow.doctor.findings import HEADINGS, STATES, Finding
 from regrow.doctor.tools import TOOLS, Tool
-from regrow.system import program
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
 
@@ -571,7 +570,7 @@ def test_a_lock_file_that_nobody_holds_is_no_watch(home: Path) -> None:
 
 
 def test_without_tools_it_says_which_it_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "find", lambda _: None)
+    monkeypatch.setattr(tools, "find_program", lambda _: None)
     (found,) = tools.check()
     assert found.state == "not applicable"
     assert "pre-commit" in found.text

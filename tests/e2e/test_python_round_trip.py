@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import build_recipe
 
 pytestmark = pytest.mark.needs("uv")
 
@@ -84,7 +84,7 @@ def from_registry(install: Install, path: Path, *words: str | Path) -> None:
 
 
 def take(path: Path) -> dict[str, Any]:
-    return dict(recipes.build("python", str(path), str(path.parent)).recipe)
+    return dict(build_recipe("python", str(path), str(path.parent)).recipe)
 
 
 def listed(path: Path) -> str:

@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeResult
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe
 from tests.e2e.projects import Tools, output, problem, run
 from tests.e2e.tools import CMAKE, HELLO_C, ONE_PACKAGE, PACKAGE, Tool
 
@@ -165,8 +164,8 @@ def test_node_modules_come_back(made: Made, project: Path, tools: Tools) -> None
     directories = [name for name in PLACES if (project / name).is_dir()]
     if made.lock_is_copied:
         for name in directories[1:]:  # npm's lock in the workspace's root is not looked for
-            with pytest.raises(recipes.RecipeError, match="nothing pins"):
-                recipes.build("node", str(project / name), str((project / name).parent))
+            with pytest.raises(RecipeError, match="nothing pins"):
+                build_recipe("node", str(project / name), str((project / name).parent))
         del directories[1:]
     assert directories
     everything = {name: contents(project / name) for name in directories}
@@ -174,7 +173,7 @@ def test_node_modules_come_back(made: Made, project: Path, tools: Tools) -> None
     assert any(all_versions.values())
     for name in directories:
         path = project / name
-        taken = recipes.build("node", str(path), str(path.parent))
+        taken = build_recipe("node", str(path), str(path.parent))
         assert taken.recipe.get("lock_is_copied", False) is made.lock_is_copied
         for other in directories:
             shutil.rmtree(project / other)
@@ -202,8 +201,8 @@ def test_what_npm_was_told_not_to_save_is_kept(project: Path, tools: Tools) -> N
     done = run(["sh", "-euc", fetch], project, variables)
     if done.returncode:
         pytest.skip(f"its packages can't be had: {problem(done)}")
-    with pytest.raises(recipes.RecipeError, match=r"is-number stands in no package\.json"):
-        recipes.build("node", str(project / "node_modules"), str(project))
+    with pytest.raises(RecipeError, match=r"is-number stands in no package\.json"):
+        build_recipe("node", str(project / "node_modules"), str(project))
 
 
 # A project with what caches are bad at: blanks, lists, colons, quotes.
@@ -258,7 +257,7 @@ def test_a_cmake_build_comes_back(generator: str, project: Path, tools: Tools) -
     first: list[str | Path] = ["cmake", "-S", sources, "-B", build, "-G", generator, *CMAKE_OPTIONS]
     output(first, project, variables)
     output(["cmake", "--build", build], project, variables)
-    taken = recipes.build("cmake", str(build), str(project))
+    taken = build_recipe("cmake", str(build), str(project))
     entries = cache(build)
     wanted = {
         "BLANKS:PATH=/between blanks",
@@ -299,7 +298,7 @@ def test_a_meson_build_comes_back(version: str, project: Path, tools: Tools) -> 
     )  # fmt: skip
     output(["meson", "configure", build, "-Dwerror=true"], project, variables)
     output(["meson", "compile", "-C", build], project, variables)
-    taken = recipes.build("meson", str(build), str(project))
+    taken = build_recipe("meson", str(build), str(project))
 
     def configured() -> list[dict[str, object]]:
         text = output(["meson", "introspect", "--buildoptions", build], project, variables)

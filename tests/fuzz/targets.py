@@ -13,7 +13,7 @@ from regrow import config
 from regrow.create import uv_project
 from regrow.decide import guards
 from regrow.model import Record
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import build_recipe
 from regrow.records.format import decode, encode
 from regrow.rules import loader
 from regrow.system import safe_toml
@@ -37,7 +37,7 @@ def _of_recipe(kind: str, directory: str, name: str, others: dict[str, bytes]) -
 
     def target(data: bytes, place: Path) -> None:
         _fresh(place, {**others, name: data})
-        taken = recipes.build(kind, str(place / directory), str(place))
+        taken = build_recipe(kind, str(place / directory), str(place))
         if kind == "python":
             assert isinstance(taken.recipe["requirements"], list)
         record = Record(

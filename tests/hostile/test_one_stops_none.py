@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from regrow import pipeline
-from regrow.decide import decisions
+from regrow.decide import decisions, guards
 from regrow.mishaps import TRACEBACK
-from regrow.recipes import recipe
 from regrow.system import git
 from regrow_marks import markers
 from tests.hostile.helpers import LINUX_ONLY
@@ -137,7 +136,8 @@ def raise_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: str
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(recipe, "build_for"), (decisions, "choose_markers"), (pipeline, "mark")]
+    ("module", "name"),
+    [(guards, "build_recipe_for"), (decisions, "choose_markers"), (pipeline, "mark")],
 )
 def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_out(
     module: Any, name: str, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
@@ -171,7 +171,7 @@ def test_a_fault_takes_no_mark_back_and_is_not_remembered(
     (two[0] / "new").touch()  # or what was decided is remembered
     (two[0].parent / "package-lock.json").write_text("{ }")
     with monkeypatch.context() as patched:
-        raise_at(patched, recipe, "build_for", "hostile")
+        raise_at(patched, guards, "build_recipe_for", "hostile")
         assert Inside()("sweep", "--yes").returncode == 1
         assert markers.all_hold(markers.selected(), _open(two[0]))
     assert Inside()("sweep", "--yes").returncode == 0

@@ -13,7 +13,7 @@ import pytest
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
 from regrow.rebuild.processes import logs_directory
-from regrow.recipes import python as recipes
+from regrow.recipes.recipe import build_recipe
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -382,7 +382,7 @@ def test_a_package_that_is_gone_from_the_index(
 
     (tmp_path / gone.name).rename(gone)
     assert_rebuilt(inside, place / ".venv")
-    found = recipes.build(record.path, str(place)).recipe["requirements"]
+    found = build_recipe("python", record.path, str(place)).recipe["requirements"]
     assert found == ["gone==2.0", "kept==1.0"]
     works = [str(place / ".venv/bin/python"), "-c", "import gone, kept"]
     assert subprocess.run(works, check=False).returncode == 0

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from regrow.model import Rule
-from regrow.recipes import recipe
-from regrow.recipes.recipe import RecipeError, RecipeResult
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe, command_recipe
 
 HEAD = "CMAKE_HOME_DIRECTORY:INTERNAL=/src\nCMAKE_GENERATOR:INTERNAL=Ninja\n"
 
@@ -24,7 +23,7 @@ def build(tmp_path: Path) -> Path:
 def cmake(build: Path, lines: str | bytes, head: str = HEAD) -> RecipeResult:
     data = lines if isinstance(lines, bytes) else os.fsencode(lines)
     (build / "CMakeCache.txt").write_bytes(head.encode() + data)
-    return recipe.build("cmake", str(build), str(build.parent))
+    return build_recipe("cmake", str(build), str(build.parent))
 
 
 def words(taken: RecipeResult, start: int) -> list[str]:
@@ -107,7 +106,7 @@ def test_advanced_entries_are_arguments(build: Path) -> None:
 def test_names_are_bytes(build: Path) -> None:
     head = HEAD.replace("/src", "/s\udcff")
     (build / "CMakeCache.txt").write_bytes(os.fsencode(head) + b"A:PATH=/\xfe\n")
-    taken = recipe.build("cmake", str(build), str(build.parent))
+    taken = build_recipe("cmake", str(build), str(build.parent))
     assert [os.fsencode(word) for word in words(taken, 0)][2::5] == [b"/s\xff", b"-DA:PATH=/\xfe"]
 
 
@@ -158,7 +157,7 @@ def hostile(path: Path, how: str) -> None:
 def test_a_hostile_cache_is_no_recipe(build: Path, how: str) -> None:
     hostile(build / "CMakeCache.txt", how)
     with pytest.raises(RecipeError):
-        recipe.build("cmake", str(build), str(build.parent))
+        build_recipe("cmake", str(build), str(build.parent))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ def meson(
     if command_line is not None:
         data = command_line if isinstance(command_line, bytes) else command_line.encode()
         (build / "meson-private/cmd_line.txt").write_bytes(data)
-    return recipe.build("meson", str(build), str(build.parent))
+    return build_recipe("meson", str(build), str(build.parent))
 
 
 def test_meson_s_command_line_becomes_words(build: Path) -> None:
@@ -277,7 +276,7 @@ def test_hostile_files_of_meson_are_no_recipe(build: Path, name: str, how: str) 
     meson(build)
     hostile(build / name, how)
     with pytest.raises(RecipeError):
-        recipe.build("meson", str(build), str(build.parent))
+        build_recipe("meson", str(build), str(build.parent))
 
 
 def rule(command: str, *, home: bool = False) -> Rule:
@@ -292,16 +291,16 @@ def rule(command: str, *, home: bool = False) -> Rule:
 
 
 def test_a_command_is_a_list_of_words(build: Path, home: Path) -> None:
-    taken = recipe.command(rule("Rscript -e 'renv::restore()'"), str(build))
+    taken = command_recipe(rule("Rscript -e 'renv::restore()'"), str(build))
     assert taken.recipe == {
         "kind": "command",
         "command": ["Rscript", "-e", "renv::restore()"],
         "directory": str(build),
     }
-    at_home = recipe.command(rule("cargo fetch", home=True), str(build))
+    at_home = command_recipe(rule("cargo fetch", home=True), str(build))
     assert at_home.recipe["directory"] == str(home)
 
 
 def test_a_command_with_an_open_quote_is_no_recipe(build: Path) -> None:
     with pytest.raises(RecipeError, match="the command of rule demo can't be read"):
-        recipe.command(rule("make 'all"), str(build))
+        command_recipe(rule("make 'all"), str(build))

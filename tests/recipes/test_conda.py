@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeError, RecipeResult
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe
 
 SITE = "lib/python3.11/site-packages"
 SECRET = "hunter2"
@@ -67,7 +66,7 @@ class Environment:
         return f"{SITE}/{directory.name}/METADATA"
 
     def take(self) -> RecipeResult:
-        return recipes.build("conda", str(self.path), str(self.path.parent))
+        return build_recipe("conda", str(self.path), str(self.path.parent))
 
 
 @pytest.fixture
@@ -200,7 +199,7 @@ def test_the_environments_of_a_pixi_project_are_listed_by_name(tmp_path: Path) -
         meta.mkdir(parents=True)
         url = f"https://example.org/linux-64/{name}-1.conda"
         (meta / f"{name}.json").write_text(json.dumps({"name": name, "url": url}))
-    taken = recipes.build("pixi", str(envs), str(tmp_path))
+    taken = build_recipe("pixi", str(envs), str(tmp_path))
     assert taken.recipe["explicit"] == [
         "[default]",
         "https://example.org/linux-64/default-1.conda",
@@ -209,13 +208,13 @@ def test_the_environments_of_a_pixi_project_are_listed_by_name(tmp_path: Path) -
     ]
     assert taken.recipe["command"] == ["pixi", "install", "--all"]
     (tmp_path / "pixi.lock").touch()
-    again = recipes.build("pixi", str(envs), str(tmp_path))
+    again = build_recipe("pixi", str(envs), str(tmp_path))
     assert again.recipe["command"] == ["pixi", "install", "--all", "--frozen"]
     (envs / "docs/conda-meta/docs.json").write_text("{}")
     with pytest.raises(RecipeError, match=r"the environment docs in it: conda-meta/docs\.json"):
-        recipes.build("pixi", str(envs), str(tmp_path))
+        build_recipe("pixi", str(envs), str(tmp_path))
 
 
 def test_pixi_envs_without_an_environment_have_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="holds no environment"):
-        recipes.build("pixi", str(tmp_path), str(tmp_path))
+        build_recipe("pixi", str(tmp_path), str(tmp_path))

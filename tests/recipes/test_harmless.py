@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regrow.model import Rule
 from regrow.recipes import harmless
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import command_recipe
 from regrow.rules import loader
 from tests.conftest import Regrow
 from tests.rebuilding import cmake, recorded, write
@@ -213,14 +213,14 @@ def test_arguments_of_a_creator_lose_what_is_not_known(
 )
 def test_the_command_of_a_rule_of_ones_own_loses_its_secrets(words: str, tmp_path: Path) -> None:
     rule = Rule("own", "out", command=words)
-    taken = recipes.command(rule, str(tmp_path))
+    taken = command_recipe(rule, str(tmp_path))
     assert SECRET not in repr(taken.recipe)
     assert LONG not in repr(taken.recipe)
 
 
 def test_the_commands_of_the_rules_that_come_with_regrow_stay_as_they_are() -> None:
     for rule in loader.shipped():
-        taken = recipes.command(rule, "/project")
+        taken = command_recipe(rule, "/project")
         assert "…" not in " ".join(taken.recipe["command"]), rule  # type: ignore[arg-type]
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeError, RecipeResult
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe
 
 PACKAGE = {"name": "demo", "version": "1.0.0"}
 LOCK = "regrow's tests look at the name alone\n"
@@ -32,7 +31,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def take(project: Path) -> RecipeResult:
-    return recipes.build("node", str(project / "node_modules"), str(project))
+    return build_recipe("node", str(project / "node_modules"), str(project))
 
 
 def member(root: Path, place: str) -> Path:

@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regrow.recipes import python
-from regrow.recipes import recipe as recipes
 from regrow.recipes.harmless import address as without_credentials
-from regrow.recipes.recipe import RecipeError, RecipeResult
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe
 
 SECRET = "hunter2"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -58,7 +57,7 @@ class Environment:
         return directory
 
     def take(self, project: Path | None = None) -> RecipeResult:
-        return recipes.build("python", str(self.path), str(project or self.path.parent))
+        return build_recipe("python", str(self.path), str(project or self.path.parent))
 
     def recipe(self, project: Path | None = None) -> dict[str, Any]:
         return dict(self.take(project).recipe)
@@ -689,7 +688,7 @@ def test_the_module_needs_no_interpreter_and_no_parser(environment: Environment)
 
     environment.install("six")
     code = (
-        "import sys; from regrow.recipes.recipe import python;"
+        "import sys; from regrow.recipes import python;"
         f"python.build({str(environment.path)!r}, '/');"
         "print(*{'json', 'tomllib', 'urllib.parse', 'subprocess'} & set(sys.modules))"
     )

@@ -4,7 +4,7 @@ from regrow.cli.output import print_json, show, time_of
 from regrow.errors import ConfigurationError, RecordError
 from regrow.rebuild import plan
 from regrow.recipes import compare
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe, kind_of
 from regrow.records import history
 from regrow.records.format import REBUILD
 from regrow.records.store import now
@@ -131,16 +131,16 @@ def put_back(chosen: Chosen, store: "Store") -> None:
             store.remove(path)
 
 
-def _taken(record: "Record") -> "recipes.RecipeResult | None":
+def _taken(record: "Record") -> "RecipeResult | None":
     """Take the recipe of what stands there; None: there is nothing that has one.
 
     Raises:
         RecordError: an environment's packages can't be described: nothing would bring them back.
     """
-    kind = recipes.kind_of(record.path)
+    kind = kind_of(record.path)
     try:
-        return recipes.build(kind, record.path, split(record.path)[0]) if kind else None
-    except recipes.RecipeError as error:
+        return build_recipe(kind, record.path, split(record.path)[0]) if kind else None
+    except RecipeError as error:
         if kind != "python":
             return None  # what is in it is put back, unless it comes back equal
         raise RecordError(

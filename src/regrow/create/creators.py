@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 from regrow.errors import CreatorError, CreatorFailedError
-from regrow.system import program as executable
+from regrow.system.program import find_program, program_environment
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
@@ -58,7 +58,7 @@ def find(wanted: str | None = None) -> str:
 def is_here(name: str) -> bool:
     """Tell whether a creator can be run."""
     if name == UV:
-        return executable.find(UV) is not None
+        return find_program(UV) is not None
     if name == VIRTUALENV:
         from importlib.util import find_spec
 
@@ -90,7 +90,7 @@ def command(name: str, path: str, request: Request) -> list[str]:
         CreatorError: the Python asked for can't be found (venv only; the others look themselves).
     """
     words = {
-        UV: [executable.find(UV) or UV, "venv"],
+        UV: [find_program(UV) or UV, "venv"],
         # -I, -P: no module of the current directory takes the place of one of Python's own.
         VIRTUALENV: [
             sys.executable,
@@ -163,7 +163,7 @@ def _python_for_venv(wanted: str | None) -> str:
     if wanted is None:
         return sys.executable
     for candidate in (wanted, f"python{wanted}"):
-        found = executable.find(os.path.expanduser(candidate))
+        found = find_program(os.path.expanduser(candidate))
         if found is not None:
             return found
     raise CreatorError(
@@ -194,7 +194,7 @@ def run(name: str, words: list[str], progress: "AbstractContextManager[object]")
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=executable.environment(),
+                env=program_environment(),
             )
         except OSError as error:
             raise CreatorError(f"{words[0]}: it can't be run: {in_words(error)}") from error

@@ -6,7 +6,7 @@ from regrow import marking
 from regrow.create import aside, creators
 from regrow.create.claim import HOLLOW_NAMES, Caller, claim, parent_of
 from regrow.errors import CreatorFailedError
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, build_recipe
 from regrow.records.format import PENDING, REBUILD
 from regrow.records.store import identity_of
 from regrow_marks.directory import Directory, holds_file, join, open_child, split
@@ -181,8 +181,8 @@ def complete(
         RecordError: the record can't be written.
     """
     try:
-        recipe = recipes.build("python", directory.path, split(directory.path)[0]).recipe
-    except recipes.RecipeError:
+        recipe = build_recipe("python", directory.path, split(directory.path)[0]).recipe
+    except RecipeError:
         recipe = {}  # the command that made it is enough
     chosen = marking.choose_markers(directory, configuration)
     finished = reason._replace(recipe={**reason.recipe, **recipe}, state=PENDING)

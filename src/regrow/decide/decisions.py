@@ -426,13 +426,13 @@ def last_change(candidate: Candidate) -> float | None:
     Returns:
         Seconds since 1970 (UTC); None where that can't be told.
     """
-    from regrow.recipes import recipe as recipes
+    from regrow.recipes.recipe import stamp_of
 
     kind = candidate.rule.recipe
     try:
         if kind in ("command", "contents"):
             return os.lstat(candidate.path).st_mtime
-        return recipes.stamp(kind, candidate.path) / 1e9
+        return stamp_of(kind, candidate.path) / 1e9
     except OSError:
         return None
 

@@ -10,8 +10,7 @@ import stat
 
 from regrow.errors import ConfigurationError
 from regrow.model import Candidate
-from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeError
+from regrow.recipes.recipe import RecipeError, build_recipe_for
 from regrow.system import mounts, ownership
 from regrow_marks.directory import ancestors, is_below, join, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
@@ -59,7 +58,7 @@ class Circumstances:
     def recipe(self, candidate: Candidate) -> "RecipeResult":
         """Take a candidate's recipe, once. Raises RecipeError."""
         if candidate.path not in self._recipes:
-            self._recipes[candidate.path] = recipes.build_for(candidate)
+            self._recipes[candidate.path] = build_recipe_for(candidate)
         return self._recipes[candidate.path]
 
     def project_patterns(self, directory: str) -> "GitIgnoreSpec | str | None":

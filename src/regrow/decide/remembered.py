@@ -11,8 +11,7 @@ import time
 
 from regrow.decide.guards import PROJECT_FILE
 from regrow.model import FAILURE, Candidate, Decision
-from regrow.recipes import recipe as recipes
-from regrow.recipes.recipe import RecipeResult
+from regrow.recipes.recipe import RecipeResult, inputs_of
 from regrow.scan.snapshot import FRESH, pack
 from regrow.system import cache, git
 from regrow.system import mounts as filesystem
@@ -176,9 +175,7 @@ class Memory:
         yield join(candidate.path, tag.NAME)
         if not decision.guard:
             recipe = decision.taken.recipe if decision.taken else {}
-            yield from recipes.places(
-                recipe, candidate.rule.recipe, candidate.path, candidate.project
-            )
+            yield from inputs_of(recipe, candidate.rule.recipe, candidate.path, candidate.project)
         elif decision.guard == "repository":
             yield from (join(candidate.path, name) for name in ("src", "lib"))
 

@@ -4,7 +4,7 @@ import glob
 import os
 import re
 
-from regrow.system import program as executable
+from regrow.system.program import find_program
 from regrow_marks.plain import NamedTuple
 
 UV = "uv"
@@ -51,7 +51,7 @@ def place(script: str) -> Place | None:
     if found is None:
         return None
     written = os.fsdecode(next(group for group in found.groups() if group))
-    interpreter = written if "/" in written else executable.find(written)
+    interpreter = written if "/" in written else find_program(written)
     if interpreter is None:
         return None
     prefix = os.path.dirname(os.path.dirname(interpreter))

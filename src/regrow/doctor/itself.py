@@ -7,7 +7,7 @@ import sys
 from regrow import __version__
 from regrow.doctor import installed
 from regrow.doctor.findings import OK, REGROW, TO_DO, WRONG, Finding
-from regrow.system import program
+from regrow.system.program import find_program
 
 _PATIENCE = 5  # seconds; it needs a twentieth of one
 
@@ -19,7 +19,7 @@ def check() -> list[Finding]:
 
 
 def _first_on_path() -> Finding:
-    first = program.find("regrow")
+    first = find_program("regrow")
     if first is None:
         text = "regrow is not on PATH: prompt hooks and what you type do not find it"
         remedy = "`uv tool install regrow`, or `pipx install regrow`"

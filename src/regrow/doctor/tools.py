@@ -5,7 +5,7 @@ import shlex
 
 from regrow.doctor import installed
 from regrow.doctor.findings import NOT_APPLICABLE, OK, TO_DO, TOOL, Finding
-from regrow.system import program
+from regrow.system.program import find_program
 from regrow_marks.plain import NamedTuple
 
 
@@ -37,7 +37,7 @@ def check() -> list[Finding]:
     """Look beside every tool that is on PATH."""
     findings = []
     for tool in TOOLS:
-        script = program.find(tool.name)
+        script = find_program(tool.name)
         if script is not None:
             findings.append(_finding(tool, script))
     if not findings:

@@ -12,7 +12,7 @@ from regrow.create.environment import RULE
 from regrow.decide.guards import GUARDS, Circumstances, kept_by_user, not_ours
 from regrow.model import Candidate, Rule
 from regrow.plugins.birth import LOGGER
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, build_recipe, stamp_of
 from regrow.records.format import has_stamp
 from regrow.records.store import Store, identity_of, is_current
 from regrow.rules import loader
@@ -134,8 +134,8 @@ def complete(begun: Begun) -> None:
         if not holds_file(directory, CONFIGURATION):
             return
         try:
-            taken = recipes.build("python", directory.path, split(directory.path)[0]).recipe
-        except recipes.RecipeError:
+            taken = build_recipe("python", directory.path, split(directory.path)[0]).recipe
+        except RecipeError:
             taken = {}
         _mark(directory, store, begun.configuration, {**taken, **begun.recipe})
 
@@ -237,7 +237,7 @@ def _is_told(directory: Directory, store: Store, configuration: "Configuration")
     return (
         data is not None
         and is_current(data, directory.path, identity_of(directory.fd))
-        and has_stamp(data, recipes.stamp("python", directory.path))
+        and has_stamp(data, stamp_of("python", directory.path))
         and markers.all_hold(marking.choose_markers(directory, configuration), directory)
     )
 

@@ -184,7 +184,7 @@ def installed() -> tuple[Program, ...]:
     Returns:
         The programs found, in the order of ``PROGRAMS``.
     """
-    from regrow.system import program as executable
+    from regrow.system.program import find_program
 
     found = []
     versions: dict[str, str] = {}
@@ -195,7 +195,7 @@ def installed() -> tuple[Program, ...]:
             found.append(candidate)
             continue
         for command in candidate.commands:
-            path = executable.find(command)
+            path = find_program(command)
             if path is None:
                 continue
             if candidate.version:
@@ -228,10 +228,10 @@ def in_use(configured: "Iterable[str] | None", markers: "Iterable[str]") -> tupl
 
 
 def _version(path: str) -> str:
-    from regrow.system import program as executable
+    from regrow.system.program import ask_program
 
     try:
-        answer = executable.ask([path, "--version"], _TIME_LIMIT)
+        answer = ask_program([path, "--version"], _TIME_LIMIT)
     except OSError:
         return ""
     return answer.output.decode(errors="replace")

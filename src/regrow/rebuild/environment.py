@@ -21,10 +21,10 @@ from regrow.rebuild.explained import Installed, distributions
 from regrow.rebuild.plan import creator_of, not_as_recorded
 from regrow.rebuild.processes import ToolFailedError
 from regrow.recipes import compare
-from regrow.recipes import recipe as recipes
 from regrow.recipes.python import SEEDS, site_packages
+from regrow.recipes.recipe import RecipeError, build_recipe
 from regrow.records.format import REBUILD
-from regrow.system import program
+from regrow.system.program import find_program
 from regrow_marks.directory import Directory, join, open_directory, open_parent, split
 from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING
@@ -144,9 +144,9 @@ def complete(record: "Record", creator: str, context: Context, store: "Store") -
         How it differs from its record.
     """
     try:
-        now = recipes.build("python", record.path, split(record.path)[0]).recipe
+        now = build_recipe("python", record.path, split(record.path)[0]).recipe
         detail = compare.differences(record.recipe, now, record.path)
-    except recipes.RecipeError as error:
+    except RecipeError as error:
         detail = [f"it can't be compared with its record: {error}"]
     recipe = {**record.recipe, "made_by": creator} if creator else record.recipe
     reason = marking.Reason(record.rule, record.evidence or environment.EVIDENCE, recipe)
@@ -198,7 +198,7 @@ def _install(record: "Record", made: Directory, creator: str, context: Context, 
     parent_path = split(record.path)[0]
     words = [python, "-I", "-m", "pip"]  # nothing of the project's own takes a module's place
     if creator == creators.UV:
-        words = [program.find("uv") or "uv", "pip"]
+        words = [find_program("uv") or "uv", "pip"]
     at = ["--python", python] if creator == creators.UV else []
     lines = compare.texts(record.recipe, "requirements")
     if lines:
@@ -206,7 +206,7 @@ def _install(record: "Record", made: Directory, creator: str, context: Context, 
             # The user's own settings for indexes stand in the project, or in the home directory.
             install = [*words, "install", *at, "--no-deps", "-r", file]
             context.processes.run(install, parent_path, log, [made.fd])
-    now = recipes.build("python", record.path, parent_path).recipe
+    now = build_recipe("python", record.path, parent_path).recipe
     names = set(map(compare.name_of, compare.texts(now, "requirements")))
     seeds = sorted(names & SEEDS - set(map(compare.name_of, lines)))
     if seeds:

@@ -35,7 +35,7 @@ from regrow.rebuild.plan import (
 from regrow.rebuild.processes import InterruptedError as Interrupted
 from regrow.rebuild.processes import StepError
 from regrow.recipes import compare
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, build_recipe
 from regrow.records.format import REBUILD
 from regrow.records.store import Store, file_name
 from regrow.system import ownership
@@ -305,8 +305,8 @@ def _complete(
     if kind not in ("command", CONTENTS):
         try:
             project = str(recipe.get("directory", parent_path))
-            taken = recipes.build(kind, record.path, parent_path if kind == "node" else project)
-        except recipes.RecipeError as error:
+            taken = build_recipe(kind, record.path, parent_path if kind == "node" else project)
+        except RecipeError as error:
             # The one that has just brought it back is good enough.
             if "explicit" in recipe:
                 detail.append(f"it can't be compared with its record: {error}")

@@ -5,7 +5,7 @@ import re
 import sys
 
 from regrow.system import ownership
-from regrow.system import program as executable
+from regrow.system.program import program_directories
 from regrow_marks.directory import ancestors, is_below, split
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def _is_projects(interpreter: str, path: str) -> bool:
 
 def _is_installed(interpreter: str) -> bool:
     """Return whether it stands where the user's own settings, or regrow's, name a place."""
-    places = executable.places()
+    places = program_directories()
     if os.path.dirname(interpreter) in (*places, *map(os.path.realpath, places)):
         return True
     roots = [sys.prefix, sys.base_prefix, *map(os.environ.get, _VARIABLES)]

@@ -6,10 +6,10 @@ from regrow.create import aside, creators
 from regrow.create.claim import HOLLOW_NAMES
 from regrow.rebuild import indexes, interpreters, neighbours, notes, validate
 from regrow.recipes import cmake, compare, node
-from regrow.recipes import recipe as recipes
+from regrow.recipes.recipe import RecipeError, build_recipe
 from regrow.records import awaited, moves, status
 from regrow.records.store import ATTACHMENTS
-from regrow.system import program as executable
+from regrow.system.program import find_program
 from regrow_marks.directory import is_below, join, split
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -220,8 +220,8 @@ def is_complete(record: "Record", why: str) -> bool:
     if record.recipe.get("kind") != "python":
         return False
     try:
-        now = recipes.build("python", record.path, split(record.path)[0]).recipe
-    except recipes.RecipeError:
+        now = build_recipe("python", record.path, split(record.path)[0]).recipe
+    except RecipeError:
         return False
     is_sound = os.path.exists(os.path.join(record.path, "bin", "python"))
     return is_sound and not compare.missing(record.recipe, now)
@@ -357,8 +357,8 @@ def _as_it_is(record: "Record") -> "Record":
     Packages may have come, or come in other versions, since it was recorded.
     """
     try:
-        now = recipes.build("python", record.path, split(record.path)[0]).recipe
-    except recipes.RecipeError:
+        now = build_recipe("python", record.path, split(record.path)[0]).recipe
+    except RecipeError:
         return record
     if not compare.missing(record.recipe, now):
         return record._replace(recipe={**record.recipe, "requirements": now["requirements"]})
@@ -385,7 +385,7 @@ def _node(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
 def _conda(record: "Record", why: str, _: "Mapping[str, Rule]") -> Task:
     validate.addresses(record)
     validate.requirements(record)
-    program = next((name for name in _CONDA if executable.find(name)), "")
+    program = next((name for name in _CONDA if find_program(name)), "")
     command = (program or "conda", "create", "--yes", "--prefix", record.path, "--file", "(list)")
     problem = "" if program else _missing_program("conda")
     return Task((record,), "conda", why, split(record.path)[0], (command,), problem)
@@ -444,7 +444,7 @@ _MAKERS = {
 
 
 def _missing_program(name: str) -> str:
-    if executable.find(name):
+    if find_program(name):
         return ""
     hint = HOW_TO_GET.get(name)
     return f"{name} is not on PATH" + (f": {hint}" if hint else "; install it and try again")

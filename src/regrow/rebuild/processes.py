@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from regrow.system import program
+from regrow.system.program import program_environment
 from regrow_marks.errors import RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ class Processes:
             os.write(log, f"\n$ {' '.join(words)}\n".encode(errors="backslashreplace"))
         except OSError as error:
             raise StepError(f"its log can't be written: {in_words(error)}") from error
-        variables = program.environment()
+        variables = program_environment()
         for name in _NOT_SET:
             variables.pop(name, None)
         try:

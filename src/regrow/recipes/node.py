@@ -114,7 +114,7 @@ def build(path: str, project: str) -> RecipeResult:
 
 
 def places(lock: str, path: str, project: str) -> list[str]:
-    """Name what a recipe depends on; see ``recipes.places``.
+    """Name what a recipe depends on; see ``recipe.inputs_of``.
 
     Args:
         lock: the lock that was found; empty: none.

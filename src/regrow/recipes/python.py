@@ -164,7 +164,7 @@ def _is_directory(path: str) -> bool:
 
 
 def places(path: str) -> list[str]:
-    """Name what is inside an environment and decides about its recipe; see ``recipes.places``."""
+    """Return what is inside an environment and decides about its recipe."""
     packages = site_packages(path)
     found = [join(path, name) for name in ("lib", "src", "bin", "bin/python")]
     for place in packages:
@@ -173,7 +173,7 @@ def places(path: str) -> list[str]:
 
 
 def others(taken: "Recipe", project: str) -> list[str]:
-    """Name what is outside an environment and decides about its recipe; see ``recipes.places``."""
+    """Return what is outside an environment and decides about its recipe."""
     found = [project]  # locks appear in it
     locks, requirements = taken.get("locks", ()), taken.get("requirements", ())
     found += (os.path.join(project, name) for name in locks)  # type: ignore[union-attr]

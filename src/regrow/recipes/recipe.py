@@ -51,7 +51,7 @@ _STAMPED = {
 """By kind: what is written anew when the contents change; empty is the directory itself."""
 
 
-def build_for(candidate: "Candidate") -> RecipeResult:
+def build_recipe_for(candidate: "Candidate") -> RecipeResult:
     """Take the recipe of a candidate. Nothing from the tree is run.
 
     Args:
@@ -65,10 +65,10 @@ def build_for(candidate: "Candidate") -> RecipeResult:
     """
     rule = candidate.rule
     if rule.recipe == "command":
-        return command(rule, candidate.project)
+        return command_recipe(rule, candidate.project)
     if rule.recipe == "contents":
         return RecipeResult({"kind": "contents"})
-    return build(rule.recipe, candidate.path, candidate.project)
+    return build_recipe(rule.recipe, candidate.path, candidate.project)
 
 
 def kind_of(path: str) -> str:
@@ -82,7 +82,7 @@ def kind_of(path: str) -> str:
     return ""
 
 
-def build(kind: str, path: str, project: str) -> RecipeResult:
+def build_recipe(kind: str, path: str, project: str) -> RecipeResult:
     """Take a recipe of a kind.
 
     Args:
@@ -98,7 +98,7 @@ def build(kind: str, path: str, project: str) -> RecipeResult:
     """
     try:
         # RecipeResult first: what changes while it is read is noticed next time.
-        at_first = stamp(kind, path)
+        at_first = stamp_of(kind, path)
         taken = _take(kind, path, project)
     except RecipeError:
         raise
@@ -148,7 +148,7 @@ def _take(kind: str, path: str, project: str) -> RecipeResult:
     return cmake.build_cmake(path) if kind == "cmake" else cmake.build_meson(path)
 
 
-def stamp(kind: str, path: str) -> int:
+def stamp_of(kind: str, path: str) -> int:
     """Tell cheaply whether a recipe is still true: it is while this number stays the same.
 
     Args:
@@ -180,7 +180,7 @@ def stamp(kind: str, path: str) -> int:
     return max(times, default=0)
 
 
-def places(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
+def inputs_of(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
     """Name what a recipe depends on: a change of any of them may change it.
 
     What a package brought is not among them one by one: its coming and going changes the directory
@@ -216,7 +216,7 @@ def places(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
     return found
 
 
-def command(rule: "Rule", project: str) -> RecipeResult:
+def command_recipe(rule: "Rule", project: str) -> RecipeResult:
     """Give the recipe of a directory that one command brings back. Raises RecipeError."""
     from shlex import split
 

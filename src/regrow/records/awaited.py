@@ -74,7 +74,7 @@ def what_is_missing(record: "Record") -> str:
     What the user did to the recorded directory itself is no lack, unless nothing is left of it.
     What is out of reach, or can't be described, lacks nothing that could be told.
     """
-    from regrow.recipes import recipe as recipes
+    from regrow.recipes.recipe import RecipeError, build_recipe, kind_of
     from regrow.records.store import identity_of, is_about
 
     kind = str(record.recipe.get("kind"))
@@ -90,11 +90,11 @@ def what_is_missing(record: "Record") -> str:
     if is_same and record.awaited is None:
         return ""
     parent = split(record.path)[0]
-    kind = recipes.kind_of(record.path) or kind
+    kind = kind_of(record.path) or kind
     project = parent if kind == "node" else str(record.recipe.get("directory", parent))
     try:
-        taken = recipes.build(kind, record.path, project).recipe
-    except recipes.RecipeError:
+        taken = build_recipe(kind, record.path, project).recipe
+    except RecipeError:
         return ""  # it holds what regrow can't judge
     from regrow.recipes import compare
 

@@ -9,7 +9,8 @@ import time
 from collections import deque
 
 from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
-from regrow.system import ownership, program
+from regrow.system import ownership
+from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
 LABEL = "regrow.watch.source"
@@ -145,7 +146,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
             words,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=program.environment(),
+            env=program_environment(),
             text=True,
             errors="replace",
             timeout=_PATIENCE,

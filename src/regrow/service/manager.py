@@ -7,7 +7,7 @@ import os
 import sys
 
 from regrow.system import ownership
-from regrow.system import program as executable
+from regrow.system.program import find_program
 from regrow_marks.directory import split
 from regrow_marks.errors import RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -210,7 +210,7 @@ def environment() -> dict[str, str]:
 
     Managers start services with a PATH of their own, which need not lead to git.
     """
-    git = executable.find("git")
+    git = find_program("git")
     directories = [os.path.dirname(os.path.abspath(git))] if git else []
     directories += (place for place in _DIRECTORIES if place not in directories)
     found = {"PATH": ":".join(directories)}

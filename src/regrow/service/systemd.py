@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
-from regrow.system import program
+from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
 UNIT = "regrow-watch.service"
@@ -190,7 +190,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             words,
-            env=program.environment() | {"LC_ALL": "C"},
+            env=program_environment() | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -81,10 +81,10 @@ def _spawn(words: "Sequence[str]", default: "Sequence[int]", mask: "Iterable[int
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
-            from regrow.system.program import find
+            from regrow.system.program import find_program
 
             # A script without #! is the shell's, as execvp has it; glibc's posix_spawnp has not.
-            return spawn("/bin/sh", ["sh", find(words[0]) or words[0], *words[1:]])
+            return spawn("/bin/sh", ["sh", find_program(words[0]) or words[0], *words[1:]])
     except OSError as error:
         code = 127 if error.errno == errno.ENOENT else 126  # as POSIX shells do
         raise NotStartedError(f"{words[0] or repr('')}: {in_words(error)}", code) from error

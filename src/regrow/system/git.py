@@ -371,10 +371,10 @@ def _list(repository: str, directory: "GitDirectory", paths: list[str]) -> str:
 
 
 def _run(place: str, directory: "GitDirectory | None", words: "Sequence[str]") -> str:
-    from regrow.system import program
+    from regrow.system.program import ask_program
 
     try:
-        answer = program.ask(
+        answer = ask_program(
             ["git", *_OFF, "-C", place, *words],
             _TIME_LIMIT,
             _environment(place, directory),

@@ -26,7 +26,7 @@ class Answer(NamedTuple):
     errors: bytes
 
 
-def places() -> list[str]:
+def program_directories() -> list[str]:
     """Return where programs are looked for: what PATH names by full paths.
 
     What it names otherwise (``.``, ``bin``, nothing at all) leads into the current directory: what
@@ -35,8 +35,8 @@ def places() -> list[str]:
     return [place for place in _path(os.environ).split(os.pathsep) if place.startswith("/")]
 
 
-def environment(given: "Mapping[str, str] | None" = None) -> dict[str, str]:
-    """Return the environment for a program that regrow runs: see ``places`` for its PATH.
+def program_environment(given: "Mapping[str, str] | None" = None) -> dict[str, str]:
+    """Return the environment for a program that regrow runs; PATH holds full paths alone.
 
     Args:
         given: what it is made from; default: this process's.
@@ -51,15 +51,16 @@ def _path(given: "Mapping[str, str]") -> str:
     return given.get("PATH", os.defpath)
 
 
-def find(name: str) -> str | None:
-    """Return the path of the program that a name means, by ``places``; None where there is none."""
-    for path in [name] if "/" in name else [os.path.join(place, name) for place in places()]:
+def find_program(name: str) -> str | None:
+    """Return the path of the program that a name means, None where there is none."""
+    paths = [os.path.join(place, name) for place in program_directories()]
+    for path in [name] if "/" in name else paths:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     return None
 
 
-def ask(
+def ask_program(
     words: "Sequence[str]",
     limit: float,
     variables: "Mapping[str, str] | None" = None,
@@ -84,7 +85,7 @@ def ask(
         OSError: EFBIG: it printed more.
         OSError: it can't be run; FileNotFoundError where it is not there.
     """
-    program = find(words[0])
+    program = find_program(words[0])
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
     output, output_end = os.pipe()
@@ -94,7 +95,7 @@ def ask(
             process = os.posix_spawn(
                 program,
                 list(words),
-                environment(variables),
+                program_environment(variables),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, output_end, 1),
