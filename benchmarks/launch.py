@@ -15,7 +15,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024  # bytes; getrusage(2) of either
 def main() -> int:
     """Run the command; returns its exit code."""
     processor, *words = sys.argv[1:]
-    if processor:
+    if processor and sys.platform == "linux":
         os.sched_setaffinity(0, [int(processor)])
     nowhere = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -35,7 +35,7 @@ def scanning(bench: Bench) -> list[Result]:
         "first": _first(bench, tree),
         "unchanged": Run(_dry(bench, tree)),
     }
-    if hasattr(os, "sched_setaffinity"):
+    if sys.platform == "linux":
         one = max(os.sched_getaffinity(0))
         runs["find alone"] = find._replace(processor=one)
         runs["first alone"] = runs["first"]._replace(processor=one)

@@ -116,6 +116,8 @@ def _modules(project: Path) -> Path:
 
 
 def _is_marked(path: Path) -> bool:
+    if sys.platform != "linux":
+        return False
     try:
         return os.getxattr(path, _ATTRIBUTE) == b"false"
     except OSError:

@@ -144,8 +144,8 @@ def as_ordinary_user() -> Callable[[Callable[[], Any]], Any]:
             try:
                 if os.geteuid() == 0:
                     os.setgroups([])
-                    os.setresgid(NOBODY, NOBODY, NOBODY)
-                    os.setresuid(NOBODY, NOBODY, NOBODY)
+                    os.setgid(NOBODY)
+                    os.setuid(NOBODY)
                 answer: tuple[bool, Any] = (True, function())
             except BaseException as error:  # noqa: BLE001 - it is raised in the parent
                 answer = (False, error)

@@ -13,6 +13,7 @@ from typing import Any
 
 from regrow.cli.main import main
 from regrow_marks import tag, xdg
+from tests import attributes
 from tests.conftest import Regrow
 
 UVS_TAG = tag.SIGNATURE + b"\n# This file is a cache directory tag created by uv.\n"
@@ -115,14 +116,11 @@ def age(place: Path, seconds: int = 3600) -> None:
 
 
 def attribute(path: Path) -> bytes | None:
-    try:
-        return os.getxattr(path, xdg.ATTRIBUTE, follow_symlinks=False)
-    except OSError:
-        return None
+    return attributes.get(path)
 
 
 def set_attribute(path: Path, value: bytes) -> None:
-    os.setxattr(path, xdg.ATTRIBUTE, value)
+    attributes.put(path, xdg.ATTRIBUTE, value)
 
 
 def configure(home: Path, text: str) -> None:

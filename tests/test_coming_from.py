@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from regrow_marks.tag import SIGNATURE
+from tests import attributes
 from tests.conftest import Regrow
 
 pytestmark = pytest.mark.needs("git")
@@ -97,7 +98,7 @@ def is_excluded(path: Path) -> bool:
     """Tell whether any mark is on a path."""
     tag = path / "CACHEDIR.TAG"
     has_tag = tag.is_file() and tag.read_bytes().startswith(SIGNATURE)
-    return has_tag or bool(os.listxattr(path, follow_symlinks=False))
+    return has_tag or bool(attributes.names(path))
 
 
 def rows() -> list[list[str]]:
@@ -306,8 +307,8 @@ def test_other_backup_programs_leave_it_out_too(
 def test_linux_has_its_own_attribute(regrow: Regrow, project: Path) -> None:
     modules = put_modules(project)
     by_regrow(regrow, project)
-    assert os.getxattr(modules, ATTRIBUTE) == b"false"
-    assert sorted(os.listxattr(modules)) == ["user.regrow.record", ATTRIBUTE]
+    assert attributes.get(modules, ATTRIBUTE) == b"false"
+    assert sorted(attributes.names(modules)) == ["user.regrow.record", ATTRIBUTE]
 
 
 @linux
@@ -315,7 +316,7 @@ def test_what_others_excluded_is_found_and_left_by_undo(regrow: Regrow, project:
     modules = put_modules(project)
     foreign = put_modules(project / "archive/old").parent.parent
     for path in (modules, foreign, project / "package.json"):
-        os.setxattr(path, ATTRIBUTE, b"false")
+        attributes.put(path, ATTRIBUTE, b"false")
     said = by_regrow(regrow, project)
     assert {path: line["decision"] for path, line in said.items()} == {
         "node_modules": "marked already"
@@ -324,7 +325,7 @@ def test_what_others_excluded_is_found_and_left_by_undo(regrow: Regrow, project:
     assert (line["set"], line["found"]) == ([], ["xdg-robots"])
     assert regrow("undo", "--yes").returncode == 0
     for path in (modules, foreign, project / "package.json"):
-        assert os.getxattr(path, ATTRIBUTE) == b"false"
+        assert attributes.get(path, ATTRIBUTE) == b"false"
     assert not is_excluded(foreign / "old/node_modules")
 
 
@@ -335,7 +336,7 @@ def test_undo_takes_back_exactly_what_was_set_all_or_by_path(regrow: Regrow, pro
 
     def state() -> list[tuple[str, int, list[str]]]:
         return [
-            (str(path), path.lstat().st_mtime_ns, os.listxattr(path))
+            (str(path), path.lstat().st_mtime_ns, attributes.names(path))
             for path in sorted(project.rglob("*"))
         ]
 

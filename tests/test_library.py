@@ -11,16 +11,14 @@ from regrow.programs import catalogue, effect
 from regrow.records import store
 from regrow_marks import directory, tag
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP, XDG_ROBOTS
+from tests import attributes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
 ATTRIBUTE = "user.xdg.robots.backup"
 
 
 def attribute(path: Path) -> bytes | None:
-    try:
-        return os.getxattr(path, ATTRIBUTE)
-    except OSError:
-        return None
+    return attributes.get(path, ATTRIBUTE)
 
 
 @linux
@@ -87,7 +85,7 @@ def test_include_leaves_another_programs_tag_and_says_so(tmp_path: Path) -> None
 
 @linux
 def test_another_value_of_the_attribute_is_no_mark_and_is_replaced(tmp_path: Path) -> None:
-    os.setxattr(tmp_path, ATTRIBUTE, b"true")
+    attributes.put(tmp_path, ATTRIBUTE, b"true")
     assert regrow.is_excluded(tmp_path)["borg2"] is None
     assert regrow.exclude(tmp_path)[XDG_ROBOTS].state == "marked"
     assert attribute(tmp_path) == b"false"
@@ -95,7 +93,7 @@ def test_another_value_of_the_attribute_is_no_mark_and_is_replaced(tmp_path: Pat
 
 @linux
 def test_include_takes_the_attribute_away_whoever_set_it(tmp_path: Path) -> None:
-    os.setxattr(tmp_path, ATTRIBUTE, b"false")
+    attributes.put(tmp_path, ATTRIBUTE, b"false")
     assert regrow.include(tmp_path)[XDG_ROBOTS].state == "unmarked"
     assert regrow.include(tmp_path)[XDG_ROBOTS].state == "not marked"
     assert attribute(tmp_path) is None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from regrow.cli.main import main
+from tests import attributes
 from tests.conftest import NOBODY, Regrow
 
 pytestmark = pytest.mark.needs_root
@@ -19,7 +20,7 @@ ATTRIBUTE = "user.xdg.robots.backup"
 
 
 def is_marked(path: Path) -> bool:
-    return ATTRIBUTE in os.listxattr(path)
+    return ATTRIBUTE in attributes.names(path)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_no_way_through_another_users_link_or_directory_is_gone(
     command: str, regrow: Regrow, precious: Path, shared: Path, theirs: Path
 ) -> None:
     if command == "unmark":
-        os.setxattr(precious / "cache", ATTRIBUTE, b"false")
+        attributes.put(precious / "cache", ATTRIBUTE, b"false")
     link_by_nobody(shared / "link", precious)
     (theirs / "below").mkdir()
     (theirs / "below/link").symlink_to(precious)  # root's own, where another user may rename it
@@ -238,8 +239,8 @@ def racer(shared: Path, precious: Path) -> Iterator[Path]:
     if child == 0:
         try:
             os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
             (shared / "aside/cache").mkdir(parents=True)
             while True:
                 os.rename(shared / "aside", place)

@@ -10,16 +10,14 @@ import pytest
 
 from regrow.cli.main import COMMANDS
 from regrow.cli.output import show
+from tests import attributes
 from tests.conftest import Regrow
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
 
 
 def attribute(path: Path) -> bytes | None:
-    try:
-        return os.getxattr(path, "user.xdg.robots.backup")
-    except OSError:
-        return None
+    return attributes.get(path, "user.xdg.robots.backup")
 
 
 def test_help_lists_every_command_and_each_has_help_with_examples(regrow: Regrow) -> None:
@@ -84,7 +82,7 @@ def test_a_file_is_refused_by_name(regrow: Regrow, tmp_path: Path) -> None:
 def test_what_others_set_is_found_and_not_recorded_as_regrows(
     regrow: Regrow, tmp_path: Path, records_directory: Path
 ) -> None:
-    os.setxattr(tmp_path, "user.xdg.robots.backup", b"false")
+    attributes.put(tmp_path, "user.xdg.robots.backup", b"false")
     assert regrow("mark", tmp_path).stdout.startswith("already marked")
     (record,) = records_directory.iterdir()
     assert 'set = []\nfound = ["xdg-robots"]' in record.read_text()
@@ -95,7 +93,7 @@ def test_what_regrow_set_stays_its_own_when_marked_again(
     regrow: Regrow, tmp_path: Path, records_directory: Path
 ) -> None:
     regrow("mark", "--tag", tmp_path)
-    os.removexattr(tmp_path, "user.xdg.robots.backup")
+    attributes.remove(tmp_path, "user.xdg.robots.backup")
     regrow("mark", tmp_path)
     (record,) = records_directory.iterdir()
     assert 'set = ["xdg-robots", "cachedir-tag"]' in record.read_text()
@@ -105,7 +103,7 @@ def test_what_regrow_set_stays_its_own_when_marked_again(
 def test_a_value_that_is_replaced_is_kept_in_the_record(
     regrow: Regrow, tmp_path: Path, records_directory: Path
 ) -> None:
-    os.setxattr(tmp_path, "user.xdg.robots.backup", b"true")
+    attributes.put(tmp_path, "user.xdg.robots.backup", b"true")
     regrow("mark", tmp_path)
     (record,) = records_directory.iterdir()
     assert '[previous]\nxdg-robots = "dHJ1ZQ=="' in record.read_text()

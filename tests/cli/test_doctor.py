@@ -16,6 +16,7 @@ from regrow.config import Configuration
 from regrow.doctor import installed, itself, marks, tools, watching
 from regrow.doctor.findings import HEADINGS, STATES, Finding
 from regrow.doctor.tools import TOOLS, Tool
+from tests import attributes
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
 
@@ -88,7 +89,7 @@ def test_marks_that_were_lost_and_what_probably_did_it(
     for name in ("stands", "restored", "remade", "deleted"):
         (home / name).mkdir()
         regrow("mark", home / name)
-    os.removexattr(home / "restored", "user.xdg.robots.backup")
+    attributes.remove(home / "restored", "user.xdg.robots.backup")
     (home / "remade").rename(home / "old")
     (home / "remade").mkdir()
     (home / "deleted").rmdir()

@@ -12,6 +12,7 @@ import pytest
 from regrow.cli import list as listing
 from regrow.records import status
 from regrow.records.store import Store, file_name
+from tests import attributes
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, record_of
 from tests.sweeping import (
@@ -47,7 +48,7 @@ def work(regrow: Regrow, tmp_path: Path) -> Path:
     for name in ("there", "lost", "replaced", "gone"):
         modules(tmp_path / name)
     assert regrow("sweep", "--yes", tmp_path).returncode == 0
-    os.removexattr(tmp_path / "lost/node_modules", XDG)
+    attributes.remove(tmp_path / "lost/node_modules", XDG)
     for name in ("replaced", "gone"):
         (tmp_path / name / "node_modules").rename(tmp_path / name / "aside")
     (tmp_path / "replaced/node_modules").mkdir()

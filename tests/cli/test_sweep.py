@@ -10,7 +10,7 @@ import pytest
 from regrow.decide.guards import GUARDS
 from regrow.records.store import file_name
 from regrow_marks import signature, tag
-from tests import terminal
+from tests import attributes, terminal
 from tests.conftest import NOBODY, Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -497,7 +497,7 @@ def test_a_successor_with_the_same_inode_is_known_by_its_birth(
     if record.born is None:
         pytest.skip("this file system keeps no birth times")
     rewrite(file, f"born = {record.born}", f"born = {record.born - 1}")  # of the one before
-    os.removexattr(path, signature.ATTRIBUTE)
+    attributes.remove(path, signature.ATTRIBUTE)
     assert inside("sweep", "--yes", work).returncode == 0
     after = record_of(path, records_directory)
     assert after is not None
@@ -512,7 +512,7 @@ def test_a_mark_that_was_lost_is_set_again_and_stays_regrows(
     path = environment(tmp_path / ".venv")
     inside("sweep", "--yes", tmp_path)
     before = record_of(path, records_directory)
-    os.removexattr(path, "user.xdg.robots.backup")
+    attributes.remove(path, "user.xdg.robots.backup")
     (line,) = inside.json("sweep", "--yes", tmp_path)
     assert line["markers"] == {
         "xdg-robots": {"state": "marked"},
@@ -681,7 +681,7 @@ def test_a_newer_regrows_record_is_left_alone_with_its_directory_and_named(
     rewrite(file, "format = 1", "format = 2")
     newer = file.read_bytes()
     for path in (first, second):
-        os.removexattr(path, "user.xdg.robots.backup")
+        attributes.remove(path, "user.xdg.robots.backup")
     done = inside("sweep", "--yes", tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(f"regrow: {first}: {file.name}: a newer regrow wrote this record")

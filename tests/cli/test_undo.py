@@ -13,7 +13,7 @@ import pytest
 from regrow.records.format import encode
 from regrow.records.store import file_name
 from regrow_marks import tag
-from tests import terminal
+from tests import attributes, terminal
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -70,7 +70,7 @@ def work(tmp_path: Path) -> Path:
     set_attribute(modules(tmp_path / "foreign"), b"true")
     set_attribute(modules(tmp_path / "found"), b"false")
     noted = modules(tmp_path / "noted")
-    os.setxattr(noted, "user.note", b"mine \0\xff")
+    attributes.put(noted, "user.note", b"mine \0\xff")
     noted.chmod(0o2750)
     for name in HOSTILE_NAMES:
         modules(tmp_path / os.fsdecode(name))
@@ -122,7 +122,7 @@ def test_after_many_sweeps_undo_leaves_a_tree_as_it_was(
     before = portray(work)
     sweep(regrow, work)
     for path in (work / "shop/node_modules", work / "web/.venv"):
-        os.removexattr(path, XDG)
+        attributes.remove(path, XDG)
     for file in records_directory.glob("*shop*.toml"):
         rewrite(file, 'state = "marked" ', 'state = "pending"')
     sweep(regrow, work)
@@ -238,7 +238,7 @@ def test_a_value_that_somebody_took_off_since_stays_off(
     path = modules(tmp_path)
     set_attribute(path, b"true")
     sweep(regrow, tmp_path)
-    os.removexattr(path, XDG)
+    attributes.remove(path, XDG)
     line = undo(regrow)[str(path)]
     assert (line["outcome"], line["markers"]) == (
         "not marked",
@@ -297,9 +297,9 @@ def test_what_is_no_tag_any_more_stays(kind: str, regrow: Regrow, tmp_path: Path
 def test_other_attributes_stay(regrow: Regrow, tmp_path: Path) -> None:
     path = modules(tmp_path)
     sweep(regrow, tmp_path)
-    os.setxattr(path, "user.since", b"1")
+    attributes.put(path, "user.since", b"1")
     undo(regrow)
-    assert os.listxattr(path) == ["user.since"]
+    assert attributes.names(path) == ["user.since"]
 
 
 # Times.

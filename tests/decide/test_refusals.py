@@ -16,6 +16,7 @@ import pytest
 import regrow as library
 from regrow.decide import refusals
 from regrow_marks.directory import open_directory
+from tests import attributes
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
 
@@ -26,7 +27,7 @@ pytestmark = linux
 
 
 def is_marked(path: Path) -> bool:
-    return ATTRIBUTE in os.listxattr(path)
+    return ATTRIBUTE in attributes.names(path)
 
 
 def records_in(directory: Path) -> list[Path]:
@@ -142,7 +143,7 @@ def test_another_users_home_is_refused(home: Path, open_place: Path) -> None:
 def test_the_root_directory_is_refused(regrow: Regrow) -> None:
     done = regrow("mark", "/")
     assert done.returncode == 1
-    assert ATTRIBUTE not in os.listxattr("/")
+    assert ATTRIBUTE not in attributes.names("/")
 
 
 # --- mount points
@@ -432,7 +433,7 @@ def test_doctor_reports_marks_on_homes_whoever_set_them(
 ) -> None:
     [fine] = misplaced(regrow, tmp_path)
     assert fine["state"] == "ok"
-    os.setxattr(home, ATTRIBUTE, b"false")
+    attributes.put(home, ATTRIBUTE, b"false")
     (home.parent / "CACHEDIR.TAG").write_bytes(b"Signature: 8a477f597d28d172789f06886806bc55\n")
     above, at_home = misplaced(regrow, tmp_path)
     assert (above["state"], at_home["state"]) == ("wrong", "wrong")

@@ -19,6 +19,7 @@ from regrow.rules import loader
 from regrow.scan.walk import Scan
 from regrow.system import cache, git, mounts
 from regrow.system.git_directory import GitDirectory
+from tests import attributes
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import environment, ignore, modules, set_attribute
 from tests.sweeping import git as run_git
@@ -254,7 +255,7 @@ def test_marks_that_are_taken_away_are_noticed(sweeps: Sweeps, project: Path) ->
     set_attribute(project / "target", b"false")
     assert sweeps()[TARGET].decision == MARKED_ALREADY
     sweeps.settle()
-    os.removexattr(project / "target", "user.xdg.robots.backup")
+    attributes.remove(project / "target", "user.xdg.robots.backup")
     assert sweeps()[TARGET].decision == MARK
 
 

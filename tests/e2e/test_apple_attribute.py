@@ -22,10 +22,10 @@ from regrow_marks.timemachine import TimeMachine
 from tests.e2e.backups import BORG2, backup, read_back, tree
 from tests.mounts import fuse_passthrough
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="Linux' FUSE stands in for macOS"),
-    pytest.mark.needs("fusermount3"),
-]
+if sys.platform != "linux":
+    pytest.skip("Linux' FUSE stands in for macOS", allow_module_level=True)
+
+pytestmark = pytest.mark.needs("fusermount3")
 
 NAME = "com.apple.metadata:com_apple_backup_excludeItem"
 VALUE = plistlib.dumps("com.apple.backupd", fmt=plistlib.FMT_BINARY)

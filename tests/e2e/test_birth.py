@@ -1,11 +1,11 @@
 """An environment has its attribute before it has its first entry: strace watches it being made."""
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import attributes
 from tests.conftest import Regrow
 from tests.e2e.making import CHEAPLY, over_creators
 from tests.e2e.traces import Birth, birth, calls, trace
@@ -38,7 +38,7 @@ def told(*lines: str) -> Birth:
 def test_the_attribute_is_set_before_any_entry_is_made(creator: str, tmp_path: Path) -> None:
     command = (*Regrow.command, "venv", "--creator", creator, "--", *CHEAPLY[creator])
     assert watch(tmp_path, *command).before_the_mark == ()
-    assert os.getxattr(tmp_path / "work" / ".venv", ATTRIBUTE) == VALUE.encode()
+    assert attributes.get(tmp_path / "work" / ".venv", ATTRIBUTE) == VALUE.encode()
 
 
 @pytest.mark.needs("strace", "uv")

@@ -15,6 +15,7 @@ from regrow.records.status import THERE
 from regrow_marks.markers import CACHEDIR_TAG, XDG_ROBOTS
 from regrow_marks.model import ALREADY_MARKED
 from regrow_marks.xdg import ATTRIBUTE
+from tests import attributes
 from tests.conftest import REQUIRE_TOOLS
 from tests.e2e.backups import back_up, backup, restore
 from tests.e2e.drill import CORE, MORE, Home, Project
@@ -90,7 +91,7 @@ def check_that_all_is_as_it_was(before: Before) -> None:
     assert listed == dict.fromkeys(before.marks, THERE)
     for path, names in before.marks.items():
         assert XDG_ROBOTS in names
-        assert os.getxattr(path, ATTRIBUTE) == b"false"
+        assert attributes.get(path, ATTRIBUTE) == b"false"
         assert (path / "CACHEDIR.TAG").exists() >= (CACHEDIR_TAG in names)
     check_that_nothing_is_left_to_do(before)
     assert home.answers() == before.answers

@@ -14,6 +14,8 @@ from regrow.model import Record
 from regrow.plugins.marking import TOX_OWN
 from regrow.records.format import MARKED
 from regrow.records.store import Store
+from tests import attributes
+from tests.attributes import is_marked
 from tests.e2e.projects import NOT_SET, SETTINGS, install, output
 from tests.e2e.traces import MAKES, RENAMES, Birth, Call, birth, trace
 
@@ -220,13 +222,6 @@ def is_placed(call: Call) -> bool:
     )
 
 
-def is_marked(path: Path) -> bool:
-    try:
-        return os.getxattr(path, ATTRIBUTE) == VALUE.encode()
-    except OSError:
-        return False
-
-
 def record_of(path: Path) -> Record | None:
     with Store() as store:
         return store.read(str(path))
@@ -318,9 +313,9 @@ def test_clear_replaces_the_directory_and_the_new_one_is_marked(project: Project
     project.prepare(VIRTUALENV, with_regrow=True)
     project.run(VIRTUALENV.command)
     environment = project.environment(VIRTUALENV)
-    os.setxattr(environment, "user.of.the.old.one", b"1")
+    attributes.put(environment, "user.of.the.old.one", b"1")
     project.run(f"{VIRTUALENV.command} --clear")
-    assert "user.of.the.old.one" not in os.listxattr(environment)
+    assert "user.of.the.old.one" not in attributes.names(environment)
     assert_marked_and_recorded(environment)
 
 
@@ -329,9 +324,9 @@ def test_tox_empties_its_environment_which_stays_marked(project: Project) -> Non
     project.prepare(TOX_4, with_regrow=True)
     project.run("tox run")
     environment = project.environment(TOX_4)
-    os.setxattr(environment, "user.of.the.old.one", b"1")
+    attributes.put(environment, "user.of.the.old.one", b"1")
     project.run("tox run -r")
-    assert "user.of.the.old.one" in os.listxattr(environment)
+    assert "user.of.the.old.one" in attributes.names(environment)
     assert_marked_and_recorded(environment)
 
 
@@ -411,7 +406,7 @@ def test_what_poetry_makes_in_the_place_of_another_is_marked(project: Project) -
     project.prepare(making, with_regrow=True)
     project.run(making.command)
     environment = project.environment(making)
-    os.setxattr(environment, "user.of.the.old.one", b"1")
+    attributes.put(environment, "user.of.the.old.one", b"1")
     project.run(f"poetry env remove --all && poetry env use {sys.executable}")
-    assert "user.of.the.old.one" not in os.listxattr(environment)
+    assert "user.of.the.old.one" not in attributes.names(environment)
     assert_marked_and_recorded(environment)

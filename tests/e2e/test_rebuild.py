@@ -19,6 +19,7 @@ import pytest
 from regrow.cli.rebuild_plan import WARNING
 from regrow_marks.xdg import ATTRIBUTE, VALUE
 from tests import terminal
+from tests.attributes import is_marked
 from tests.conftest import Regrow
 from tests.e2e.projects import SETTINGS
 from tests.e2e.test_python_round_trip import (
@@ -137,13 +138,6 @@ def installed(path: Path) -> set[str]:
         name, _, version = information.name.removesuffix(".dist-info").partition("-")
         found.add(f"{name}=={version}")
     return {line for line in found if not line.startswith(("pip==", "setuptools=="))}
-
-
-def is_marked(path: Path) -> bool:
-    try:
-        return os.getxattr(path, ATTRIBUTE) == VALUE
-    except OSError:
-        return False
 
 
 class TestBirth:

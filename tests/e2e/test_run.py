@@ -15,6 +15,7 @@ from regrow.model import Record
 from regrow.records.format import MARKED, PENDING
 from regrow.records.store import Store
 from regrow_marks import xdg
+from tests import attributes
 from tests.conftest import Regrow
 from tests.e2e.traces import birth, trace
 from tests.wheels import WHEEL, write_wheel
@@ -105,10 +106,7 @@ def record(path: Path) -> Record:
 
 
 def has_attribute(path: Path) -> bool:
-    try:
-        return os.getxattr(path, xdg.ATTRIBUTE) == xdg.VALUE
-    except OSError:
-        return False
+    return attributes.get(path) == xdg.VALUE
 
 
 def is_marked(path: Path) -> bool:

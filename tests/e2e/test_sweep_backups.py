@@ -23,17 +23,19 @@ from regrow_marks import markers
 from regrow_marks.markers import CACHEDIR_TAG, TIME_MACHINE, XDG_ROBOTS
 from regrow_marks.model import ALREADY_MARKED, MARKED
 from regrow_marks.tag import SIGNATURE
+from tests import attributes
 from tests.conftest import REQUIRE_TOOLS, Regrow
 from tests.e2e.backups import BORG2, Backup, Tree, backup, read_back, tree
 from tests.e2e.projects import Tools, generate, write_sources
-from tests.e2e.test_apple_attribute import TIME_MACHINE_ON_LINUX
 from tests.e2e.tools import ONE_PACKAGE, PACKAGE, TOOLS, Tool, kept, mark
 from tests.mounts import fuse_passthrough
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="Linux' marks and programs"),
-    pytest.mark.needs("git"),
-]
+if sys.platform != "linux":
+    pytest.skip("Linux' marks and programs", allow_module_level=True)
+
+from tests.e2e.test_apple_attribute import TIME_MACHINE_ON_LINUX
+
+pytestmark = pytest.mark.needs("git")
 
 LOCK = '{"name": "demo", "lockfileVersion": 3, "packages": {}}\n'
 A_PACKAGE = "mkdir -p node_modules/one\necho 1 > node_modules/one/index.js\n"
@@ -252,7 +254,7 @@ def with_attribute(home: Path) -> set[str]:
         os.path.relpath(path, home)
         for directory, names, files in os.walk(home)
         for path in (os.path.join(directory, name) for name in (*names, *files))
-        if os.listxattr(path, follow_symlinks=False)
+        if attributes.names(path)
     }
 
 

@@ -19,6 +19,7 @@ from regrow.model import Record
 from regrow.records.format import MARKED, decode
 from regrow.records.store import Identity, Store, identity_of, is_about
 from regrow_marks import tag, xdg
+from tests import attributes
 
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own marks")
 
@@ -48,10 +49,7 @@ def use_creator(
 
 
 def has_attribute(path: Path | str | bytes) -> bool:
-    try:
-        return os.getxattr(path, xdg.ATTRIBUTE, follow_symlinks=False) == xdg.VALUE
-    except OSError:
-        return False
+    return attributes.get(path) == xdg.VALUE
 
 
 def has_regrows_tag(path: Path | str | bytes) -> bool:
@@ -228,9 +226,9 @@ def plant(place: Path, count: int) -> list[Planted]:
         markers = {"xdg-robots", "cachedir-tag"} if wants_tag else {"xdg-robots"}
         planted.append(Planted(path, frozenset(markers)))
         if number % 7 == 0:
-            os.setxattr(path, xdg.ATTRIBUTE, SOMEONES_VALUE)
+            attributes.put(path, xdg.ATTRIBUTE, SOMEONES_VALUE)
         if number % 11 == 0:
-            os.setxattr(path, "user.note", b"mine")
+            attributes.put(path, "user.note", b"mine")
         path.chmod((0o755, 0o700, 0o2750)[number % 3])
     for number, path in enumerate(sorted(place.rglob("*"), reverse=True)):
         os.utime(path, ns=(_OLD, _OLD + number * 1_000_000_007), follow_symlinks=False)
@@ -315,10 +313,8 @@ def _portrait(path: str) -> Portrait:
         content = Path(path).read_bytes()
     elif stat.S_ISLNK(status.st_mode):
         content = os.fsencode(os.readlink(path))
-    names = os.listxattr(path, follow_symlinks=False)
-    attributes = {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
     owner = (status.st_uid, status.st_gid)
-    return Portrait(status.st_mode, owner, status.st_mtime_ns, content, attributes)
+    return Portrait(status.st_mode, owner, status.st_mtime_ns, content, attributes.everything(path))
 
 
 def differences(before: dict[str, Portrait], after: dict[str, Portrait]) -> list[str]:

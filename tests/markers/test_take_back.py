@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import attributes
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import UVS_TAG, immutable
 
@@ -32,10 +33,6 @@ def directory(place: Path) -> Iterator[Directory]:
         yield opened
 
 
-def attributes(place: Path) -> dict[str, bytes]:
-    return {name: os.getxattr(place, name) for name in os.listxattr(place)}
-
-
 # The attribute.
 
 
@@ -43,7 +40,7 @@ def test_the_attribute_that_regrow_set_goes(place: Path, directory: Directory) -
     mark = xdg.XdgRobots()
     mark.set(directory)
     assert markers.take_back(mark, directory, None) == (UNMARKED, "")
-    assert attributes(place) == {}
+    assert attributes.everything(place) == {}
 
 
 @pytest.mark.parametrize("previous", [b"true", b"", b"\0\xff", b"x" * 1000])
@@ -53,7 +50,7 @@ def test_the_value_that_it_replaced_returns(
     mark = xdg.XdgRobots()
     mark.set(directory)
     assert markers.take_back(mark, directory, previous) == (UNMARKED, "")
-    assert attributes(place) == {xdg.ATTRIBUTE: previous}
+    assert attributes.everything(place) == {xdg.ATTRIBUTE: previous}
 
 
 @pytest.mark.parametrize("previous", [None, b"true"])
@@ -61,25 +58,25 @@ def test_an_attribute_that_is_off_already_stays_off(
     previous: bytes | None, place: Path, directory: Directory
 ) -> None:
     assert markers.take_back(xdg.XdgRobots(), directory, previous) == (NOT_MARKED, "")
-    assert attributes(place) == {}
+    assert attributes.everything(place) == {}
 
 
 @pytest.mark.parametrize("previous", [None, b"true"])
 def test_a_value_that_somebody_changed_stays(
     previous: bytes | None, place: Path, directory: Directory
 ) -> None:
-    os.setxattr(place, xdg.ATTRIBUTE, b"theirs")
+    attributes.put(place, xdg.ATTRIBUTE, b"theirs")
     outcome = markers.take_back(xdg.XdgRobots(), directory, previous)
     assert outcome == (NOT_MARKED, f"{xdg.ATTRIBUTE}: {LEFT}")
-    assert attributes(place) == {xdg.ATTRIBUTE: b"theirs"}
+    assert attributes.everything(place) == {xdg.ATTRIBUTE: b"theirs"}
 
 
 def test_the_value_that_was_to_be_replaced_and_still_stands_is_nobodys_change(
     place: Path, directory: Directory
 ) -> None:
-    os.setxattr(place, xdg.ATTRIBUTE, b"true")
+    attributes.put(place, xdg.ATTRIBUTE, b"true")
     assert markers.take_back(xdg.XdgRobots(), directory, b"true") == (NOT_MARKED, "")
-    assert attributes(place) == {xdg.ATTRIBUTE: b"true"}
+    assert attributes.everything(place) == {xdg.ATTRIBUTE: b"true"}
 
 
 @pytest.mark.needs_root
@@ -91,7 +88,7 @@ def test_a_refusal_is_told_in_words(place: Path, directory: Directory) -> None:
         outcome = markers.take_back(mark, directory, None)
     assert outcome.state == FAILED
     assert outcome.error.startswith(f"{xdg.ATTRIBUTE}: no permission")
-    assert attributes(place) == {xdg.ATTRIBUTE: b"false"}
+    assert attributes.everything(place) == {xdg.ATTRIBUTE: b"false"}
 
 
 # The tag.

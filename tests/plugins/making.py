@@ -1,12 +1,10 @@
 """Environments as a creator leaves them, in no time, and what regrow says of them."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regrow.model import Record
 from regrow.records.store import Store
-from regrow_marks import xdg
 
 if TYPE_CHECKING:
     from regrow.recipes.recipe import Recipe
@@ -29,13 +27,6 @@ def install(environment: Path, name: str) -> None:
     metadata = environment / f"lib/python3.11/site-packages/{name}-1.0.dist-info/METADATA"
     metadata.parent.mkdir()
     metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-
-
-def is_marked(path: Path) -> bool:
-    try:
-        return os.getxattr(path, xdg.ATTRIBUTE) == xdg.VALUE
-    except OSError:
-        return False
 
 
 def record_of(path: Path) -> Record | None:

@@ -9,7 +9,8 @@ import pytest
 
 import regrow
 from regrow.create import builder
-from tests.plugins.making import is_marked, record_of
+from tests.attributes import is_marked
+from tests.plugins.making import record_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
 

@@ -16,13 +16,13 @@ from regrow.system import locks
 from regrow_marks import tag
 from regrow_marks.directory import open_directory
 from regrow_marks.errors import PathError
+from tests.attributes import is_marked
 from tests.conftest import NOBODY
 from tests.plugins.making import (
     RECIPE,
     configure,
     fill,
     install,
-    is_marked,
     record_of,
     recorded,
 )

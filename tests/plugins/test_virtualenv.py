@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from regrow.records.format import MARKED
-from tests.plugins.making import configure, is_marked, record_of, recorded
+from tests import attributes
+from tests.attributes import is_marked
+from tests.plugins.making import configure, record_of, recorded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
 
@@ -104,7 +106,7 @@ def test_nothing_but_the_plugin_is_imported_before_an_environment_is_made(place:
 def test_an_environment_over_an_older_one_is_marked_late(place: Path) -> None:
     path = place / "env"
     virtualenv(path)
-    os.removexattr(path, "user.xdg.robots.backup")
+    attributes.remove(path, "user.xdg.robots.backup")
     virtualenv(path)
     assert is_marked(path)
 

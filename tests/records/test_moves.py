@@ -12,6 +12,7 @@ from regrow.records import moves
 from regrow.records.store import file_name
 from regrow_marks import signature
 from regrow_marks.directory import mount_point, open_directory
+from tests import attributes
 from tests.conftest import Regrow
 from tests.hostile.helpers import LINUX_ONLY, record_of
 from tests.mounts import mounted_image
@@ -63,7 +64,7 @@ def test_a_marked_directory_is_signed_with_its_record_and_the_marks_that_regrow_
     sweep(regrow)
     assert signed(path) == signature.Signature(file_name(str(path)), ("xdg-robots",))
     assert regrow("undo", "--yes").returncode == 0
-    assert not os.listxattr(path)
+    assert not attributes.names(path)
 
 
 def test_a_mark_of_another_is_not_signed_as_regrows(regrow: Regrow, home: Path) -> None:
@@ -101,11 +102,11 @@ def test_what_regrow_does_not_write_is_no_signature(
     path = home / "documents"
     path.mkdir()
     set_attribute(path, b"false")
-    os.setxattr(path, signature.ATTRIBUTE, value)
+    attributes.put(path, signature.ATTRIBUTE, value)
     assert str(path) not in sweep(regrow)
     assert regrow("undo", "--yes").returncode == 0
     assert attribute(path) == b"false"
-    assert os.getxattr(path, signature.ATTRIBUTE) == value
+    assert attributes.get(path, signature.ATTRIBUTE) == value
 
 
 def test_a_forged_signature_has_no_mark_taken_that_is_not_regrows(
@@ -115,7 +116,7 @@ def test_a_forged_signature_has_no_mark_taken_that_is_not_regrows(
     path.mkdir()
     set_attribute(path, b"true")
     (path / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# another's\n")
-    os.setxattr(path, signature.ATTRIBUTE, b"1 shop-x.toml xdg-robots,cachedir-tag,time-machine")
+    attributes.put(path, signature.ATTRIBUTE, b"1 shop-x.toml xdg-robots,cachedir-tag,time-machine")
     regrow("sweep", "--yes")
     regrow("undo", "--yes")
     assert attribute(path) == b"true"
@@ -140,7 +141,7 @@ def test_marks_from_before_signatures_are_signed_by_a_sweep(
     (file,) = records_directory.iterdir()
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(line for line in lines if not line.startswith("mount = ")))
-    os.removexattr(path, signature.ATTRIBUTE)
+    attributes.remove(path, signature.ATTRIBUTE)
     sweep(regrow)
     assert signed(path) == signature.Signature(file_name(str(path)), ("xdg-robots",))
     record = record_of(path, records_directory)
@@ -190,7 +191,7 @@ def test_what_no_rule_recognises_at_its_new_place_is_backed_up_again_and_named(
     said = regrow("sweep", "--yes").stdout
     assert "release-2.0  taken back" in said
     assert f"it was moved here from {path}" in said
-    assert not os.listxattr(place)
+    assert not attributes.names(place)
     assert listed(regrow) == {}
 
 
@@ -230,7 +231,7 @@ def test_two_that_changed_places_keep_each_its_record(
 def test_what_moved_is_taken_back_by_undo_before_anybody_swept(regrow: Regrow, home: Path) -> None:
     place = explicit(regrow, home / "scratch").rename(home / "elsewhere")
     assert regrow("undo", "--yes").returncode == 0
-    assert not os.listxattr(place)
+    assert not attributes.names(place)
     assert listed(regrow) == {}
 
 
@@ -260,7 +261,7 @@ def test_a_copy_of_what_the_user_named_is_backed_up_and_the_original_is_not(
     assert (
         said[str(home / "copy")]["reason"] == f"it is a copy of {path}, and no rule recognises it"
     )
-    assert not os.listxattr(home / "copy")
+    assert not attributes.names(home / "copy")
     assert attribute(path) == b"false"
     assert record_of(path, records_directory) == before
 
@@ -274,7 +275,7 @@ def test_a_copy_that_is_marked_has_a_record_of_its_own(regrow: Regrow, home: Pat
     assert listed(regrow) == {str(path): "there", str(place): "there"}
     assert signed(place) == signature.Signature(file_name(str(place)), ("xdg-robots",))
     regrow("undo", home / "copy")
-    assert not os.listxattr(place)
+    assert not attributes.names(place)
     assert attribute(path) == b"false"
 
 
@@ -285,7 +286,7 @@ def test_a_copy_that_is_kept_loses_the_mark_at_once(regrow: Regrow, home: Path) 
     (home / "copy/package-lock.json").unlink()
     said = sweep(regrow)
     assert said[str(home / "copy/node_modules")]["decision"] == "take back"
-    assert not os.listxattr(home / "copy/node_modules")
+    assert not attributes.names(home / "copy/node_modules")
 
 
 def test_a_copy_over_a_recorded_place_counts_as_a_copy_where_the_original_moved_on(
@@ -296,7 +297,7 @@ def test_a_copy_over_a_recorded_place_counts_as_a_copy_where_the_original_moved_
     copy(moved, path)
     sweep(regrow)
     assert listed(regrow) == {str(moved): "there"}
-    assert not os.listxattr(path)
+    assert not attributes.names(path)
 
 
 def test_what_was_taken_out_of_a_backup_stays_named(regrow: Regrow, home: Path) -> None:
@@ -328,7 +329,7 @@ def test_undo_finds_copies_that_nobody_swept(
     copy(home / "shop", home / "copies/shop")
     done = regrow("undo", "--yes", *words, cwd=home)
     assert done.returncode == 0, done.stderr
-    assert not os.listxattr(home / "copies/shop/node_modules")
+    assert not attributes.names(home / "copies/shop/node_modules")
     assert (attribute(path) is None) == (not words)
 
 
@@ -340,7 +341,7 @@ def test_marks_whose_records_are_lost_are_taken_back(
     would = regrow("undo", "--dry-run").stdout
     assert str(path) in would
     assert regrow("undo", "--yes").returncode == 0
-    assert not os.listxattr(path)
+    assert not attributes.names(path)
 
 
 def test_doctor_names_what_was_moved_and_copied(regrow: Regrow, home: Path) -> None:
@@ -362,7 +363,7 @@ def test_a_sweep_finds_a_copy_in_what_was_scanned_before(regrow: Regrow, home: P
         would = {line["path"]: line for line in regrow.json("sweep", "--dry-run")}
         assert would[str(home / "copy")]["decision"] == "take back"
     sweep(regrow)
-    assert not os.listxattr(home / "copy")
+    assert not attributes.names(home / "copy")
 
 
 # What is away.
@@ -430,7 +431,7 @@ def test_away_can_be_forgotten_where_the_user_says_so(regrow: Regrow, home: Path
         finally:
             subprocess.run(["mount", "-o", "loop", home / "ext4.image", disk], check=True)
         assert regrow("sweep", "--yes", disk).returncode == 0
-        assert not os.listxattr(disk / "scratch"), "a mark without a record does not stay"
+        assert not attributes.names(disk / "scratch"), "a mark without a record does not stay"
 
 
 @pytest.mark.needs_root

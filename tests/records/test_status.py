@@ -29,6 +29,7 @@ from regrow.records.status import (
 from regrow.records.store import Store
 from regrow_marks import tag
 from regrow_marks.directory import open_directory
+from tests import attributes
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import rewrite
 
@@ -66,11 +67,11 @@ def test_a_directory_with_its_marks_is_there(place: Path) -> None:
 
 
 def test_marks_that_others_set_are_asked_for_too(place: Path) -> None:
-    os.setxattr(place, XDG, b"false")
+    attributes.put(place, XDG, b"false")
     record = mark(place)
     assert record.found == ("xdg-robots",)
     assert state_of(record) == (THERE, "")
-    os.removexattr(place, XDG)
+    attributes.remove(place, XDG)
     assert state_of(record) == (LOST, "xdg-robots")
 
 
@@ -90,7 +91,7 @@ def test_a_record_that_was_not_completed_tells_of_an_interruption(place: Path) -
 def test_which_marks_are_lost_is_told(lost: tuple[str, ...], detail: str, place: Path) -> None:
     record = mark(place)
     if XDG in lost:
-        os.removexattr(place, XDG)
+        attributes.remove(place, XDG)
     if tag.NAME in lost:
         (place / tag.NAME).write_text("no signature")
     assert state_of(record) == (LOST, detail)

@@ -11,6 +11,7 @@ import pytest
 
 from regrow.rules import loader
 from regrow.scan import evidence
+from tests import attributes
 from tests.conftest import Regrow
 
 pytestmark = pytest.mark.needs("git")
@@ -413,7 +414,7 @@ def test_what_people_publish_gets_no_tag(
     ignore_all_that_is_made(project, f"{name}/", ".tox/")
     assert would_mark(regrow) == {str(project / name), str(project / ".tox")}
     for each in (name, ".tox"):  # with the attribute, only what wants a tag as well is not done yet
-        os.setxattr(project / each, "user.xdg.robots.backup", b"false")
+        attributes.put(project / each, "user.xdg.robots.backup", b"false")
     assert would_mark(regrow) == {str(project / ".tox")}
 
 

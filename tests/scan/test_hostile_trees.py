@@ -19,6 +19,7 @@ from regrow.decide import decisions, guards
 from regrow.model import KEEP, MARK, Candidate, Decision, Unreadable
 from regrow.rules import loader
 from regrow.scan.walk import Scan
+from tests import attributes
 from tests.conftest import NOBODY, Regrow
 from tests.mounts import mounted_image
 
@@ -641,12 +642,12 @@ def test_a_candidate_that_is_bound_from_the_same_file_system_is_kept(
 def test_what_somebody_has_excluded_already_is_not_entered(place: Path, how: str) -> None:
     inside, beside = make_target(place / "a" / "b"), make_target(place / "z")
     (place / "a" / "CACHEDIR.TAG").write_text("Signature: of something else")
-    os.setxattr(place / "a", "user.xdg.robots.backup", b"true")
+    attributes.put(place / "a", "user.xdg.robots.backup", b"true")
     assert scan(place)[0] == {str(inside), str(beside)}
     if how == "tag":
         tag = "Signature: 8a477f597d28d172789f06886806bc55\n"
         (place / "a" / "CACHEDIR.TAG").write_text(tag)
     else:
-        os.setxattr(place / "a", "user.xdg.robots.backup", b"false")
+        attributes.put(place / "a", "user.xdg.robots.backup", b"false")
     assert scan(place)[0] == {str(beside)}
     assert scan(place / "a")[0] == {str(inside)}  # the user names it

@@ -20,6 +20,7 @@ from regrow.model import MARK, Candidate, Decision, Rule
 from regrow.rules import loader
 from regrow.scan.contents import NOISE
 from regrow.scan.walk import Scan
+from tests import attributes
 
 RULES = [rule for rule in loader.shipped() if not rule.home]
 PLAIN = [rule for rule in RULES if rule.directory != "*" and not rule.has_path]
@@ -90,9 +91,9 @@ def build(root: Path, parts: Sequence[Part]) -> None:
             elif kind == "tag":
                 path.write_text(SIGNATURE)
             elif kind == "attribute":
-                os.setxattr(path, "user.xdg.robots.backup", b"false")
+                attributes.put(path, "user.xdg.robots.backup", b"false")
             elif kind == "other-attribute":
-                os.setxattr(path, "user.xdg.robots.backup", b"true")
+                attributes.put(path, "user.xdg.robots.backup", b"true")
             elif kind == "cmake-outside":
                 path.write_text("CMAKE_HOME_DIRECTORY:INTERNAL=/usr\n")
             elif kind == "cmake-inside":
@@ -211,10 +212,7 @@ def is_excluded(directory: Path) -> bool:
     tag = directory / "CACHEDIR.TAG"
     if tag.is_file() and not tag.is_symlink() and tag.read_text().startswith(SIGNATURE):
         return True
-    try:
-        return os.getxattr(directory, "user.xdg.robots.backup") == b"false"
-    except OSError:
-        return False
+    return attributes.get(directory, "user.xdg.robots.backup") == b"false"
 
 
 def reference(directory: Path, root: Path) -> Iterator[tuple[str, str]]:

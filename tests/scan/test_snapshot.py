@@ -16,6 +16,7 @@ from regrow.system import cache
 from regrow.system import mounts as filesystem
 from regrow.system.mounts import Mount
 from regrow_marks import tag, xdg
+from tests import attributes
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.mounts import mounted_image
@@ -352,7 +353,7 @@ def test_a_mark_that_is_taken_away_is_missed(code: Path, value: bytes | None) ->
     set_attribute(code / "project/deep", xdg.VALUE)
     assert paths(sweep(code)) == set()
     if value is None:
-        os.removexattr(code / "project/deep", xdg.ATTRIBUTE)
+        attributes.remove(code / "project/deep", xdg.ATTRIBUTE)
     else:
         set_attribute(code / "project/deep", value)
     assert changed(code) == {str(below)}

@@ -23,6 +23,7 @@ from regrow.decide.remembered import Memory
 from regrow.model import Candidate
 from regrow.scan import incremental, snapshot
 from regrow_marks import tag, xdg
+from tests import attributes
 from tests.conftest import NOBODY
 from tests.hostile.helpers import LINUX_ONLY
 from tests.scan import surveying
@@ -225,10 +226,10 @@ class Developer:
 
     def mark(self) -> None:
         value = self.random.choice((xdg.VALUE, xdg.VALUE, b"true", b"else"))
-        os.setxattr(self.directory(), xdg.ATTRIBUTE, value)
+        attributes.put(self.directory(), xdg.ATTRIBUTE, value)
 
     def unmark(self) -> None:
-        os.removexattr(self.any_of(_is_marked), xdg.ATTRIBUTE)
+        attributes.remove(self.any_of(_is_marked), xdg.ATTRIBUTE)
 
     def lock(self) -> None:
         path = self.directory()
@@ -280,7 +281,7 @@ class Developer:
 
 def _is_marked(path: Path) -> bool:
     try:
-        return xdg.ATTRIBUTE in os.listxattr(path, follow_symlinks=False)
+        return xdg.ATTRIBUTE in attributes.names(path)
     except OSError:
         return False
 

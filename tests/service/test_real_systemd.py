@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attributes import is_marked
 from tests.service.conftest import (
     everything_in,
     hurry,
@@ -17,7 +18,7 @@ from tests.service.conftest import (
     wait_for,
 )
 from tests.service.real_systemd import Systemd, booted
-from tests.service.test_service import environment, is_marked
+from tests.service.test_service import environment
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux'"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attributes import is_marked
 from tests.service.conftest import (
     Service,
     everything_in,
@@ -24,13 +25,6 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the doubles loo
 
 OF_REGROW = (".local/share/regrow", "code", ".cache", ".local/share/uv")
 """What a watch writes and has marked, and the installation with its bytecode: they stay."""
-
-
-def is_marked(path: Path) -> bool:
-    try:
-        return os.getxattr(path, "user.xdg.robots.backup") == b"false"
-    except OSError:
-        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from regrow.errors import WatchError
 from regrow.records.store import directory_path
-from regrow.watch import inotify, loop
-from regrow.watch.inotify import Inotify
+from regrow.watch import loop
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
-from tests.hostile.helpers import LINUX_ONLY, assert_every_mark_has_its_record, has_attribute
+from tests.hostile.helpers import assert_every_mark_has_its_record, has_attribute
 from tests.sweeping import environment, modules
 from tests.watch.watching import (
     HURRY,
@@ -30,7 +30,11 @@ from tests.watch.watching import (
     stopped,
 )
 
-pytestmark = LINUX_ONLY
+if sys.platform != "linux":
+    pytest.skip("inotify is Linux' own", allow_module_level=True)
+
+from regrow.watch import inotify
+from regrow.watch.inotify import Inotify
 
 QUEUE = Path("/proc/sys/fs/inotify/max_queued_events")
 
@@ -298,6 +302,10 @@ def test_nothing_is_lost_while_it_stands_still(code: Path, seconds: float) -> No
         assert watch.end() == 0
 
 
+def are_more(before: int, place: Path) -> bool:
+    return len(marked_below(place)) > before
+
+
 def test_killed_at_any_moment_every_mark_has_its_record(code: Path) -> None:
     for turn in range(3):
         before = len(marked_below(code))
@@ -305,7 +313,7 @@ def test_killed_at_any_moment_every_mark_has_its_record(code: Path) -> None:
             for number in range(30):
                 environment(code / f"turn-{turn}/{number}/.venv")
                 modules(code / f"turn-{turn}/{number}")
-            eventually(lambda before=before: len(marked_below(code)) > before)  # type: ignore[misc]
+            eventually(partial(are_more, before, code))
             watch.end(signal.SIGKILL)
         assert_every_mark_has_its_record(code, Path(directory_path()))
 

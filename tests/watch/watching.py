@@ -28,8 +28,7 @@ from regrow.programs.export.fresh import Fresh
 from regrow.records.format import MARKED
 from regrow.records.store import Identity, Store, identity_of
 from regrow.rules import loader
-from regrow.watch import loop, recursive
-from regrow.watch.inotify import Inotify
+from regrow.watch import loop, recursive, source
 from regrow.watch.recursive import Recursive
 from regrow.watch.upgrade import Upgrade
 from regrow_marks.directory import open_directory
@@ -49,7 +48,7 @@ HURRY = f"""
 import sys
 from regrow.decide import decisions
 from regrow.cli.main import main
-from regrow.watch import loop, recursive
+from regrow.watch import loop, recursive, source
 decisions.QUIET = {QUIET}
 vars(loop).update({HURRIED})
 sys.exit(main(sys.argv[1:]))
@@ -82,7 +81,7 @@ class InThread:
     def __init__(
         self,
         start: Sequence[Path],
-        choose: Choice = Inotify,
+        choose: Choice = source.watcher,
         configuration: Configuration | None = None,
     ) -> None:
         self.results: list[Result] = []

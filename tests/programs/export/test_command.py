@@ -1,11 +1,11 @@
 import json
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from regrow.programs.export import formats
+from tests import attributes
 from tests.conftest import Regrow
 
 
@@ -34,7 +34,7 @@ def test_what_lost_its_mark_or_is_gone_is_not_listed(regrow: Regrow, code: Path)
     (code / "gone").mkdir()
     assert regrow("mark", code / "scratch", code / "gone").returncode == 0
     (code / "gone").rmdir()
-    os.removexattr(code / "scratch", "user.xdg.robots.backup")
+    attributes.remove(code / "scratch", "user.xdg.robots.backup")
     assert regrow("export", "paths", "--marked-only").stdout == ""
 
 
