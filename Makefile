@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is what makes the second start fast; measuring without it measures the compiler.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run drill test test-all check bench docs fuzz clean setup constraints bench-tools test-tools test-all-tools
+.PHONY: run drill test test-marks test-all check bench docs fuzz clean setup constraints bench-tools test-tools test-all-tools
 
 run: setup
 	@sh scripts/demonstration.sh
@@ -17,10 +17,14 @@ run: setup
 drill: setup test-tools
 	@sh scripts/drill.sh
 
-test: setup test-tools
+test: setup test-tools test-marks
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(ARGS)
 
-test-all: setup test-tools test-all-tools
+# regrow-marks, on every Python from 3.8 on that is here.
+test-marks: setup .tools/marks/.ready
+	@sh scripts/test_marks.sh .tools/marks
+
+test-all: setup test-tools test-all-tools test-marks
 	REGROW_BORG2="$(CURDIR)/.tools/borg2/bin/borg" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: setup
@@ -45,12 +49,21 @@ $(STAMP): pyproject.toml marks/pyproject.toml constraints.txt scripts/need.sh
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --editable ./marks --editable .
 	@touch $@
 
+# The newest pytest that Python 3.8 can run, for all of them: wheels that are Python alone.
+.tools/marks/.ready: marks/constraints.txt
+	rm -rf $(@D)
+	$(BIN)/python -m pip install -q --target $(@D) --no-deps --require-hashes --only-binary :all: \
+		--implementation py --abi none --platform any --python-version 3.8 -r marks/constraints.txt
+	@touch $@
+
 # What is installed, to the byte: the newest releases that pyproject.toml allows. A build's own tools
 # are on the list too, since a build in an environment of its own would fetch what nobody has checked.
+# regrow-marks is not on the list: it is installed from this repository.
+COMPILE := $(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --no-annotate --no-emit-index-url
 constraints: setup
-	printf 'pip\nhatchling>=1.27\neditables\n' | $(BIN)/uv pip compile -q --upgrade --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-		--group dev --output-file constraints.txt pyproject.toml -
+	printf 'pip\nhatchling>=1.27\neditables\n./marks\n' | $(COMPILE) --universal --python-version 3.11 \
+		--no-emit-package regrow-marks --group dev --output-file constraints.txt pyproject.toml -
+	echo pytest | $(COMPILE) --python-version 3.8 --output-file marks/constraints.txt -
 
 fuzz: setup
 	@test -d .tools/fuzz || $(BIN)/python -m pip install -q --target .tools/fuzz atheris==3.0.0 || true
@@ -73,4 +86,4 @@ test-all-tools:
 
 clean:
 	rm -rf .venv .tools .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
-	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find marks src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,9 +11,9 @@ from pathlib import Path
 from regrow.decide.guards import GUARDS
 from regrow.doctor import findings
 from regrow.model import Rule
-from regrow.programs import catalogue
 from regrow.records.status import STATES
 from regrow.rules import loader
+from regrow_marks import programs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PART = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -28,7 +28,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def backup_programs() -> str:
     """List every program, what it honours, and how that is known."""
     rows = []
-    for program in catalogue.PROGRAMS:
+    for program in programs.PROGRAMS:
         for marker, option in program.honours.items():
             rows.append(
                 (
@@ -40,13 +40,13 @@ def backup_programs() -> str:
                 )
             )
     head = ("program", "name in the configuration", "honours", "option it needs", "known from")
-    notes = [f"- **{p.title}**: {p.note}\n" for p in catalogue.PROGRAMS if p.note]
+    notes = [f"- **{p.title}**: {p.note}\n" for p in programs.PROGRAMS if p.note]
     return table(head, rows) + "\n" + "".join(notes)
 
 
 def without_marks() -> str:
     """List the programs that read no mark."""
-    return ", ".join(catalogue.NO_MARKS) + ".\n"
+    return ", ".join(programs.NO_MARKS) + ".\n"
 
 
 def rule_tables() -> str:

@@ -29,14 +29,14 @@ COMMAND = "from regrow.cli.main import main; assert main(sys.argv[1:]) in (0, 1)
 AFTER = "print('imported', *sys.modules.keys() - before)"
 
 # The mark of the system is another one on macOS.
-MARKERS = ("nodump", "signature", "tag", "timemachine", "xdg")
+MARKERS = ("attributes", "nodump", "signature", "tag", "timemachine", "xdg")
 NOT_LISTED = (*(f"regrow_marks.{name}" for name in MARKERS), "encodings.")
 
 ANY = """
-    regrow regrow.cli regrow.cli.main regrow.cli.output regrow.errors regrow_marks
+    regrow regrow.cli regrow.cli.main regrow.cli.output regrow.create regrow.errors regrow_marks
     regrow_marks.errors regrow_marks.model regrow_marks.plain
 """
-ANY_STANDARD = "argparse errno gc os"
+ANY_STANDARD = "__future__ argparse errno gc os"
 MARKING = """
     regrow.model     regrow.config regrow.marking regrow.recipes.recipe regrow.records.store
     regrow.records.format regrow.system.git regrow.system.ownership regrow_marks.directory
@@ -63,13 +63,13 @@ class Hot(NamedTuple):
 HOT = {
     "mark": Hot(
         ("mark", "fresh"),
-        f"{ANY} {MARKING} regrow.cli.mark regrow.system.homes regrow.decide.refusals",
+        f"{ANY} {MARKING} regrow.cli.mark regrow.decide.refusals regrow_marks.places",
         f"{ANY_STANDARD} {MARKING_STANDARD} pwd",
     ),
     "status": Hot(
         ("status", "node_modules"),
-        f"{ANY} regrow.cli.status regrow.config regrow.programs.catalogue"
-        " regrow.programs.effect regrow.system.program regrow_marks.directory regrow_marks.markers"
+        f"{ANY} regrow.cli.status regrow.config regrow.programs.installed regrow.system.program"
+        " regrow_marks.directory regrow_marks.effect regrow_marks.markers regrow_marks.programs"
         " regrow_marks.safe_read",
         f"{ANY_STANDARD} fcntl select signal stat time warnings",  # the last is os.get_exec_path's
     ),

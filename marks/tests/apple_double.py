@@ -1,11 +1,17 @@
 """Builds the double of Apple's libraries (``apple_double.c``) and drives it from tests."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import subprocess
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from regrow_marks import darwin, markers, programs, timemachine
 from regrow_marks.darwin import Darwin
 
 ATTRIBUTE = b"com.apple.metadata:com_apple_backup_excludeItem"
@@ -19,12 +25,26 @@ DOES_IT, CLAIMS_IT, REFUSES = 0, 1, 2
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
 
+def pretend_to_be_a_mac(double: AppleDouble, settings: Path, patch: pytest.MonkeyPatch) -> None:
+    """Answer "darwin" to what asks for the platform; the modules below it stay on this machine.
+
+    Args:
+        double: stands in for Apple's libraries.
+        settings: stands in for Time Machine's property list.
+        patch: puts all back after the test.
+    """
+    for module in (markers, programs):
+        patch.setattr(module, "sys", SimpleNamespace(platform="darwin"))
+    patch.setattr(darwin, "_loaded", double.darwin())
+    patch.setattr(timemachine.fixed_paths, "__defaults__", (str(settings),))
+
+
 class Builder:
     """Compiles the double once for each set of flags."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self.build = cache(self._build)
+        self.build = lru_cache(maxsize=None)(self._build)
 
     def _build(self, *flags: str) -> Path:
         library = self._place / ("".join(("apple_double", *flags)) + ".so")
@@ -54,7 +74,7 @@ class AppleDouble:
         self.library.double_reset()
 
     def darwin(self, *, foundation: bool = True) -> Darwin:
-        """Give regrow's calls on the double, with CoreFoundation or without."""
+        """Return regrow's calls on the double, with CoreFoundation or without."""
         return Darwin(self.library, self.library if foundation else None)
 
     def behave(self, **settings: int) -> None:

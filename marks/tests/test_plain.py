@@ -1,5 +1,7 @@
 """Named tuples of our own behave as typing's, as far as anybody here can tell."""
 
+from __future__ import annotations
+
 import copy
 import pickle
 import typing

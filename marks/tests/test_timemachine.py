@@ -1,16 +1,16 @@
 """Time Machine's marker, on a double of Apple's libraries: there is no Mac here."""
 
+from __future__ import annotations
+
 import errno
 import os
 import plistlib
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Callable, Iterator
 
 import pytest
-from tests.markers.apple_double import (
+from apple_double import (
     ATTRIBUTE,
     CLAIMS_IT,
     REFUSES,
@@ -18,11 +18,10 @@ from tests.markers.apple_double import (
     WITHOUT_TRUE,
     AppleDouble,
     Builder,
+    pretend_to_be_a_mac,
 )
-from tests.sweeping import Inside, modules
 
-import regrow
-from regrow.programs import catalogue, effect
+import regrow_marks
 from regrow_marks import darwin, markers, timemachine
 from regrow_marks.directory import Directory, open_directory
 from regrow_marks.errors import MarkerError
@@ -548,92 +547,60 @@ def test_taking_back_that_does_nothing_is_a_failure(
     assert "still stands" in outcome.error
 
 
-# regrow on a Mac
+# The calls, on a Mac
 
 
 @pytest.fixture
 def mac(apple: AppleDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppleDouble:
-    """What asks for the platform hears "darwin"; the modules below it stay on this machine."""
-    for module in (markers, effect, catalogue):
-        monkeypatch.setattr(module, "sys", SimpleNamespace(platform="darwin"))
-    monkeypatch.setattr(timemachine, "_loaded", apple.darwin())
-    settings = tmp_path / "com.apple.TimeMachine.plist"
-    monkeypatch.setattr(timemachine.fixed_paths, "__defaults__", (str(settings),))
+    pretend_to_be_a_mac(apple, tmp_path / "com.apple.TimeMachine.plist", monkeypatch)
     return apple
 
 
 def test_exclude_and_include_use_time_machines_marker(mac: AppleDouble, place: Path) -> None:
-    assert {name: it.state for name, it in regrow.exclude(place).items()} == {
+    assert {name: it.state for name, it in regrow_marks.exclude(place).items()} == {
         "time-machine": MARKED
     }
     assert mac.attribute(place) == VALUE
-    assert regrow.exclude(place)["time-machine"].state == ALREADY_MARKED
+    assert regrow_marks.exclude(place)["time-machine"].state == ALREADY_MARKED
 
-    assert {name: it.state for name, it in regrow.include(place).items()} == {
+    assert {name: it.state for name, it in regrow_marks.include(place).items()} == {
         "time-machine": UNMARKED,
         "cachedir-tag": NOT_MARKED,
     }
     assert mac.attribute(place) is None
 
 
-@pytest.mark.parametrize("previous", [None, b"1"])
-def test_sweep_and_undo_leave_time_machines_attribute_as_it_was(
-    previous: bytes | None, mac: AppleDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", os.getuid)  # the directory's owner
-    run, path = Inside(), modules(tmp_path)
-    if previous is not None:
-        mac.put(path, previous)
-    done = run("sweep", "--yes", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert mac.attribute(path) == VALUE
-    (line,) = run.json("list")
-    assert (line["state"], line["set"]) == ("there", ["time-machine"])
-    (line,) = run.json("undo", "--yes")
-    assert line["markers"] == {"time-machine": {"state": UNMARKED}}
-    assert mac.attribute(path) == previous
-    assert run("undo", "--yes").stdout == "taken back 0\n"
-
-
 def test_a_directory_is_born_with_the_attribute(mac: AppleDouble, tmp_path: Path) -> None:
     born = tmp_path / ".venv"
-    assert regrow.create(born)["time-machine"].state == MARKED
+    assert regrow_marks.create(born)["time-machine"].state == MARKED
     assert mac.attribute(born) == VALUE
 
 
 def test_the_attribute_of_an_ancestor_covers_what_is_below(mac: AppleDouble, place: Path) -> None:
     package = place / "left-pad"
     package.mkdir()
-    regrow.exclude(place)
+    regrow_marks.exclude(place)
 
-    excluded = regrow.is_excluded(package)
+    excluded = regrow_marks.is_excluded(package)
 
     assert excluded["time-machine"] == ("time-machine", str(place), None)
     assert excluded["borg2"] == ("time-machine", str(place), None)
     assert excluded["restic"] is None
-    assert regrow.is_excluded(place.parent)["time-machine"] is None
+    assert regrow_marks.is_excluded(place.parent)["time-machine"] is None
 
 
 @pytest.mark.parametrize("value", FOREIGN_VALUES)
 def test_a_foreign_value_excludes_nothing(value: bytes, mac: AppleDouble, place: Path) -> None:
     mac.put(place, value)
-    assert regrow.is_excluded(place)["time-machine"] is None
+    assert regrow_marks.is_excluded(place)["time-machine"] is None
 
 
 def test_a_tag_excludes_nothing_from_time_machine(mac: AppleDouble, place: Path) -> None:
-    regrow.exclude(place, tag=True)
+    regrow_marks.exclude(place, tag=True)
     mac.behave(fgetxattr_errno=errno.EACCES)
-    excluded = regrow.is_excluded(place)
+    excluded = regrow_marks.is_excluded(place)
     assert excluded["time-machine"] is None
     assert excluded["restic"] is not None
-
-
-def test_an_attribute_on_another_volume_does_not_reach_into_this_one() -> None:
-    program = catalogue.program("time-machine")
-    there = effect.Mark("time-machine", "/Users/me", same_volume=False)
-    here = effect.Mark("time-machine", "/Users", same_volume=True)
-    assert effect.exclusion(program, [there]) is None
-    assert effect.exclusion(program, [there, here]) == ("time-machine", "/Users", None)
 
 
 def test_a_path_that_time_machine_leaves_out_by_name_is_excluded(
@@ -641,13 +608,13 @@ def test_a_path_that_time_machine_leaves_out_by_name_is_excluded(
 ) -> None:
     settings = tmp_path / "com.apple.TimeMachine.plist"
     settings.write_bytes(plistlib.dumps({"SkipPaths": [str(tmp_path)]}))
-    assert regrow.is_excluded(place)["time-machine"] == ("fixed-path", str(tmp_path), None)
+    assert regrow_marks.is_excluded(place)["time-machine"] == ("fixed-path", str(tmp_path), None)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has Apple's libraries")
 def test_apples_libraries_are_missing_elsewhere() -> None:
     with pytest.raises(OSError, match="libSystem"):
-        darwin.load()
+        darwin.this_machine()
 
 
 # Fixed paths

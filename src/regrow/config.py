@@ -151,11 +151,11 @@ def _markers(value: object, text: str, name: str) -> bool:
 
 
 def _check_programs(configured: "tuple[str, ...] | None", text: str, name: str) -> None:
-    from regrow.programs import catalogue
+    from regrow_marks import programs
 
     for item in configured or ():
-        if item not in catalogue.names():
-            known = ", ".join(catalogue.names())
+        if item not in programs.names():
+            known = ", ".join(programs.names())
             raise _error(name, text, "programs", f"unknown program {item!r}; known are {known}")
 
 

@@ -28,7 +28,7 @@ class Backup(NamedTuple):
     """
 
     name: str
-    """Its name in ``regrow.programs.catalogue``, which tells the options."""
+    """Its name in ``regrow_marks.programs``, which tells the options."""
     command: str
     """The executable."""
     back_up: tuple[str, ...]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from regrow.programs.catalogue import program
 from regrow_marks.darwin import Darwin
 from regrow_marks.directory import open_directory
 from regrow_marks.markers import TIME_MACHINE, put_on, take_off
 from regrow_marks.model import HOLDS, MARKED, UNMARKED
+from regrow_marks.programs import program
 from regrow_marks.timemachine import TimeMachine
 from tests.e2e.backups import BORG2, backup, read_back, tree
 from tests.mounts import fuse_passthrough

@@ -1,7 +1,7 @@
 """Real backup programs leave out what regrow marks, and keep everything else.
 
 Each backs up a project, and what the backup holds is restored and compared with what should be
-there: the option that it is given is the one that ``regrow.programs.catalogue`` states.
+there: the option that it is given is the one that ``regrow_marks.programs`` states.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from regrow.create import creators
-from regrow.programs.catalogue import BY_DEFAULT, PROGRAMS, program
 from regrow_marks import markers
 from regrow_marks.directory import open_directory
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP, TIME_MACHINE
 from regrow_marks.model import MARKED
+from regrow_marks.programs import BY_DEFAULT, PROGRAMS, program
 from tests.conftest import Regrow
 from tests.e2e.backups import BACKUPS, Backup, Tree, backup, read_back, tree
 from tests.e2e.making import CHEAPLY, over_creators

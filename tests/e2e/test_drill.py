@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from regrow.programs.catalogue import program
 from regrow.rebuild.context import REBUILT
 from regrow.records.status import THERE
 from regrow_marks.markers import CACHEDIR_TAG, XDG_ROBOTS
 from regrow_marks.model import ALREADY_MARKED
+from regrow_marks.programs import program
 from regrow_marks.xdg import ATTRIBUTE
 from tests import attributes
 from tests.conftest import REQUIRE_TOOLS

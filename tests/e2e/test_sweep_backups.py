@@ -1,7 +1,7 @@
 """A home with real tools' projects is swept and backed up: the backup holds what was decided.
 
 What a backup must hold is derived from what ``sweep --json`` reported and from what
-``regrow.programs.catalogue`` says of the program: which marks it honours, by which option.
+``regrow_marks.programs`` says of the program: which marks it honours, by which option.
 """
 
 import json
@@ -18,10 +18,10 @@ import pytest
 
 from regrow.cli.main import main
 from regrow.model import KEEP, KEPT, MARK, MARKED_ALREADY
-from regrow.programs.catalogue import BY_DEFAULT, program
 from regrow_marks import markers
 from regrow_marks.markers import CACHEDIR_TAG, TIME_MACHINE, XDG_ROBOTS
 from regrow_marks.model import ALREADY_MARKED, MARKED
+from regrow_marks.programs import BY_DEFAULT, program
 from regrow_marks.tag import SIGNATURE
 from tests import attributes
 from tests.conftest import REQUIRE_TOOLS, Regrow

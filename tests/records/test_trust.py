@@ -10,7 +10,7 @@ import pytest
 from regrow.errors import RecordError
 from regrow.records.store import Store, file_name
 from regrow.system import ownership
-from regrow_marks.safe_read import UnsafeFileError, read, read_own
+from regrow_marks.safe_read import TEXT_LIMIT, UnsafeFileError, read
 from tests.conftest import NOBODY, Regrow
 from tests.records.test_store import a_record
 from tests.sweeping import Inside, age, attribute, modules
@@ -295,9 +295,9 @@ def test_a_group_of_ones_own_may_write_and_another_may_not(tmp_path: Path) -> No
     file = tmp_path / "file"
     file.write_text("x")
     file.chmod(0o660)
-    assert read_own(str(file)) == b"x"  # root's group
+    assert ownership.read_own(str(file), TEXT_LIMIT) == b"x"  # root's group
     os.chown(file, 0, NOBODY)
     os.chown(tmp_path, 0, 0)
     with pytest.raises(UnsafeFileError, match="group"):
-        read_own(str(file))
+        ownership.read_own(str(file), TEXT_LIMIT)
     assert read(str(file)) == b"x"

@@ -4,6 +4,8 @@ Nothing looks for the libraries' files: since macOS 11 they exist only inside th
 cache, where ``dlopen`` finds them by their traditional path. Not yet run on a Mac.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os
@@ -162,12 +164,22 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL | None:
     return library
 
 
-def load() -> Darwin:
-    """Load Apple's libraries.
+_loaded: Darwin | None = None
+
+
+def this_machine() -> Darwin:
+    """Return Apple's libraries, loaded once.
 
     Raises:
         OSError: the system library can't be loaded: this is no Mac.
     """
+    global _loaded
+    if _loaded is None:
+        _loaded = _load()
+    return _loaded
+
+
+def _load() -> Darwin:
     system = ctypes.CDLL(SYSTEM, use_errno=True)
     try:
         foundation = ctypes.CDLL(CORE_FOUNDATION)

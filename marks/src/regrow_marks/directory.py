@@ -1,5 +1,7 @@
 """A directory held open safely: everything regrow does to it goes through its descriptor."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os
@@ -11,9 +13,12 @@ from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Self
+    from typing import Union
+
+    StrOrBytesPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_OWNER = stat.S_IRUSR | stat.S_IWUSR
 _F_GETPATH = 50  # macOS, <sys/fcntl.h>
 _MAXPATHLEN = 1024  # macOS, <sys/param.h>: the buffer that F_GETPATH fills
 
@@ -34,7 +39,7 @@ class Directory:
         self.lock: tuple[int, str] | None = None
         """The file whose lock stands for this directory; see ``locks.take``."""
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Directory:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,6 +56,11 @@ class Directory:
                 pass
             os.close(fd)
         os.close(self.fd)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The device and the inode."""
+        return self.status.st_dev, self.status.st_ino
 
     @property
     def name(self) -> str:
@@ -73,7 +83,7 @@ class Directory:
             now = os.lstat(path)
         except OSError:
             return False
-        return (now.st_dev, now.st_ino) == (self.status.st_dev, self.status.st_ino)
+        return (now.st_dev, now.st_ino) == self.identity
 
 
 class Opener:
@@ -88,7 +98,7 @@ class Opener:
         self._given: str | None = None
         self._parent: Directory | None = None
 
-    def __enter__(self) -> "Self":
+    def __enter__(self) -> Opener:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +106,7 @@ class Opener:
             self._parent.close()
             self._parent = None
 
-    def open(self, path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]") -> Directory:
+    def open(self, path: StrOrBytesPath) -> Directory:
         """Open a directory that is named by a user.
 
         Links on the way to it are followed once, by the one open call on its parent; the directory
@@ -131,7 +141,7 @@ class Opener:
         return self._parent
 
 
-def open_directory(path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]") -> Directory:
+def open_directory(path: StrOrBytesPath) -> Directory:
     """Open one directory that is named by a user; see ``Opener.open``."""
     with Opener() as opener:
         return opener.open(path)
@@ -223,7 +233,7 @@ def split(path: str) -> tuple[str, str]:
 
 
 def split_for_creation(
-    path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]",
+    path: StrOrBytesPath,
 ) -> tuple[str, str]:
     """Split the path of a directory that shall be made into its parent and its name.
 
@@ -249,7 +259,7 @@ def is_below(path: str, start: str) -> bool:
     return path == start or path.startswith(start.rstrip("/") + "/")
 
 
-def ancestors(path: str) -> "Iterator[str]":
+def ancestors(path: str) -> Iterator[str]:
     """Yield a true path's ancestors, nearest first, ``/`` last."""
     while path != "/":
         path = split(path)[0]
@@ -310,6 +320,13 @@ def holds_file(directory: Directory, name: str) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode)
+
+
+def let_owner_in(fd: int) -> None:
+    """Give the owner of a new file the permissions that the umask has taken. Raises OSError."""
+    mode = stat.S_IMODE(os.fstat(fd).st_mode)
+    if mode & _OWNER != _OWNER:
+        os.fchmod(fd, mode | _OWNER)
 
 
 def is_empty(directory: Directory) -> bool:

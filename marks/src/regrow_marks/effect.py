@@ -1,17 +1,20 @@
 """Which backup programs leave a path out: marks on it and on its ancestors, and fixed paths."""
 
-import os
-import sys
+from __future__ import annotations
 
-from regrow.programs import catalogue
+import os
+
 from regrow_marks import markers
 from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.model import HOLDS, Exclusion
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.programs import BY_DEFAULT
 
 if TYPE_CHECKING:
-    from regrow.programs.catalogue import Program
+    from regrow_marks.directory import StrOrBytesPath
+    from regrow_marks.markers import Marker
+    from regrow_marks.programs import Program
 
 FIXED_PATH = "fixed-path"
 
@@ -26,13 +29,8 @@ class Mark(NamedTuple):
     """Whether the path asked for lies on the same volume as that directory."""
 
 
-def known_programs() -> "tuple[Program, ...]":
-    """Give the programs that exist on this platform."""
-    return tuple(p for p in catalogue.PROGRAMS if p.platform in ("", sys.platform))
-
-
-def marks_on_the_way(path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]") -> list[Mark]:
-    """Find the marks on a path and on its ancestors.
+def marks_on_the_way(path: StrOrBytesPath) -> list[Mark]:
+    """Return the marks on a path and on its ancestors.
 
     Args:
         path: a directory or a file, as the user names it.
@@ -57,21 +55,21 @@ def marks_on_the_way(path: "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
     for place in (true_path, *ancestors(true_path)):
         for name in _held_by(place, readers):
             found.append(Mark(name, place, os.lstat(place).st_dev == device))
-    if sys.platform == "darwin":
+    if any(reader.name == markers.TIME_MACHINE for reader in readers):
         found += _fixed(true_path)
     return found
 
 
-def exclusion(program: "Program", marks: list[Mark]) -> Exclusion | None:
-    """Tell by which of the marks a program leaves the path out.
+def exclusion(program: Program, marks: list[Mark]) -> Exclusion | None:
+    """Return the exclusion by which a program leaves a path out.
 
     Args:
         program: the program.
-        marks: what ``marks_on_the_way`` found.
+        marks: what ``marks_on_the_way`` returned of the path.
 
     Returns:
-        The mark that counts; one that needs no option before one that does, then the nearest.
-        None: the path is backed up.
+        A mark that needs no option counts before one that does, then the nearest. None: the path
+        is backed up.
     """
     if program.name == markers.TIME_MACHINE:
         for mark in marks:
@@ -79,14 +77,15 @@ def exclusion(program: "Program", marks: list[Mark]) -> Exclusion | None:
                 return Exclusion(mark.marker, mark.path)
         return None
     honoured = [mark for mark in marks if mark.marker in program.honours]
-    honoured.sort(key=lambda mark: program.honours[mark.marker] != catalogue.BY_DEFAULT)
+    honoured.sort(key=lambda mark: program.honours[mark.marker] != BY_DEFAULT)
     if not honoured:
         return None
     best = honoured[0]
     return Exclusion(best.marker, best.path, program.honours[best.marker] or None)
 
 
-def _held_by(path: str, readers: "tuple[markers.Marker, ...]") -> list[str]:
+def _held_by(path: str, readers: tuple[Marker, ...]) -> list[str]:
+    """Return the names of the marks on a directory; none where it can't be opened."""
     try:
         directory = _open(path)
     except PathError:
@@ -111,7 +110,7 @@ def _open(path: str) -> Directory:
 
 
 def _true_path(given: str) -> str:
-    """Resolve the way to a path, not the path itself."""
+    """Return a path whose parent is resolved; what stands there may be a link."""
     parent, name = split(given)
     if name in ("", ".", ".."):
         with open_parent(given) as directory:
@@ -121,6 +120,7 @@ def _true_path(given: str) -> str:
 
 
 def _fixed(path: str) -> list[Mark]:
+    """Return the fixed paths of Time Machine that cover a path."""
     from regrow_marks import timemachine
 
     places = (

@@ -1,5 +1,7 @@
 """What the calls raise: one hierarchy, and the words in which a person reads a system error."""
 
+from __future__ import annotations
+
 import errno
 import os
 

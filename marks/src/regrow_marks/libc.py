@@ -1,5 +1,7 @@
 """System calls that Python's os module lacks, by ctypes: birth time, exclusive rename, statfs."""
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import os

@@ -1,5 +1,7 @@
 """The markers, and the choice of them for this machine."""
 
+from __future__ import annotations
+
 import sys
 
 from regrow_marks.errors import MarkerError, in_words
@@ -58,7 +60,7 @@ NODUMP = "nodump"
 NAMES = (TIME_MACHINE, XDG_ROBOTS, CACHEDIR_TAG, NODUMP)
 
 
-def marker(name: str) -> "Marker":
+def marker(name: str) -> Marker:
     """Give the marker of a name.
 
     Args:
@@ -73,7 +75,8 @@ def marker(name: str) -> "Marker":
 
         return CachedirTag()
     if name == TIME_MACHINE and sys.platform == "darwin":
-        from regrow_marks.timemachine import TimeMachine, this_machine
+        from regrow_marks.darwin import this_machine
+        from regrow_marks.timemachine import TimeMachine
 
         return TimeMachine(this_machine())
     if name == XDG_ROBOTS and sys.platform == "linux":
@@ -87,17 +90,17 @@ def marker(name: str) -> "Marker":
     raise MarkerError(f"{name}: this platform ({sys.platform}) has no such marker")
 
 
-def available() -> "tuple[Marker, ...]":
+def available() -> tuple[Marker, ...]:
     """Give every marker that can be read on this platform."""
     names = (TIME_MACHINE,) if sys.platform == "darwin" else (XDG_ROBOTS, NODUMP)
     return tuple(marker(name) for name in (*names, CACHEDIR_TAG))
 
 
-def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
+def selected(*, nodump: bool = False) -> tuple[Marker, ...]:
     """Give the markers that this machine puts on every marked directory, attributes first.
 
-    The tag is not among them: whether a directory takes one is decided for each
-    (``tag.is_wanted``). A tag alone marks nothing where Time Machine is the program in use.
+    The tag is not among them: whether a directory takes one is decided for each. A tag alone marks
+    nothing where Time Machine is the program in use.
 
     Args:
         nodump: whether the configuration asks for the nodump flag as well (Linux).
@@ -110,7 +113,7 @@ def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
     return ()
 
 
-def put_on(mark: "Marker", directory: "Directory", before: Reading | None = None) -> Outcome:
+def put_on(mark: Marker, directory: Directory, before: Reading | None = None) -> Outcome:
     """Set one mark and read it back.
 
     Args:
@@ -135,7 +138,7 @@ def put_on(mark: "Marker", directory: "Directory", before: Reading | None = None
     return Outcome(MARKED)
 
 
-def take_off(mark: "Marker", directory: "Directory") -> Outcome:
+def take_off(mark: Marker, directory: Directory) -> Outcome:
     """Clear one mark, whoever set it, and read it back.
 
     Args:
@@ -160,7 +163,7 @@ def take_off(mark: "Marker", directory: "Directory") -> Outcome:
     return Outcome(UNMARKED)
 
 
-def take_back(mark: "Marker", directory: "Directory", previous: bytes | None) -> Outcome:
+def take_back(mark: Marker, directory: Directory, previous: bytes | None) -> Outcome:
     """Clear one mark that regrow set, and put back what stood in its place.
 
     Args:
@@ -187,11 +190,11 @@ def take_back(mark: "Marker", directory: "Directory", previous: bytes | None) ->
     return Outcome(UNMARKED)
 
 
-def all_hold(marks: "Iterable[Marker]", directory: "Directory") -> bool:
+def all_hold(marks: Iterable[Marker], directory: Directory) -> bool:
     """Tell whether all of the marks are on a directory. Raises OSError."""
     return all(mark.read(directory).state == HOLDS for mark in marks)
 
 
-def by_name(marks: "Iterable[Marker]") -> "dict[str, Marker]":
+def by_name(marks: Iterable[Marker]) -> dict[str, Marker]:
     """Index markers by their names."""
     return {mark.name: mark for mark in marks}

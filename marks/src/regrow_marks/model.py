@@ -1,5 +1,7 @@
 """The data of markers: plain, immutable, without behaviour."""
 
+from __future__ import annotations
+
 from regrow_marks.plain import NamedTuple
 
 # States of a marker on a directory, as it is read.

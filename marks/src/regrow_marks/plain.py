@@ -6,6 +6,8 @@ without compiling anything: ``collections.namedtuple`` compiles a function for e
 with all the classes of a command takes another 2 ms.
 """
 
+from __future__ import annotations
+
 _VALUES = 1  # annotationlib.Format.VALUE
 
 TYPE_CHECKING = False  # type checkers take any name spelled like this for true
@@ -62,7 +64,7 @@ else:
             return self.__class__(**{**self._asdict(), **named})
 
         def _asdict(self):
-            return dict(zip(self._fields, self, strict=True))
+            return dict(zip(self._fields, self))
 
         def __repr__(self):
             items = (f"{field}={value!r}" for field, value in self._asdict().items())

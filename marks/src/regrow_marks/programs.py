@@ -3,18 +3,15 @@
 To add a program, add a row here and a row to its tests; ``docs/backup-programs.md`` is generated.
 """
 
+from __future__ import annotations
+
 import sys
 
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP, TIME_MACHINE, XDG_ROBOTS
-from regrow_marks.plain import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from regrow_marks.plain import NamedTuple
 
 BY_DEFAULT = ""
-"""Stands for an option where the program honours the mark without any."""
-
-_TIME_LIMIT = 10  # seconds; borg needs 0.3, a hung mount would need for ever
+"""In place of an option: the program honours the mark without one."""
 
 
 class Program(NamedTuple):
@@ -162,76 +159,15 @@ NO_MARKS = ("bup", "duplicity", "rclone", "rdiff-backup", "rsync")
 
 
 def program(name: str) -> Program:
-    """Give the program of a name. Raises KeyError for an unknown one."""
-    for candidate in PROGRAMS:
-        if candidate.name == name:
-            return candidate
-    raise KeyError(name)
+    """Return the program of a name. Raises KeyError for an unknown one."""
+    return {candidate.name: candidate for candidate in PROGRAMS}[name]
 
 
 def names() -> tuple[str, ...]:
-    """Give every program's name, sorted."""
+    """Return every program's name, sorted."""
     return tuple(candidate.name for candidate in PROGRAMS)
 
 
-def installed() -> tuple[Program, ...]:
-    """Find the programs on PATH.
-
-    Where one command serves two programs (``borg``), it is asked for its version. Those without a
-    command of their own (Time Machine comes with macOS) count as installed on their platform only
-    if the system brings them.
-
-    Returns:
-        The programs found, in the order of ``PROGRAMS``.
-    """
-    from regrow.system.program import find_program
-
-    found = []
-    versions: dict[str, str] = {}
-    for candidate in PROGRAMS:
-        if candidate.platform not in ("", sys.platform):
-            continue
-        if candidate.name == TIME_MACHINE:
-            found.append(candidate)
-            continue
-        for command in candidate.commands:
-            path = find_program(command)
-            if path is None:
-                continue
-            if candidate.version:
-                if path not in versions:
-                    versions[path] = _version(path)
-                if not versions[path].startswith(candidate.version):
-                    continue
-            found.append(candidate)
-            break
-    return tuple(found)
-
-
-def in_use(configured: "Iterable[str] | None", markers: "Iterable[str]") -> tuple[Program, ...]:
-    """Give the programs that must leave marked directories out on this machine.
-
-    Args:
-        configured: the names in the configuration; None if it names none.
-        markers: names of the markers that regrow sets here. A program that honours none of them
-            is nobody's reason to mark, and not in use unless the configuration says so.
-
-    Returns:
-        The configured programs, else Time Machine on macOS, else the installed ones.
-    """
-    if configured is not None:
-        return tuple(program(name) for name in configured)
-    if sys.platform == "darwin":
-        return (program(TIME_MACHINE),)
-    wanted = set(markers)
-    return tuple(candidate for candidate in installed() if wanted & candidate.honours.keys())
-
-
-def _version(path: str) -> str:
-    from regrow.system.program import ask_program
-
-    try:
-        answer = ask_program([path, "--version"], _TIME_LIMIT)
-    except OSError:
-        return ""
-    return answer.output.decode(errors="replace")
+def of_platform() -> tuple[Program, ...]:
+    """Return the programs that exist on this platform."""
+    return tuple(candidate for candidate in PROGRAMS if candidate.platform in ("", sys.platform))

@@ -1,8 +1,15 @@
 """Reads files that others may have made: regular ones only, through no link, up to a limit."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
+
+from regrow_marks.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEXT_LIMIT = 1024 * 1024  # bytes; METADATA with a long description has 0.2 MiB
 LOCK_LIMIT = 64 * 1024 * 1024  # bytes; the lock of the largest monorepos has 10 MiB
@@ -12,7 +19,7 @@ _NO_FILE = (errno.ENXIO, errno.EOPNOTSUPP)  # what opening a socket says
 
 
 class UnsafeFileError(ValueError):
-    """A file is not of the kind that is read."""
+    """A file is not read because of what it is."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(f"{path}: {why}")
@@ -20,37 +27,35 @@ class UnsafeFileError(ValueError):
         """The cause, without the path."""
 
 
-def read(path: str, limit: int = TEXT_LIMIT, place: int | None = None) -> bytes | None:
-    """Read a regular file.
+def read(
+    path: str,
+    limit: int = TEXT_LIMIT,
+    place: int | None = None,
+    why_refused: Callable[[os.stat_result], str] = lambda _: "",
+) -> bytes | None:
+    """Return the contents of a regular file; None where there is no file.
 
     Args:
         path: the file.
         limit: how many bytes it may have.
         place: the descriptor of the directory that a relative path begins in: where many files are
-            read, looking up the way to each takes a fifth of it all.
-
-    Returns:
-        The bytes; None where there is no file.
+            read, looking up the way to each takes a fifth of the time.
+        why_refused: returns why a file of this status is not read; empty: it is.
 
     Raises:
         OSError: it can't be read.
-        UnsafeFileError: it is no regular file, a link, or larger than the limit.
+        UnsafeFileError: it is no regular file, a link, larger than the limit, or refused.
     """
-    return _read(path, place, limit=limit)
 
+    def why(status: os.stat_result) -> str:
+        too_large = f"it is larger than {limit:,} bytes" if status.st_size > limit else ""
+        return why_refused(status) or too_large
 
-def read_own(path: str, limit: int = TEXT_LIMIT, place: int | None = None) -> bytes | None:
-    """Read a regular file that only this user can have written; see ``read``.
-
-    Raises:
-        OSError: it can't be read.
-        UnsafeFileError: as ``read``; or it is another user's, or others may write to it.
-    """
-    return _read(path, place, limit=limit, is_own=True)
+    return _read(path, None, place, why)
 
 
 def read_head(path: str, size: int, place: int | None = None) -> bytes | None:
-    """Read a file's beginning, whatever its size; None where there is no file.
+    """Return the beginning of a regular file, whatever its size; None where there is no file.
 
     Args:
         path: the file.
@@ -61,17 +66,13 @@ def read_head(path: str, size: int, place: int | None = None) -> bytes | None:
         OSError: it can't be read.
         UnsafeFileError: it is no regular file, or a link.
     """
-    return _read(path, place, size=size)
+    return _read(path, size, place, lambda _: "")
 
 
 def _read(
-    path: str,
-    place: int | None,
-    *,
-    limit: int | None = None,
-    size: int | None = None,
-    is_own: bool = False,
+    path: str, size: int | None, place: int | None, why_refused: Callable[[os.stat_result], str]
 ) -> bytes | None:
+    """Read so many bytes of a regular file; all of it if *size* is None."""
     try:
         fd = os.open(path, _FLAGS, dir_fd=place)
     except (FileNotFoundError, NotADirectoryError):
@@ -84,16 +85,10 @@ def _read(
         raise
     try:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnsafeFileError(path, "it is not a regular file")
-        if is_own:
-            from regrow.system import ownership
-
-            why = ownership.not_own(status)
-            if why:
-                raise UnsafeFileError(path, why)
-        if limit is not None and status.st_size > limit:
-            raise UnsafeFileError(path, f"it is larger than {limit:,} bytes")
+        is_regular = stat.S_ISREG(status.st_mode)
+        why = why_refused(status) if is_regular else "it is not a regular file"
+        if why:
+            raise UnsafeFileError(path, why)
         return os.read(fd, status.st_size if size is None else size)
     finally:
         os.close(fd)

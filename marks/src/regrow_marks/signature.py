@@ -5,10 +5,12 @@ and can be taken back exactly even where its record is gone. It tells backup pro
 anybody may have written it: it is a hint, and never a path.
 """
 
+from __future__ import annotations
+
 import errno
-import os
 import sys
 
+from regrow_marks import attributes
 from regrow_marks.markers import NAMES
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
@@ -39,23 +41,25 @@ def is_on(fd: int) -> bool:
     Args:
         fd: the directory's descriptor.
     """
-    if sys.platform == "darwin":
-        return _value(fd) is not None
-    try:
-        # Most directories have no attribute: an empty list costs a fifth of an exception.
-        return ATTRIBUTE in os.listxattr(fd)
-    except OSError:
-        return False
+    return _value(fd) is not None
 
 
-def read(directory: "Directory") -> Signature | None:
+def read(directory: Directory) -> Signature | None:
     """Return what regrow wrote; None where there is nothing, or nothing that regrow writes.
 
     Args:
         directory: the directory, open.
     """
-    value = _value(directory.fd) if is_on(directory.fd) else None
+    value = _value(directory.fd)
     return parse(value) if value is not None else None
+
+
+def _value(fd: int) -> bytes | None:
+    try:
+        return attributes.get(fd, ATTRIBUTE)
+    except OSError as error:
+        # A value too long for the buffer is none of regrow's, but the attribute is there.
+        return b"" if error.errno in (errno.ERANGE, errno.E2BIG) else None
 
 
 def parse(value: bytes) -> Signature | None:
@@ -71,11 +75,10 @@ def parse(value: bytes) -> Signature | None:
     return Signature(record, given) if is_name and set(NAMES).issuperset(given) else None
 
 
-def put(directory: "Directory", record: str, names: "Iterable[str]") -> None:
+def put(directory: Directory, record: str, names: Iterable[str]) -> None:
     """Sign a directory.
 
-    Where that can't be done its record tells by inode and birth time whose the marks are: that is
-    no failure.
+    That it can't be done is no failure: the record knows the directory by inode and birth time.
 
     Args:
         directory: the directory, open.
@@ -84,38 +87,14 @@ def put(directory: "Directory", record: str, names: "Iterable[str]") -> None:
     """
     value = f"{_FORMAT} {record} {','.join(names)}".encode()
     try:
-        if sys.platform == "darwin":
-            from regrow_marks.timemachine import this_machine
-
-            if this_machine().has_native_attributes(directory.fd):
-                this_machine().set_attribute(directory.fd, ATTRIBUTE.encode(), value)
-        else:
-            os.setxattr(directory.fd, ATTRIBUTE, value)
+        attributes.put(directory.fd, ATTRIBUTE, value)
     except OSError:
         return
 
 
-def clear(directory: "Directory") -> None:
-    """Take the signature off, whoever wrote it; what can't be taken off marks nothing."""
+def clear(directory: Directory) -> None:
+    """Remove the signature, whoever wrote it; one that can't be removed marks nothing."""
     try:
-        if sys.platform == "darwin":
-            from regrow_marks.timemachine import this_machine
-
-            this_machine().remove_attribute(directory.fd, ATTRIBUTE.encode())
-        elif is_on(directory.fd):
-            os.removexattr(directory.fd, ATTRIBUTE)
+        attributes.remove(directory.fd, ATTRIBUTE)
     except OSError:
         return
-
-
-def _value(fd: int) -> bytes | None:
-    """Return the attribute's value, at most what the system reads; None where there is none."""
-    try:
-        if sys.platform == "darwin":
-            from regrow_marks.timemachine import this_machine
-
-            return this_machine().get_attribute(fd, ATTRIBUTE.encode())
-        return os.getxattr(fd, ATTRIBUTE)
-    except OSError as error:
-        # A value too long for the buffer is none of regrow's, but the attribute is there.
-        return b"" if error.errno in (errno.ERANGE, errno.E2BIG) else None

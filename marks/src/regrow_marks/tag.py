@@ -1,10 +1,12 @@
 """``CACHEDIR.TAG``: the file of the Cache Directory Tagging Specification."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 
-from regrow_marks.directory import holds_file
+from regrow_marks.directory import holds_file, let_owner_in
 from regrow_marks.errors import MarkerError
 from regrow_marks.model import ABSENT, FOREIGN, HOLDS, Reading
 from regrow_marks.plain import TYPE_CHECKING
@@ -37,7 +39,7 @@ class CachedirTag:
     name = "cachedir-tag"
     title = NAME
 
-    def read(self, directory: "Directory") -> Reading:
+    def read(self, directory: Directory) -> Reading:
         """See ``Marker.read``."""
         content = _content(directory)
         if isinstance(content, Reading):
@@ -48,10 +50,8 @@ class CachedirTag:
             return Reading(ABSENT, detail="an empty file, as a kill leaves it")  # ``set`` fills it
         return Reading(FOREIGN, None, "it is there, without the signature; no program honours it")
 
-    def set(self, directory: "Directory") -> None:
+    def set(self, directory: Directory) -> None:
         """See ``Marker.set``. The directory's own times are put back."""
-        from regrow.system import ownership  # reading a tag needs none of it
-
         if os.geteuid() == 0 and directory.status.st_uid != 0:
             raise MarkerError(
                 "the directory belongs to another user, in which the superuser writes nothing:"
@@ -64,7 +64,7 @@ class CachedirTag:
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             fd = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory.fd)
-            ownership.let_owner_in(fd)  # a tag that backups can't read leaves nothing out
+            let_owner_in(fd)  # a tag that backups can't read leaves nothing out
         except FileExistsError:
             fd = os.open(NAME, flags, dir_fd=directory.fd)
             if not _is_empty_file(fd):  # somebody wrote it since we looked
@@ -81,7 +81,7 @@ class CachedirTag:
             os.close(fd)
             os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
-    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:  # noqa: ARG002
+    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. Only a tag with regrow's comment line is taken away."""
         if not is_regrows(directory):
             return False
@@ -91,7 +91,7 @@ class CachedirTag:
         return True
 
 
-def put_time_back(directory: "Directory", modified: int) -> None:
+def put_time_back(directory: Directory, modified: int) -> None:
     """Put a directory's time back after a kill between writing the tag and doing that.
 
     Where anything else was made inside since, the directory is younger than the tag, and stays so.
@@ -111,23 +111,18 @@ def put_time_back(directory: "Directory", modified: int) -> None:
         os.utime(directory.fd, ns=(now.st_atime_ns, modified))
 
 
-def is_regrows(directory: "Directory") -> bool:
+def is_regrows(directory: Directory) -> bool:
     """Tell whether regrow wrote the tag that stands in a directory."""
     content = _content(directory)
     return not isinstance(content, Reading) and (not content or COMMENT in content)
 
 
-def is_wanted(directory: "Directory") -> bool:
-    """Tell whether a directory takes a tag without anybody having asked git: environments do."""
-    return is_environment(directory)
-
-
-def is_environment(directory: "Directory") -> bool:
+def is_environment(directory: Directory) -> bool:
     """Tell whether a directory is a virtual environment or a conda environment."""
     return holds_file(directory, "pyvenv.cfg") or holds_file(directory, "conda-meta/history")
 
 
-def _content(directory: "Directory") -> bytes | Reading:
+def _content(directory: Directory) -> bytes | Reading:
     """Read the tag's beginning, or say why there is none to read."""
     try:
         content = read_head(NAME, _READ_LIMIT, directory.fd)

@@ -1,8 +1,8 @@
 """``user.xdg.robots.backup``: the extended attribute of the freedesktop.org proposal (Linux)."""
 
-import errno
-import os
+from __future__ import annotations
 
+from regrow_marks import attributes
 from regrow_marks.model import ABSENT, FOREIGN, HOLDS, Reading
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 ATTRIBUTE = "user.xdg.robots.backup"
 VALUE = b"false"
 
-_ABSENT = Reading(ABSENT)
-
 
 class XdgRobots:
     """Says ``false`` to "may robots back this up?"; borg 2 asks by default."""
@@ -21,29 +19,23 @@ class XdgRobots:
     name = "xdg-robots"
     title = ATTRIBUTE
 
-    def read(self, directory: "Directory") -> Reading:
-        """See ``Marker.read``. A file system without attributes holds none."""
-        try:
-            # Most directories have none: an empty list costs a fifth of an exception.
-            if ATTRIBUTE not in os.listxattr(directory.fd):
-                return _ABSENT
-            value = os.getxattr(directory.fd, ATTRIBUTE)
-        except OSError as error:
-            if error.errno in (errno.ENODATA, errno.ENOTSUP):
-                return _ABSENT
-            raise
+    def read(self, directory: Directory) -> Reading:
+        """See ``Marker.read``."""
+        value = attributes.get(directory.fd, ATTRIBUTE)
+        if value is None:
+            return Reading(ABSENT)
         if value == VALUE:
             return Reading(HOLDS)
         return Reading(FOREIGN, value, f"its value is {value!r}, not {VALUE!r}")
 
-    def set(self, directory: "Directory") -> None:
+    def set(self, directory: Directory) -> None:
         """See ``Marker.set``."""
-        os.setxattr(directory.fd, ATTRIBUTE, VALUE)
+        attributes.put(directory.fd, ATTRIBUTE, VALUE)
 
-    def clear(self, directory: "Directory", previous: bytes | None = None) -> bool:
+    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
         """See ``Marker.clear``."""
         if previous is None:
-            os.removexattr(directory.fd, ATTRIBUTE)
+            attributes.remove(directory.fd, ATTRIBUTE)
         else:
-            os.setxattr(directory.fd, ATTRIBUTE, previous)
+            attributes.put(directory.fd, ATTRIBUTE, previous)
         return True

@@ -4,14 +4,14 @@ import argparse
 
 from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
-from regrow.programs import catalogue, effect
-from regrow_marks import markers
+from regrow.programs.installed import in_use
+from regrow_marks import effect, markers, programs
 from regrow_marks.errors import PathError
 from regrow_marks.model import Exclusion
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.programs.catalogue import Program
+    from regrow_marks.programs import Program
 
 LEFT_OUT = "left out"
 BACKED_UP = "backed up"
@@ -21,7 +21,7 @@ def arguments() -> argparse.ArgumentParser:
     """Describe the command's arguments."""
     made = parser(
         "status",
-        "Tell for each backup program in use whether it leaves a path out, by which mark, and"
+        "Show for each backup program in use whether it leaves a path out, by which mark, and"
         " whether that is set on the path or on a directory above it. Exit code 1: some path is"
         " backed up by some program.",
         "  regrow status                  the current directory\n"
@@ -32,10 +32,10 @@ def arguments() -> argparse.ArgumentParser:
     made.add_argument(
         "--program",
         action="append",
-        choices=catalogue.names(),
+        choices=programs.names(),
         metavar="NAME",
         help="ask about this program, installed or not (may be given again):"
-        f" {', '.join(catalogue.names())}",
+        f" {', '.join(programs.names())}",
     )
     made.add_argument("--json", action="store_true", help="print a line of JSON for each path")
     return made
@@ -46,9 +46,7 @@ def run(words: list[str]) -> int:
     options = arguments().parse_args(words)
     configuration = config.read()
     set_here = [mark.name for mark in markers.selected(nodump=configuration.nodump)]
-    in_use = catalogue.in_use(
-        options.program or configuration.programs, [*set_here, markers.CACHEDIR_TAG]
-    )
+    asked = in_use(options.program or configuration.programs, [*set_here, markers.CACHEDIR_TAG])
     complete = True
     for path in options.path:
         try:
@@ -60,7 +58,7 @@ def run(words: list[str]) -> int:
             else:
                 complain(str(error))
             continue
-        verdicts = {program.name: effect.exclusion(program, marks) for program in in_use}
+        verdicts = {program.name: effect.exclusion(program, marks) for program in asked}
         complete &= all(verdicts.values())
         if options.json:
             print_json(
@@ -71,7 +69,7 @@ def run(words: list[str]) -> int:
                 }
             )
         else:
-            _print(path, in_use, verdicts, marks)
+            _print(path, asked, verdicts, marks)
     return int(not complete)
 
 
@@ -88,18 +86,18 @@ def _as_json(verdict: Exclusion | None) -> dict[str, str | bool | None]:
 
 def _print(
     path: str,
-    in_use: "tuple[Program, ...]",
+    asked: "tuple[Program, ...]",
     verdicts: dict[str, Exclusion | None],
     marks: list[effect.Mark],
 ) -> None:
     print(show(path))
-    if not in_use:
+    if not asked:
         held = ", ".join(f"{mark.marker} on {show(mark.path)}" for mark in marks)
         print("  no backup program that reads marks is installed here")
         print(f"  marks: {held or 'none'}")
         return
     rows = []
-    for program in in_use:
+    for program in asked:
         verdict = verdicts[program.name]
         state = LEFT_OUT if verdict else BACKED_UP
         rows.append(("", program.title, state, _why(path, program, verdict)))

@@ -3,7 +3,7 @@
 import os
 import venv
 
-import regrow
+import regrow_marks
 from regrow.decide.refusals import version_control_inside
 from regrow_marks.directory import holds_file, is_empty, open_directory
 from regrow_marks.errors import PathError
@@ -12,6 +12,7 @@ from regrow_marks.plain import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
+    from regrow_marks.directory import StrOrBytesPath
     from regrow_marks.model import Outcome
 
 
@@ -35,7 +36,7 @@ class EnvBuilder(venv.EnvBuilder):
     outcomes: "dict[str, Outcome]"
     """By marker name: what became of it in the last environment made; empty: it was not marked."""
 
-    def create(self, env_dir: "regrow.StrOrBytesPath") -> None:
+    def create(self, env_dir: "StrOrBytesPath") -> None:
         """Make an environment; see ``venv.EnvBuilder.create``.
 
         A mark that can't be set is told by ``outcomes``, and raises nothing.
@@ -46,9 +47,9 @@ class EnvBuilder(venv.EnvBuilder):
         self.outcomes = {}
         super().create(env_dir)
         if self.outcomes:
-            self.outcomes |= regrow.exclude(env_dir, tag=True)
+            self.outcomes |= regrow_marks.exclude(env_dir, tag=True)
 
-    def ensure_directories(self, env_dir: "regrow.StrOrBytesPath") -> "SimpleNamespace":
+    def ensure_directories(self, env_dir: "StrOrBytesPath") -> "SimpleNamespace":
         """Make the directories of an environment, the outermost marked; ``create`` calls it."""
         path = os.path.abspath(os.fsdecode(env_dir))
         was_there = os.path.lexists(path)
@@ -66,11 +67,11 @@ class EnvBuilder(venv.EnvBuilder):
     def _mark(self, path: str) -> "dict[str, Outcome]":
         if not os.path.lexists(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            return regrow.create(path)
+            return regrow_marks.create(path)
         with open_directory(path) as directory:
             is_replaceable = self.clear or is_empty(directory)
             if not is_replaceable and not holds_file(directory, "pyvenv.cfg"):
                 return {}
             if not is_replaceable and version_control_inside(directory):
                 return {}
-        return regrow.exclude(path, tag=False)
+        return regrow_marks.exclude(path, tag=False)

@@ -6,8 +6,9 @@ Who names such a directory to ``regrow mark`` or ``regrow venv`` has most often 
 import os
 import time
 
-from regrow.system import git, homes
-from regrow_marks.directory import ancestors, identity_at, is_below, join, split
+from regrow.system import git
+from regrow_marks import places
+from regrow_marks.directory import ancestors, is_below, join, split
 from regrow_marks.errors import RefusedError, in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
@@ -112,25 +113,12 @@ class Refusals:
         if reason is not None:
             raise RefusedError(f"{directory.path}: not marked: {reason.text}; {way_out}")
 
-    def refuse_place(self, directory: "Directory") -> None:
-        """Raise RefusedError where a directory can't be meant, by where it is."""
-        reason = self.of_place(directory)
-        if reason is not None:
-            raise RefusedError(f"{directory.path}: not marked: {reason.text}; {WAY_OUT}")
-
     def of_place(self, directory: "Directory") -> Reason | None:
-        """Return why a directory can't be meant, by where it is; None: it can."""
-        if directory.path == "/":
-            return Reason("it is the root directory, which holds everything")
+        """Return why a directory can't be meant, because of where it is; None: it can."""
         if self._homes is None:
-            self._homes = homes.by_identity()
-        identity = (directory.status.st_dev, directory.status.st_ino)
-        home = self._homes.get(identity, "") or homes.of_owner(directory)
-        if home:
-            is_itself = identity_at(home) == identity
-            what = f"it is the home directory {home}" if is_itself else f"it holds {home}"
-            return Reason(what + ", and all in it would be left out")
-        return Reason("it is a mount point") if _is_mount_point(directory) else None
+            self._homes = places.homes()
+        text = places.why_refused(directory, self._homes)
+        return Reason(text) if text else None
 
     def of_contents(self, directory: "Directory") -> Reason | None:
         """Return what somebody would miss of a directory's contents; None: nothing is known of."""
@@ -220,18 +208,6 @@ class Refusals:
                     source = join(project, name)
                     return Reason(f"it holds {source}, beside {marked}, which regrow marked")
         return None
-
-
-def _is_mount_point(directory: "Directory") -> bool:
-    from regrow_marks.libc import is_mount_point
-
-    if is_mount_point(directory.fd):
-        return True
-    try:
-        above = os.stat("..", dir_fd=directory.fd)
-    except OSError:
-        return False
-    return above.st_dev != directory.status.st_dev
 
 
 def _is_made_by_tools(name: str) -> bool:

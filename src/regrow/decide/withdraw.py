@@ -6,7 +6,7 @@ user set it on this very directory.
 
 import os
 
-from regrow.create import aside, birth
+from regrow.create import aside
 from regrow.decide import decisions
 from regrow.decide.decisions import COPIED, MOVED, NO_RULE
 from regrow.model import EXPLICIT, TAKE_BACK, Candidate, Decision, Rule
@@ -15,6 +15,7 @@ from regrow.records.format import PENDING, REBUILD
 from regrow.records.moves import Standing
 from regrow.records.store import now
 from regrow.system import locks
+from regrow_marks.birth import PREFIX
 from regrow_marks.directory import is_below, open_directory, split
 from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -117,7 +118,7 @@ def _is_begun(candidate: Candidate, known: Standing) -> bool:
     record = known.record
     if record is None or known.word != moves.MOVED:
         return False
-    if split(candidate.path)[1].startswith(birth.PREFIX):
+    if split(candidate.path)[1].startswith(PREFIX):
         return record.state in (PENDING, REBUILD)
     return record.state == PENDING and (abs(now() - record.time) < decisions.QUIET)
 

@@ -15,15 +15,17 @@ from regrow.doctor.findings import (
     WRONG,
     Finding,
 )
-from regrow.programs import catalogue
+from regrow.programs.installed import installed
 from regrow_marks import markers
 from regrow_marks.directory import Directory, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.model import FAILED
 from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.programs import BY_DEFAULT
 
 if TYPE_CHECKING:
     from regrow.config import Configuration
+    from regrow_marks.programs import Program
 
 
 def check_markers(path: str, nodump: bool) -> list[Finding]:
@@ -98,10 +100,10 @@ def check_programs(configuration: "Configuration") -> list[Finding]:
     """Find the backup programs, and the option that each needs."""
     set_here = {marker.name for marker in markers.selected(nodump=configuration.nodump)}
     set_here.add(markers.CACHEDIR_TAG)
-    installed = catalogue.installed()
-    findings = [_program_finding(program, set_here) for program in installed]
+    found = installed()
+    findings = [_program_finding(program, set_here) for program in found]
     for name in configuration.programs or ():
-        if name not in {program.name for program in installed}:
+        if name not in {program.name for program in found}:
             text = "the configuration names it; it was not found (it may have no command)"
             findings.append(Finding(PROGRAM, name, NOT_APPLICABLE, text))
     if not findings:
@@ -111,13 +113,13 @@ def check_programs(configuration: "Configuration") -> list[Finding]:
     return findings
 
 
-def _program_finding(program: catalogue.Program, set_here: set[str]) -> Finding:
+def _program_finding(program: "Program", set_here: set[str]) -> Finding:
     usable = {name: option for name, option in program.honours.items() if name in set_here}
     if not usable:
         read = ", ".join(program.honours)
         text = f"{program.title} reads {read} alone, which regrow does not set by default"
         return Finding(PROGRAM, program.name, NOT_APPLICABLE, text)
-    by_default = [name for name, option in usable.items() if option == catalogue.BY_DEFAULT]
+    by_default = [name for name, option in usable.items() if option == BY_DEFAULT]
     if by_default:
         text = f"{program.title} honours {', '.join(by_default)} by itself"
         return Finding(PROGRAM, program.name, OK, text)

@@ -10,8 +10,8 @@ from regrow.errors import RecordError
 from regrow.model import EXPLICIT
 from regrow.records.format import has_rule
 from regrow.records.store import Store
-from regrow.system import homes, mounts
-from regrow_marks import markers, tag
+from regrow.system import mounts
+from regrow_marks import markers, places, tag
 from regrow_marks.directory import Directory, ancestors, join, open_directory, open_parent
 from regrow_marks.errors import PathError, RegrowError
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP
@@ -67,7 +67,7 @@ def _check(store: Store) -> list[Finding]:
 def _places() -> list[str]:
     """Return where no mark belongs: homes, what holds them, and where local disks are mounted."""
     found = {mount.point for mount in mounts.mounts() if mounts.is_local(mount)}
-    for home in map(os.path.realpath, homes.paths()):
+    for home in map(os.path.realpath, places.home_paths()):
         found |= {home, *ancestors(home)}
     return sorted(found)
 

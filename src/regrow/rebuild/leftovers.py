@@ -10,6 +10,7 @@ from regrow import unmarking
 from regrow.create import aside, birth
 from regrow.rebuild import trees
 from regrow.system.descend import delete
+from regrow_marks.birth import PREFIX
 from regrow_marks.directory import Directory, is_below, join, open_child, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -96,7 +97,7 @@ def _in(parent: str) -> "Iterator[Leftover]":
     except OSError:
         return  # it is gone, or no directory
     for name in names:
-        if not (aside.is_aside(name) or name.startswith(birth.PREFIX)):
+        if not (aside.is_aside(name) or name.startswith(PREFIX)):
             continue
         path = join(parent, name)
         try:
@@ -113,7 +114,7 @@ def _in(parent: str) -> "Iterator[Leftover]":
 
 
 def _kind_and_original(parent: str, name: str) -> tuple[str, str]:
-    if name.startswith(birth.PREFIX):
+    if name.startswith(PREFIX):
         return UNBORN, ""
     kind = KEPT if name.startswith(aside.KEPT) else INTERRUPTED
     original = aside.original_name(name)

@@ -254,7 +254,7 @@ class Store:
     def _read(self, name: str, limit: int) -> bytes | None:
         file = os.path.join(self.path, name)
         try:
-            return safe_read.read_own(name, limit, self._fd)
+            return ownership.read_own(name, limit, self._fd)
         except OSError as error:
             raise RecordError(f"{file}: {in_words(error)}") from error
         except safe_read.UnsafeFileError as error:

@@ -5,6 +5,8 @@ import os
 import stat
 import sys
 
+from regrow_marks import safe_read
+from regrow_marks.directory import let_owner_in
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
     from regrow_marks.directory import Directory, Opener
 
-_OWNER = stat.S_IRUSR | stat.S_IWUSR
 _MOST_LINKS = 40  # what Linux follows before it says ELOOP
 _ADMINISTRATORS = 80  # macOS: the group that may become root; Homebrew's directories are its
 _OF_THE_SYSTEM = ("wheel", "staff", "admin", "sudo")  # Debian's /usr/local is staff's
@@ -24,6 +25,14 @@ def not_own(status: os.stat_result) -> str:
     if status.st_uid != os.geteuid():
         return f"it belongs to another user ({status.st_uid})"
     return _open_to(status)
+
+
+def read_own(path: str, limit: int, place: int | None = None) -> bytes | None:
+    """Return what a regular file holds that only this user can have written; None: there is none.
+
+    See ``safe_read.read``; a file of another user's, or that others may write to, is refused.
+    """
+    return safe_read.read(path, limit, place, not_own)
 
 
 def not_trusted(status: os.stat_result, also: int = 0) -> str:
@@ -221,13 +230,6 @@ def create_private(path: str, flags: int, place: int | None = None) -> int:
         os.close(fd)
         raise
     return fd
-
-
-def let_owner_in(fd: int) -> None:
-    """Give a new file's owner the permissions that the umask has taken. Raises OSError."""
-    mode = stat.S_IMODE(os.fstat(fd).st_mode)
-    if mode & _OWNER != _OWNER:
-        os.fchmod(fd, mode | _OWNER)
 
 
 def _places(path: str) -> "Iterator[tuple[str, bool]]":

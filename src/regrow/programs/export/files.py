@@ -5,7 +5,7 @@ import stat
 
 from regrow.programs.export import compose
 from regrow.system import ownership
-from regrow_marks.directory import split
+from regrow_marks.directory import let_owner_in, split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def _write(directory: int, temporary: str, name: str, data: bytes) -> None:
     fd = os.open(temporary, flags, 0o644, dir_fd=directory)
     try:
         with open(fd, "wb") as file:
-            ownership.let_owner_in(fd)
+            let_owner_in(fd)
             mode = _mode_of_own(directory, name)
             if mode is not None:
                 os.fchmod(fd, mode & ~_OTHERS_MAY_WRITE)
