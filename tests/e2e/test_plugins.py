@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from regrow.model import Record
-from regrow.plugins.marking import TOX_OWN
+from regrow.plugins.steps import TOX_OWN
 from regrow.records.format import MARKED
 from regrow.records.store import Store
 from tests import attributes

@@ -95,9 +95,9 @@ def test_nothing_but_the_plugin_is_imported_before_an_environment_is_made(place:
     )
     assert said.split() == [
         "regrow",
+        "regrow.create",
         "regrow.errors",
-        "regrow.model",
-        "regrow_marks.plain",
+        "regrow.plugins",
         "regrow.plugins.birth",
         "regrow.plugins.virtualenv",
     ]
@@ -138,8 +138,8 @@ def test_a_place_for_records_that_is_a_file_breaks_no_creation(place: Path, home
 def test_an_error_of_regrows_own_breaks_no_creation(place: Path) -> None:
     said = script(
         "import sys, virtualenv\n"
-        "from regrow.plugins.birth import marking\n"
-        "marking.marking = None\n"
+        "from regrow.plugins import steps\n"
+        "steps.config = None\n"
         "virtualenv.cli_run([sys.argv[1], '--no-seed'])\n",
         place / "env",
     )
@@ -152,7 +152,7 @@ def test_a_virtualenv_with_another_creator_breaks_no_creation(place: Path) -> No
     said = script(
         "import sys, virtualenv\n"
         "session = virtualenv.session_via_cli([sys.argv[1], '--no-seed'])\n"
-        "from regrow.plugins.birth import virtualenv as plugin\n"
+        "from regrow.plugins import virtualenv as plugin\n"
         "plugin._recipe = lambda creator: creator.python\n"
         "session.run()\n",
         place / "env",
@@ -166,7 +166,7 @@ def test_where_creation_can_not_be_wrapped_the_activator_marks_late(place: Path)
     script(
         "import sys, virtualenv, virtualenv.run\n"
         "run = virtualenv.run.Session.run\n"
-        "from regrow.plugins.birth import virtualenv as plugin\n"
+        "from regrow.plugins import virtualenv as plugin\n"
         "virtualenv.run.Session.run = run\n"
         "plugin._MARKS_AT_BIRTH = None\n"
         "virtualenv.cli_run([sys.argv[1], '--no-seed'])\n",

@@ -14,14 +14,14 @@ from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan import project_root
 from regrow.system import foreground
-from regrow_marks import markers
-from regrow_marks.directory import Directory, join, open_directory, open_parent
+from regrow_marks.directory import join, open_directory
 from regrow_marks.errors import RegrowError
 from regrow_marks.model import FAILED
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
     from typing import ParamSpec, TypeVar
 
     from regrow.config import Configuration
@@ -40,11 +40,11 @@ class _Surroundings(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """An environment that was marked before uv fills it."""
+    """An environment that was made and marked before uv fills it."""
 
     path: str
-    before: bytes | None
-    """The record of what stood there earlier."""
+    held: "ExitStack"
+    """Closing it removes the environment, and its record, if uv did not fill it."""
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -78,14 +78,14 @@ def run(words: list[str]) -> int:
         return error.code
     finally:
         if prepared:
-            _remove_if_empty(prepared)
+            _whatever_happens(prepared.held.close)
     if surroundings:
         _whatever_happens(_mark, surroundings, prepared, report)
     return foreground.exit_as(status)
 
 
 def _whatever_happens(step: "Callable[P, T]", *values: "P.args", **named: "P.kwargs") -> "T | None":
-    """Take a step of our own; a fault in it changes nothing of how the command runs and ends."""
+    """Call a function of regrow's own; its failure must not change how the command runs or ends."""
     try:
         return step(*values, **named)
     except Exception as error:  # noqa: BLE001 - whatever it is, the command is not to blame
@@ -94,7 +94,7 @@ def _whatever_happens(step: "Callable[P, T]", *values: "P.args", **named: "P.kwa
 
 
 def _surroundings() -> _Surroundings | None:
-    """Learn where we are; the command runs whatever is wrong."""
+    """Return where the command runs and what applies there; None where nothing is to be marked."""
     try:
         directory = os.getcwd()
     except OSError:
@@ -109,48 +109,28 @@ def _surroundings() -> _Surroundings | None:
 
 
 def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared | None:
-    """Make the environment that uv is about to fill; give it if it was made."""
+    """Make and mark the environment that uv is about to fill; None where that can't be foreseen."""
     place = uv_project.environment_to_come(command, surroundings.directory)
     if place is None or project_root.root_of(place[0], surroundings.active_rules) is None:
         return None
-    parent_path, name = place
-    path = join(parent_path, name)
-    from regrow.create import birth  # ctypes comes with it
+    from contextlib import ExitStack  # most runs prepare nothing
 
-    attributes = markers.selected(nodump=surroundings.configuration.nodump)
+    from regrow.create.claim import prepared
+
+    path = join(*place)
     reason = marking.Reason("venv", ("inside/pyvenv.cfg",))
+    held = ExitStack()
     try:
-        with Store() as store, open_parent(parent_path) as parent:
-
-            def prepare(made: Directory) -> None:
-                marking.mark_before_birth(made, attributes, store, reason, path)
-
-            with store.locked():
-                before = store.data(path)
-                try:
-                    birth.create(parent, name, prepare).close()
-                except BaseException:
-                    store.restore(path, before)
-                    raise
+        claimed = held.enter_context(prepared(path, reason, surroundings.configuration))
     except (RegrowError, OSError):
-        return None  # it is marked afterwards, or that says what is wrong
-    return _Prepared(path, before)
-
-
-def _remove_if_empty(prepared: _Prepared) -> None:
-    """Take away what the command did not fill, and its record."""
-    try:
-        with Store() as store, store.locked():
-            os.rmdir(prepared.path)
-            store.restore(prepared.path, prepared.before)
-    except (OSError, RegrowError):
-        return  # it is filled
+        return None  # it is marked afterwards, or that reports what is wrong
+    return _Prepared(path, held) if claimed else None
 
 
 def _mark(
     surroundings: _Surroundings, prepared: _Prepared | None, report: "Callable[[Result], None]"
 ) -> None:
-    """Put the project through the pipeline; no failure here changes how the command ended."""
+    """Mark what the command made in its project, and report it."""
     directory, configuration, active_rules = surroundings
     try:
         root = project_root.root_of(directory, active_rules)
@@ -168,7 +148,7 @@ def _mark(
 
 
 def _take_back_unless_marked(path: str, store: Store) -> None:
-    """Take the attribute off what turned out to be no environment that a rule marks."""
+    """Take the mark off an environment that was prepared, if the pipeline did not mark it."""
     with store.locked():
         record = store.read(path)
         if record is not None and record.state == PENDING:
@@ -179,8 +159,8 @@ def _take_back_unless_marked(path: str, store: Store) -> None:
 
 
 def _reporter(quiet: bool) -> "Callable[[Result], None]":
-    """Give a function that tells of one directory what people want to know."""
-    # The streams are the command's own: what goes into a file is its output alone.
+    """Return a function that prints what became of one directory, if people want to know."""
+    # The streams are the command's: a file that they lead to holds its output alone.
     is_quiet = quiet or not sys.stderr.isatty()
 
     def report(result: Result) -> None:

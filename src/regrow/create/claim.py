@@ -11,9 +11,11 @@ import stat
 
 from regrow import marking
 from regrow.create import aside, birth
+from regrow.records.store import Store
+from regrow.system import locks
 from regrow.system.descend import delete
 from regrow_marks import markers
-from regrow_marks.directory import Directory, is_empty, join, open_child, open_parent
+from regrow_marks.directory import Directory, is_empty, join, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.model import MARKED
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from regrow.config import Configuration
-    from regrow.records.store import Store
     from regrow_marks.model import Outcome
 
 HOLLOW_NAMES = frozenset(("CACHEDIR.TAG", ".DS_Store"))
@@ -32,7 +33,7 @@ HOLLOW_NAMES = frozenset(("CACHEDIR.TAG", ".DS_Store"))
 class Caller(NamedTuple):
     """For whom a directory is claimed."""
 
-    store: "Store"
+    store: Store
     configuration: "Configuration"
     notice: "Callable[[str], None]"
     """Called with a sentence that the user should read."""
@@ -43,7 +44,7 @@ class Claim(NamedTuple):
 
     parent: Directory
     directory: Directory
-    """Open; who began the claim closes it."""
+    """Open."""
     found: frozenset[str] | None
     """The names of what stood in it; None: the directory was made."""
     at_birth: "dict[str, Outcome]"
@@ -115,7 +116,7 @@ def claim(
                     aside.move(parent, there, store, prefix)
                     old, there = there, None
             try:
-                claimed = begin(parent, name, there, reason, store, caller.configuration)
+                claimed = _begin(parent, name, there, reason, store, caller.configuration)
             except BaseException as error:
                 _put_back(parent, name, old, store)
                 if isinstance(error, FileExistsError):
@@ -137,15 +138,58 @@ def claim(
             raise
 
 
-def begin(
+@contextlib.contextmanager
+def prepared(
+    path: str,
+    reason: marking.Reason,
+    configuration: "Configuration",
+    *,
+    accepts: "Callable[[Directory], bool]" = lambda _: False,
+) -> "Iterator[Claim | None]":
+    """Claim a directory that somebody else's tool is about to fill in the block.
+
+    What the tool leaves there is its own. If that is nothing, all is as it was.
+
+    Args:
+        path: the directory, a true path whose parent exists.
+        reason: what its record says until it is completed.
+        configuration: the user's settings.
+        accepts: called with what stands there, locked; returns whether it is claimed.
+
+    Returns:
+        The claim; None where the directory is left alone: it is not accepted, another regrow is at
+        work on it, or another process makes it at this moment.
+
+    Raises:
+        RegrowError: it can't be recorded, or not be made; nothing was changed.
+    """
+    parent_path, name = split(path)
+    with Store() as store, open_parent(parent_path) as parent, contextlib.ExitStack() as held:
+        claimed = None
+        with store.locked(), contextlib.suppress(FileExistsError):
+            there = held.enter_context(open_child(parent, name)) if parent.has(name) else None
+            if there is None or (locks.take(there) and accepts(there)):
+                claimed = _begin(parent, name, there, reason, store, configuration)
+                if there is None:
+                    held.enter_context(claimed.directory)
+            else:
+                held.close()
+        try:
+            yield claimed
+        finally:
+            if claimed is not None:
+                _abandon(claimed, store)
+
+
+def _begin(
     parent: Directory,
     name: str,
     there: Directory | None,
     reason: marking.Reason,
-    store: "Store",
+    store: Store,
     configuration: "Configuration",
 ) -> Claim:
-    """Record and mark a directory before somebody else's tool fills it.
+    """Record and mark a directory before a tool fills it.
 
     Args:
         parent: the directory that holds it, open.
@@ -156,7 +200,7 @@ def begin(
         configuration: the user's settings.
 
     Returns:
-        The claim. The caller closes its directory, after ``abandon`` where the tool failed.
+        The claim; the caller closes its directory.
 
     Raises:
         FileExistsError: another process made something of that name meanwhile.
@@ -183,7 +227,7 @@ def begin(
     return Claim(parent, directory, found, at_birth, record, files)
 
 
-def abandon(claimed: Claim, store: "Store") -> None:
+def _abandon(claimed: Claim, store: Store) -> None:
     """Put back what there was before a claim, if the tool left the directory as it was.
 
     Otherwise what the tool left stays, marked, and recorded as not finished.
@@ -218,7 +262,7 @@ def _take(parent: Directory, name: str) -> Directory:
     return directory
 
 
-def _undo(claimed: Claim, store: "Store") -> None:
+def _undo(claimed: Claim, store: Store) -> None:
     """Delete what a tool that failed made, and put back what there was before.
 
     Where that can't be deleted in full, its record goes on saying that it is not finished. What
@@ -233,10 +277,10 @@ def _undo(claimed: Claim, store: "Store") -> None:
             delete(name, directory.fd)
     elif found is None and _is_worthless(parent, directory.name):
         delete(directory.name, parent.fd)
-    abandon(claimed, store)
+    _abandon(claimed, store)
 
 
-def _put_back(parent: Directory, name: str, old: Directory | None, store: "Store") -> None:
+def _put_back(parent: Directory, name: str, old: Directory | None, store: Store) -> None:
     if old is not None:
         aside.put_back(parent, name, old.name, store)
 

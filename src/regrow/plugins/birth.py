@@ -1,9 +1,10 @@
 """Plugins for the tools that make environments, loaded by these tools through entry points.
 
-They run inside other people's programs: nothing is imported before an environment is made, and
-whatever fails is logged and goes no further. The environment is then as it is without regrow.
+They run inside other people's programs: nothing heavy is imported before an environment is made,
+and failures are only logged. The environment is then as it is without regrow.
 """
 
+import contextlib
 import logging
 
 from regrow_marks.errors import RegrowError
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self, TypeVar
 
-    from regrow.plugins.marking import Begun
     from regrow.recipes.recipe import Recipe
 
     T = TypeVar("T")
@@ -22,7 +22,7 @@ LOGGER = logging.getLogger(__name__)
 
 
 def _printable(record: logging.LogRecord) -> bool:
-    """Let no name control the terminal on which a tool shows what is logged."""
+    """Escape control characters in names: tools show what is logged on a terminal."""
     from regrow.cli.output import show
 
     record.msg, record.args = show(record.getMessage()), ()
@@ -33,13 +33,13 @@ LOGGER.addFilter(_printable)
 
 
 def attempt(step: "Callable[[], T]") -> "T | None":
-    """Take a step that must not break the tool which it is taken in.
+    """Call a function whose failure must not break the tool that this runs in.
 
     Args:
-        step: what is done.
+        step: the function.
 
     Returns:
-        What the step returned; None where it failed. The cause is logged as a warning.
+        What it returned; None where it failed. The cause is logged as a warning.
     """
     try:
         return step()
@@ -53,8 +53,8 @@ def attempt(step: "Callable[[], T]") -> "T | None":
 class Birth:
     """The making of an environment by another tool. Use it as a context manager.
 
-    Leaving the block completes record and marks; an exception in it takes back what was begun, if
-    the tool left nothing either, and passes through.
+    Leaving the block completes the record and the marks. An exception in it passes through; what
+    was begun is taken back, unless the tool left something.
     """
 
     def __init__(self, path: str, recipe: "Recipe") -> None:
@@ -66,33 +66,28 @@ class Birth:
         """
         self._path = path
         self._recipe = recipe
-        self._begun: Begun | None = None
+        self._held = contextlib.ExitStack()
+        self._is_prepared = False
 
     def begin(self) -> None:
-        """Record and mark the directory: called when the tool is about to write into it."""
-        self._begun = attempt(self._begin)
+        """Record and mark the directory; called when the tool is about to write into it."""
+        self._is_prepared = attempt(self._prepare) or False
 
-    def _begin(self) -> "Begun | None":
-        from regrow.plugins import marking
+    def _prepare(self) -> bool:
+        from regrow.plugins import steps
 
-        return marking.begin(self._path, self._recipe)
+        return self._held.enter_context(steps.prepared(self._path, self._recipe))
 
     def __enter__(self) -> "Self":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        attempt(self._complete if kind is None else self._undo)
+        if kind is None:
+            attempt(self._complete)
+        attempt(self._held.close)
 
     def _complete(self) -> None:
-        from regrow.plugins import marking
+        from regrow.plugins import steps
 
-        if self._begun is None:
-            marking.mark_made(self._path, self._recipe)
-        else:
-            marking.complete(self._begun)
-
-    def _undo(self) -> None:
-        from regrow.plugins import marking
-
-        if self._begun is not None:
-            marking.undo(self._begun)
+        finish = steps.complete if self._is_prepared else steps.mark_made
+        finish(self._path, self._recipe)

@@ -31,9 +31,9 @@ def tox_before_run_commands(tox_env: "ToxEnv") -> None:
 
 
 def _mark(tox_env: "ToxEnv") -> None:
-    from regrow.plugins import marking
+    from regrow.plugins import steps
 
     name = tox_env.conf.name
     command = ["tox", "run", "--notest", "-c", str(tox_env.core["tox_root"]), "-e", name]
     recipe: Recipe = {"kind": "python", "command": command, "made_by": "tox"}
-    marking.mark_made(str(tox_env.env_dir), recipe)
+    steps.mark_made(str(tox_env.env_dir), recipe)

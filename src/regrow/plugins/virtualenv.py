@@ -74,6 +74,6 @@ class RegrowActivator(Activator):
 
 
 def _mark_late(creator: "Creator") -> None:
-    from regrow.plugins import marking
+    from regrow.plugins import steps
 
-    marking.mark_made(os.fspath(creator.dest), _recipe(creator))
+    steps.mark_made(os.fspath(creator.dest), _recipe(creator))
