@@ -46,7 +46,8 @@ if _TEMPORARY:
 def pytest_sessionfinish(exitstatus: int) -> None:
     """Remove the run's temporary directories, unless somebody wants to look into them."""
     if _TEMPORARY and exitstatus == 0:
-        shutil.rmtree(_TEMPORARY, ignore_errors=True)
+        # Some trees are deeper than Python's own removal can recurse.
+        subprocess.run(["rm", "-rf", _TEMPORARY], check=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from regrow.recipes import python
 from regrow.recipes.harmless import address as without_credentials
 from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe
 
@@ -697,6 +696,6 @@ def test_the_module_needs_no_interpreter_and_no_parser(environment: Environment)
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(Path(python.__file__).parents[2])},
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.stdout.strip() == ""

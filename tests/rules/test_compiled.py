@@ -86,7 +86,7 @@ def test_the_next_process_uses_the_rules_as_they_are_then(tmp_path: Path) -> Non
     package = Path(loader.__file__).parent.parent
     shutil.copytree(package, tmp_path / "regrow", ignore=shutil.ignore_patterns("__pycache__"))
     place = tmp_path / "regrow/rules"
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from regrow import rules"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from regrow.rules import loader"
 
     def names() -> set[str]:
         words = [sys.executable, "-I", "-c", f"{code}; print(*(r.name for r in loader.shipped()))"]

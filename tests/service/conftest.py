@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-import regrow as package
+import regrow
+import regrow_marks
 from tests.service import doubles
 
 _PATIENCE = 30.0  # seconds
 _AS_ON_A_MAC = (
-    "import sys; from regrow import service; from regrow.service.launchd import Launchd;"
-    " service.manager = lambda *_: Launchd();"
+    "import sys; from regrow.service import manager; from regrow.service.launchd import Launchd;"
+    " manager.manager = lambda *_: Launchd();"
     " from regrow.cli.main import main; sys.exit(main())"
 )
 
@@ -28,7 +29,8 @@ def make_tool(prefix: Path) -> Path:
     """Install this regrow in an environment of its own; gives its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
     (packages,) = prefix.glob("lib/python*/site-packages")
-    shutil.copytree(Path(package.__file__).parent, packages / "regrow")
+    for package in (regrow, regrow_marks):
+        shutil.copytree(package.__path__[0], packages / package.__name__)
     (developers,) = Path(sys.prefix).glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(f"{developers}\n")
     return prefix / "bin/python"

@@ -176,7 +176,7 @@ def journalctl(words: list[str], state: _State) -> int:
 
 def launchctl(words: list[str], state: _State) -> int:
     domain = f"gui/{os.getuid()}"
-    label = "regrow.watch.source"
+    label = "regrow.watch"
     match words:
         case ["print", asked] if asked == domain:
             if "REGROW_TEST_NO_SCREEN" in os.environ:
@@ -219,7 +219,7 @@ def launchctl(words: list[str], state: _State) -> int:
 
 def _start(file: Path, state: _State) -> None:
     agent = plistlib.loads(file.read_bytes())
-    assert agent["Label"] == "regrow.watch.source"
+    assert agent["Label"] == "regrow.watch"
     assert agent["RunAtLoad"]
     log = Path(agent["StandardOutPath"])
     state.run(agent["ProgramArguments"], agent["EnvironmentVariables"], log)

@@ -102,7 +102,7 @@ def test_the_agent_has_documented_keys_alone_with_their_types() -> None:
 
 def test_the_agent_says_what_it_shall() -> None:
     written = agent()
-    assert written["Label"] == "regrow.watch.source"
+    assert written["Label"] == "regrow.watch"
     assert Launchd().file.endswith("/Library/LaunchAgents/regrow.watch.plist")
     assert written["ProgramArguments"] == manager.command()
     assert "/usr/bin" in written["EnvironmentVariables"]["PATH"].split(":")

@@ -240,9 +240,11 @@ def test_a_build_directory_is_no_place_either(
     home: Path, configured: Path, double: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import regrow
+    import regrow_marks
 
     built = home / "src/regrow/build/lib/regrow"
-    shutil.copytree(Path(regrow.__file__).parent, built)
+    for package in (regrow, regrow_marks):
+        shutil.copytree(package.__path__[0], built.with_name(package.__name__))
     monkeypatch.setenv("PYTHONPATH", str(built.parent))
     python = Path(sys.executable)
     done = subprocess.run(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import regrow
+import regrow_marks
 from regrow.system import cache
 from tests.conftest import NOBODY
 
@@ -150,19 +152,21 @@ def test_a_link_counts_by_its_own_age_and_what_it_names_stays(place: Path, home:
 def test_other_code_is_told_by_each_modules_size_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "rules").mkdir()
-    names = ("cache.py", "rules/python.toml", "rules/__init__.py")
+    (tmp_path / "regrow/rules").mkdir(parents=True)
+    (tmp_path / "marks").mkdir()
+    names = ("regrow/config.py", "regrow/rules/python.toml", "marks/tag.py")
     for name in names:
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (1, 1))
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    monkeypatch.setattr(regrow, "__path__", [str(tmp_path / "regrow")])
+    monkeypatch.setattr(regrow_marks, "__path__", [str(tmp_path / "marks")])
     seen = {cache.code()}
     assert cache.code() in seen
     for time, name in enumerate(names, start=2):
         os.utime(tmp_path / name, (time, time))
         seen.add(cache.code())
-    (tmp_path / "rules/new.toml").touch()
+    (tmp_path / "regrow/rules/new.toml").touch()
     seen.add(cache.code())
-    monkeypatch.setattr(cache, "__version__", "another")
+    monkeypatch.setattr(regrow, "__version__", "another")
     seen.add(cache.code())
     assert len(seen) == 6

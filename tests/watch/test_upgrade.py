@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import regrow
+import regrow_marks
 from regrow.watch import lock, upgrade
 from regrow.watch.upgrade import Upgrade
 from tests.hostile.helpers import LINUX_ONLY, has_attribute
@@ -196,27 +198,27 @@ def test_links_and_times_are_no_upgrade_and_whatever_a_file_holds_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "regrow"
-    shutil.copytree(Path(upgrade.__file__).parent.parent, package)
-    monkeypatch.setattr(upgrade, "__file__", str(package / "watch/upgrade.py"))
+    shutil.copytree(Path(regrow.__file__).parent, package)
+    monkeypatch.setattr(regrow, "__path__", [str(package)])
     before = upgrade.code()
 
     (package / "__pycache__").mkdir(exist_ok=True)
-    (tmp_path / "link").hardlink_to(package / "scan.py")
-    os.utime(package / "scan.py", (1, 1))
-    subprocess.run(["touch", package / "__pycache__/scan.pyc"], check=True)
+    (tmp_path / "link").hardlink_to(package / "model.py")
+    os.utime(package / "model.py", (1, 1))
+    subprocess.run(["touch", package / "__pycache__/model.pyc"], check=True)
     assert upgrade.code() == before, "uv links, and the interpreter compiles"
 
-    text = (package / "scan.py").read_text()
-    (package / "scan.py").write_text(text.replace("e", "E", 1))
+    text = (package / "model.py").read_text()
+    (package / "model.py").write_text(text.replace("e", "E", 1))
     assert upgrade.code() != before
-    (package / "scan.py").write_text(text)
+    (package / "model.py").write_text(text)
     assert upgrade.code() == before
 
     (package / "more.py").touch()
     assert upgrade.code() != before
     (package / "more.py").unlink()
 
-    (package / "scan.py").rename(package / "skim.py")
+    (package / "model.py").rename(package / "models.py")
     assert upgrade.code() != before
 
 
@@ -224,6 +226,8 @@ def test_the_same_regrow_in_two_places_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = upgrade.code()
-    shutil.copytree(Path(upgrade.__file__).parent.parent, tmp_path / "regrow")
-    monkeypatch.setattr(upgrade, "__file__", str(tmp_path / "regrow/watch/upgrade.py"))
+    for package in (regrow, regrow_marks):
+        copy = tmp_path / package.__name__
+        shutil.copytree(package.__path__[0], copy)
+        monkeypatch.setattr(package, "__path__", [str(copy)])
     assert upgrade.code() == here

@@ -13,7 +13,7 @@ from regrow.system import ownership
 from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
-LABEL = "regrow.watch.source"
+LABEL = "regrow.watch"
 
 _PATIENCE = 30.0  # seconds; launchd kills after 20 what does not end
 _LOG_END = 64 * 1024  # bytes: enough for the last lines
