@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from regrow.rebuild.context import REBUILT
+from regrow.rebuild.execute import REBUILT
 from regrow.records.status import THERE
 from regrow_marks.markers import CACHEDIR_TAG, XDG_ROBOTS
 from regrow_marks.model import ALREADY_MARKED

@@ -182,25 +182,24 @@ class TestChoice:
         return found
 
     def test_a_dry_run_tells_the_plan_and_changes_nothing(
-        self, two: tuple[Path, Path], regrow: Regrow, home: Path, code: Path
+        self, two: tuple[Path, Path], regrow: Regrow, home: Path
     ) -> None:
         before = stamps(home)
         done = regrow("rebuild", "--dry-run")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines() == [
-            str(code / "shop"),
-            "  .venv  missing",
-            f"    uv venv --python 3.11.7 {two[0]}".replace("3.11.7", version()),
-            "    uv pip install --no-deps -r '(2 requirements of the record)'",
-            f"    interpreter: {os.path.realpath(sys.executable)}",
-            str(code / "thesis"),
-            "  .venv  missing",
-            f"    uv venv --python 3.11.7 {two[1]}".replace("3.11.7", version()),
-            "    uv pip install --no-deps -r '(1 requirement of the record)'",
-            f"    interpreter: {os.path.realpath(sys.executable)}",
-            WARNING,
-            "",
-        ]
+        shown = []
+        for path, count in ((two[0], "2 requirements"), (two[1], "1 requirement")):
+            pythons = (os.path.realpath(sys.executable), version(), version().rpartition(".")[0])
+            create, *others = (f"(cd / && uv venv --python {one} {path})" for one in pythons)
+            install = f"uv pip install --python {path}/bin/python --no-deps"
+            shown += [
+                str(path.parent),
+                "  .venv  missing",
+                f"    {create}",
+                *(f"    or, if that fails: {other}" for other in others),
+                f"    {install} -r '({count} of the record)'",
+            ]
+        assert done.stdout.splitlines() == [*shown, WARNING, ""]
         lines = regrow.json("rebuild", "--dry-run")
         assert outcomes(lines) == dict.fromkeys(map(str, two), "planned")
         assert stamps(home) == before
@@ -262,7 +261,7 @@ class TestChoice:
     def test_without_a_terminal_one_of_two_options_is_needed(self, regrow: Regrow) -> None:
         done = regrow("rebuild")
         assert (done.returncode, done.stdout) == (2, "")
-        assert "give --yes to rebuild, or --dry-run to see the plan" in done.stderr
+        assert "pass --yes to rebuild, or --dry-run to see the plan" in done.stderr
 
     def test_what_is_there_and_sound_is_not_touched(
         self, two: tuple[Path, Path], regrow: Regrow

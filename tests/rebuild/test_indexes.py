@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.rebuild import indexes, plan
+from regrow.rebuild import environment, indexes
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +61,9 @@ def test_what_uv_did_not_make_is_left_to_pip_where_pip_has_indexes(
     made_by: str, is_set: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes, "are_set_for_pip", lambda: is_set)
-    assert plan.creator_of({"kind": "python", "creator": made_by}) == chosen
+    assert environment.creator_of({"kind": "python", "creator": made_by}) == chosen
 
 
 def test_without_uv_all_is_left_to_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert plan.creator_of({"kind": "python", "creator": "uv 0.9.0"}) == "venv"
+    assert environment.creator_of({"kind": "python", "creator": "uv 0.9.0"}) == "venv"

@@ -9,8 +9,10 @@ import pytest
 
 from regrow.create import aside
 from regrow.model import Record, Rule
-from regrow.rebuild import plan
-from regrow.rebuild.plan import Task, find, what_is_wrong
+from regrow.rebuild import condition
+from regrow.rebuild.command import Command
+from regrow.rebuild.condition import what_is_wrong
+from regrow.rebuild.plan import Task, make_plan
 from regrow.records.format import MARKED, REBUILD, decode, encode
 from regrow.records.store import identity_of
 from regrow.rules import loader
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("doubles")
 
 def only(*found: Record, rule: Rule | None = None) -> Task:
     """Find the one task of some records."""
-    [task] = find(found, (*loader.shipped(), *([rule] if rule else [])))
+    [task] = make_plan(found, (*loader.shipped(), *([rule] if rule else [])))
     return task
 
 
@@ -47,8 +49,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_what_is_not_there_is_missing(project: Path) -> None:
-    assert what_is_wrong(recorded(project / ".venv", python())) == plan.MISSING
-    assert what_is_wrong(recorded(project / "gone/.venv", python())) == plan.MISSING
+    assert what_is_wrong(recorded(project / ".venv", python())) == condition.MISSING
+    assert what_is_wrong(recorded(project / "gone/.venv", python())) == condition.MISSING
 
 
 @pytest.mark.parametrize("names", [(), ("CACHEDIR.TAG",), (".DS_Store", "CACHEDIR.TAG")])
@@ -56,7 +58,7 @@ def test_what_a_backup_left_the_shell_of_is_empty(project: Path, names: tuple[st
     (project / ".venv").mkdir()
     for name in names:
         (project / ".venv" / name).touch()
-    assert what_is_wrong(recorded(project / ".venv", python())) == plan.HOLLOW
+    assert what_is_wrong(recorded(project / ".venv", python())) == condition.HOLLOW
 
 
 def test_an_environment_whose_interpreter_is_gone_is_broken(project: Path) -> None:
@@ -76,7 +78,7 @@ def test_what_a_killed_rebuild_left_is_unfinished(project: Path) -> None:
     this = identity_of(fd)
     os.close(fd)
     record = record._replace(inode=this.inode, born=this.born)
-    assert what_is_wrong(record) == plan.UNFINISHED
+    assert what_is_wrong(record) == condition.UNFINISHED
     assert what_is_wrong(record._replace(state=MARKED)) == ""
 
 
@@ -113,7 +115,7 @@ SOUND: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("make", SOUND.values(), ids=SOUND)
 def test_what_stands_there_is_left_alone(project: Path, make: Callable[[Path], object]) -> None:
     make(project / ".venv")
-    assert find([recorded(project / ".venv", python())], loader.shipped()) == []
+    assert make_plan([recorded(project / ".venv", python())], loader.shipped()) == []
 
 
 @pytest.mark.needs_root
@@ -127,33 +129,88 @@ def test_what_is_out_of_reach_is_named(
 
 
 def test_what_has_no_recipe_is_passed_over(project: Path) -> None:
-    assert find([recorded(project / "x", {"kind": "none"}, "explicit")], loader.shipped()) == []
+    assert (
+        make_plan([recorded(project / "x", {"kind": "none"}, "explicit")], loader.shipped()) == []
+    )
 
 
 def test_what_a_killed_run_moved_aside_is_not_made_anew(project: Path) -> None:
     old = project / f"{aside.REBUILT}01234567-.venv"
-    assert find([recorded(old, python())], loader.shipped()) == []
+    assert make_plan([recorded(old, python())], loader.shipped()) == []
 
 
-# The words.
+# The commands.
 
 
 def test_an_environment_by_uv(project: Path) -> None:
-    task = only(recorded(project / ".venv", python("a==1", "b @ https://host/b.whl")))
-    assert task.commands == (
-        ("uv", "venv", "--python", "3.11.7", str(project / ".venv")),
-        ("uv", "pip", "install", "--no-deps", "-r", "(2 requirements of the record)"),
+    path = f"{project}/.venv"
+    lines = ("a==1", "b @ https://host/b.whl")
+    task = only(recorded(path, python(*lines)))
+    create = ("uv", "venv", "--python", "3.11.7", path)
+    series = ("uv", "venv", "--python", "3.11", path)
+    install = (
+        *("uv", "pip", "install", "--python", f"{path}/bin/python", "--no-deps"),
+        *("-r", "(2 requirements of the record)"),
     )
-    assert (task.why, task.problem, task.is_build) == (plan.MISSING, "", False)
+    assert task.commands == (
+        Command(create, "/", fallbacks=(series,)),
+        Command(install, str(project), lines),
+    )
+    assert (task.why, task.problem, task.is_build) == (condition.MISSING, "", False)
 
 
-def test_an_environment_without_uv(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    task = only(recorded(project / ".venv", python("a==1")))
-    assert task.commands == (
-        ("python3", "-m", "venv", str(project / ".venv")),
-        ("pip", "install", "--no-deps", "-r", "(1 requirement of the record)"),
+@pytest.fixture
+def python311(doubles: Doubles, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The only program on PATH."""
+    (doubles.place / "uv").unlink()
+    doubles.write("python3.11", "")
+    monkeypatch.setenv("PATH", str(doubles.place))
+    return f"{doubles.place}/python3.11"
+
+
+def test_an_environment_without_uv(project: Path, python311: str) -> None:
+    path = f"{project}/.venv"
+    pip = (f"{path}/bin/python", "-I", "-m", "pip")
+    file = "(1 requirement of the record)"
+    assert only(recorded(path, python("a==1"))).commands == (
+        Command((python311, "-I", "-m", "venv", path), str(project)),
+        Command((*pip, "install", "--no-deps", "-r", file), str(project), ("a==1",)),
+        Command((*pip, "uninstall", "--yes", "pip", "setuptools"), str(project)),
     )
+
+
+def test_what_venv_brings_by_itself_stays_if_it_is_recorded(project: Path, python311: str) -> None:
+    seeds = ("pip==24.0", "setuptools @ file:///x/setuptools.whl")
+    commands = only(recorded(project / ".venv", python(*seeds))).commands
+    assert [command.argv[-1] for command in commands[1:]] == ["(2 requirements of the record)"]
+
+
+def test_an_environment_without_packages_needs_no_pip(project: Path, python311: str) -> None:
+    path = f"{project}/.venv"
+    assert only(recorded(path, python())).commands == (
+        Command((python311, "-I", "-m", "venv", "--without-pip", path), str(project)),
+    )
+
+
+@pytest.mark.usefixtures("python311")
+def test_without_uv_the_python_has_to_be_here(project: Path) -> None:
+    record = recorded(project / ".venv", python("a==1", version="3.9.1"))
+    assert only(record).problem.startswith("3.9: there is no such Python on PATH")
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("python3.11", True), ("python", True), ("python3.12", False)]
+)
+def test_the_recorded_interpreter_comes_last_if_its_name_says_that_it_is_another_one(
+    project: Path, home: Path, name: str, first: bool
+) -> None:
+    program = home / ".local/bin" / name
+    program.parent.mkdir(parents=True)
+    program.touch()
+    task = only(recorded(project / ".venv", python(interpreter=str(program))))
+    asked = [command.argv[3] for command in task.commands[0].attempts()]
+    versions = ["3.11.7", "3.11"]
+    assert asked == ([str(program), *versions] if first else [*versions, str(program)])
 
 
 def test_modules_of_a_workspace_come_back_together(project: Path) -> None:
@@ -163,7 +220,10 @@ def test_modules_of_a_workspace_come_back_together(project: Path) -> None:
     paths = [project / "node_modules", member / "node_modules"]
     task = only(*(recorded(path, recipe, "node-modules") for path in paths))
     assert [record.path for record in task.records] == [str(path) for path in paths]
-    assert (task.directory, task.commands) == (str(project), (("npm", "ci"),))
+    assert (task.directory, task.commands) == (
+        str(project),
+        (Command(("npm", "ci"), str(project)),),
+    )
 
 
 def test_a_sound_neighbour_in_a_workspace_is_not_made_anew(project: Path) -> None:
@@ -198,8 +258,14 @@ def test_a_conda_environment(
     )
     doubles.write(program, "")
     path = str(project / "env")
+    options = ("--yes", "--prefix", path, "--file", "(1 package of the record)")
+    lines = ("@EXPLICIT", "https://h/a.conda#0")
     assert only(recorded(path, recipe, "conda")).commands == (
-        (program, "create", "--yes", "--prefix", path, "--file", "(list)"),
+        Command((program, "create", *options), str(project), lines),
+    )
+    (_, install) = only(recorded(path, recipe | {"requirements": ["a==1"]}, "conda")).commands
+    assert install.text(str(project)) == (
+        f"{path}/bin/python -I -m pip install --no-deps -r '(1 requirement of the record)'"
     )
 
 
@@ -212,7 +278,10 @@ def test_the_environments_of_pixi(project: Path, doubles: Doubles, words: tuple[
     assert problem_of(path, recipe, "pixi-envs").startswith("pixi is not on PATH")
     doubles.write("pixi", "")
     task = only(recorded(path, recipe, "pixi-envs"))
-    assert (task.directory, task.commands) == (str(project), (tuple(given),))
+    assert (task.directory, task.commands) == (
+        str(project),
+        (Command(tuple(given), str(project)),),
+    )
 
 
 def test_a_build_directory_may_stand_anywhere(project: Path, doubles: Doubles) -> None:
@@ -220,7 +289,10 @@ def test_a_build_directory_may_stand_anywhere(project: Path, doubles: Doubles) -
     path = project.parent / "builds/deep/release"
     recipe = cmake(project, path)
     task = only(recorded(path, recipe, "cmake-build"))
-    assert task.commands == (tuple(recipe["configure"]), tuple(recipe["build"]))  # type: ignore[arg-type]
+    assert [list(command.argv) for command in task.commands] == [
+        recipe["configure"],
+        recipe["build"],
+    ]
     assert (task.directory, task.problem, task.is_build) == (str(project), "", True)
 
 
@@ -236,13 +308,13 @@ def test_a_command_is_the_rules_own_whatever_the_record_says(
         if words == [1]:
             assert "is nothing that regrow writes" in task.problem
         else:
-            assert task.commands == (("cargo", "build"),)
+            assert task.commands == (Command(("cargo", "build"), str(project)),)
 
 
 def test_the_users_own_rule_has_the_users_own_command(project: Path) -> None:
     rule = Rule("mine", "out", beside=("x",), command="true 'two words' $HOME;")
     task = only(recorded(project / "out", command(project, "false"), "mine"), rule=rule)
-    assert task.commands == (("true", "two words", "$HOME;"),)
+    assert [command.argv for command in task.commands] == [("true", "two words", "$HOME;")]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +411,7 @@ def test_fields_of_any_value_and_type_are_refused_or_harmless(project: Path, kin
             if value is None:
                 del recipe[key]
             record = recorded(path, recipe, "cargo-target")
-            found = find([record], loader.shipped())
+            found = make_plan([record], loader.shipped())
             if not found:
                 assert recipe.get("kind") == "none"
                 continue
@@ -347,7 +419,7 @@ def test_fields_of_any_value_and_type_are_refused_or_harmless(project: Path, kin
             refused += bool(task.problem)
             if not task.problem and task.kind == kind:
                 decode(encode(record), "it can be written again")
-                shown = [" ".join(words) for words in task.commands]
+                shown = [command.text() for command in task.commands]
                 assert not any("--option" in line or "\0" in line for line in shown), (key, value)
     assert refused > len(VALUES)
 
@@ -471,7 +543,7 @@ def test_other_words_to_build_are_refused(project: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/etc", "/etc/passwd", "/usr"])
 def test_what_is_there_is_no_matter_whose_never_a_task(path: str) -> None:
-    assert find([recorded(path, python("a==1"))], loader.shipped()) == []
+    assert make_plan([recorded(path, python("a==1"))], loader.shipped()) == []
 
 
 @pytest.mark.parametrize("path", ["{}/../x/.venv", "{}/./.venv", "{}//.venv", "/{}/.venv", "{}/x/"])
@@ -538,7 +610,7 @@ def test_a_place_in_which_everybody_may_put_files_is_refused(project: Path, kind
 def test_the_records_of_two_projects_do_not_hinder_each_other(project: Path) -> None:
     bad = recorded(project / "bad", python("--pre"))
     good = recorded(project / "good", python("a==1"))
-    found = {task.path: bool(task.problem) for task in find([bad, good], loader.shipped())}
+    found = {task.path: bool(task.problem) for task in make_plan([bad, good], loader.shipped())}
     assert found == {bad.path: True, good.path: False}
 
 

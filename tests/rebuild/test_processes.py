@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from regrow.rebuild import processes
+from regrow.rebuild.command import Command
 from regrow.rebuild.processes import InterruptedError as Interrupted
 from regrow.rebuild.processes import Processes, StepError, ToolFailedError, logs_directory
 from tests.rebuilding import PATIENCE, is_alive, pids, wait_for
@@ -29,14 +30,15 @@ def run(tmp_path: Path, log: int) -> Run:
     """Runs lines of sh as a tool."""
 
     def run(lines: str, limit: float = PATIENCE, of: Processes | None = None) -> None:
-        (of or Processes(limit)).run(["sh", "-c", lines], str(tmp_path), log, [])
+        (of or Processes(limit)).run(Command(("sh", "-c", lines), str(tmp_path)), log, [])
 
     return run
 
 
-def test_what_a_tool_prints_is_in_the_log_behind_its_words(run: Run, tmp_path: Path) -> None:
+def test_what_a_tool_prints_is_in_the_log_after_its_command(run: Run, tmp_path: Path) -> None:
     run("pwd; echo wrong >&2")
-    assert (tmp_path / "log").read_text() == f"\n$ sh -c pwd; echo wrong >&2\n{tmp_path}\nwrong\n"
+    shown = f"(cd {tmp_path} && sh -c 'pwd; echo wrong >&2')"
+    assert (tmp_path / "log").read_text() == f"\n$ {shown}\n{tmp_path}\nwrong\n"
 
 
 def test_a_tool_reads_nothing_from_the_terminal(run: Run) -> None:
@@ -67,14 +69,14 @@ def test_a_tool_that_fails_says_how(run: Run, lines: str, message: str) -> None:
 
 def test_a_program_that_is_missing_is_named(tmp_path: Path, log: int) -> None:
     with pytest.raises(ToolFailedError, match=r"nothing-such can't be run: it does not exist"):
-        Processes(1).run(["nothing-such"], str(tmp_path), log, [])
+        Processes(1).run(Command(("nothing-such",), str(tmp_path)), log, [])
 
 
 def test_a_full_disk_of_logs_is_named(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         with pytest.raises(StepError, match=r"log can't be written: the disk is full \(ENOSPC\)"):
-            Processes(1).run(["touch", "made"], str(tmp_path), full, [])
+            Processes(1).run(Command(("touch", "made"), str(tmp_path)), full, [])
     finally:
         os.close(full)
     assert not (tmp_path / "made").exists()
@@ -83,9 +85,10 @@ def test_a_full_disk_of_logs_is_named(tmp_path: Path) -> None:
 def test_a_tool_inherits_the_locks(tmp_path: Path, log: int) -> None:
     held = os.open(tmp_path, os.O_RDONLY)
     try:
-        Processes(PATIENCE).run(["test", "-d", f"/proc/self/fd/{held}"], str(tmp_path), log, [held])
+        command = Command(("test", "-d", f"/proc/self/fd/{held}"), "/")
+        Processes(PATIENCE).run(command, log, [held])
         with pytest.raises(ToolFailedError):
-            Processes(PATIENCE).run(["test", "-d", f"/proc/self/fd/{held}"], "/", log, [])
+            Processes(PATIENCE).run(command, log, [])
     finally:
         os.close(held)
 

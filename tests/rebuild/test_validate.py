@@ -10,7 +10,7 @@ import pytest
 
 from regrow.model import Record
 from regrow.rebuild import interpreters
-from regrow.rebuild.plan import Task, find
+from regrow.rebuild.plan import Task, make_plan
 from regrow.records.format import REBUILD
 from regrow.records.store import Store
 from regrow.rules import loader
@@ -48,7 +48,7 @@ def stored(path: Path) -> Record:
 
 
 def task_of(record: Record, *trusted: str) -> Task:
-    [task] = find([record], loader.shipped(), trusted)
+    [task] = make_plan([record], loader.shipped(), trusted)
     return task
 
 
@@ -257,7 +257,7 @@ def interpreter(path: Path, ran: Path) -> Path:
     "place", ["code/came/tools/python", "code/tools/bin/python3.11", "code/came/.venv/bin/python"]
 )
 def test_a_program_of_a_project_is_no_interpreter_unless_the_user_trusts_it(
-    home: Path, tmp_path: Path, regrow: Regrow, place: str
+    home: Path, tmp_path: Path, regrow: Regrow, doubles: Doubles, place: str
 ) -> None:
     ran = tmp_path / "ran"
     program = interpreter(home / place, ran)
@@ -268,16 +268,18 @@ def test_a_program_of_a_project_is_no_interpreter_unless_the_user_trusts_it(
     plan = regrow("rebuild", "--dry-run").stdout
     assert f"interpreter: {program} is not run" in plan
     assert f"--trust-interpreter {program}" in plan
-    trusting = regrow("rebuild", "--dry-run", "--trust-interpreter", program).stdout
-    assert f"interpreter: {program}, which you trust" in trusting
-    assert not ran.exists()
+    command = f"uv venv --python {program} {path}"
+    assert command not in plan
+    trusting = ("--trust-interpreter", program)
+    assert command in regrow("rebuild", "--dry-run", *trusting).stdout
     assert regrow("rebuild", "--yes").returncode == 0
-    assert not ran.exists()
+    assert command not in doubles.calls()
     assert (path / "pyvenv.cfg").exists()
     shutil.rmtree(path)
     write(record)
-    regrow("rebuild", "--yes", "--trust-interpreter", program)
-    assert ran.exists()
+    regrow("rebuild", "--yes", *trusting)
+    assert command in doubles.calls()
+    assert not ran.exists(), "it is for uv to run it"
 
 
 def test_a_link_out_of_the_users_own_place_to_a_project_is_a_program_of_the_project(
@@ -305,7 +307,7 @@ def test_what_installers_put_into_the_home_directory_is_run(
     program = interpreter(home / place, tmp_path / "ran")
     for path in (home / ".venv", home / "code/shop/.venv", home / ".virtualenvs/shop"):
         record = recorded(path, python() | {"interpreter": str(program)})
-        assert interpreters.choose(record, ()) == (str(program), f"interpreter: {program}")
+        assert interpreters.choose(record, ()) == (str(program), "")
 
 
 def test_what_stands_on_path_or_is_named_by_the_users_settings_is_run(

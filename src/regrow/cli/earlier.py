@@ -2,7 +2,7 @@
 
 from regrow.cli.output import print_json, show, time_of
 from regrow.errors import ConfigurationError, RecordError
-from regrow.rebuild import plan
+from regrow.rebuild.plan import asked_for
 from regrow.recipes import compare
 from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe, kind_of
 from regrow.records import history
@@ -88,7 +88,7 @@ def choose(
         record = before.record if before else entry.record._replace(set=(), found=(), previous={})
         record = record._replace(recipe=entry.record.recipe, awaited=0)
         why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
-        task = plan.asked_for(record, why, active_rules, trusted)
+        task = asked_for(record, why, active_rules, trusted)
         try:
             _taken(record)
         except RecordError as error:

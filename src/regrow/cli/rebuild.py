@@ -2,40 +2,39 @@
 
 import argparse
 import contextlib
-import signal
 import sys
 
 from regrow import config
 from regrow.cli import earlier
 from regrow.cli.list import true_paths
-from regrow.cli.output import complain, confirm, parser, print_json, show
-from regrow.cli.rebuild_plan import print_plan
+from regrow.cli.output import complain, confirm, parser, require_terminal
+from regrow.cli.rebuild_plan import (
+    print_json_left,
+    print_json_results,
+    print_json_tasks,
+    print_plan,
+)
+from regrow.cli.rebuild_progress import execute_all
 from regrow.errors import ConfigurationError, RecordError
-from regrow.rebuild import leftovers, mapping, plan
-from regrow.rebuild.context import ALREADY, DIFFERS, REBUILT, STOPPED, Context, TaskResult
-from regrow.rebuild.execute import execute
+from regrow.rebuild import leftovers, mapping
+from regrow.rebuild.execute import ALREADY, DIFFERS, REBUILT, STOPPED, TaskResult
 from regrow.rebuild.leftovers import Leftover
-from regrow.rebuild.plan import Task
-from regrow.rebuild.processes import Processes, logs_directory
+from regrow.rebuild.plan import Task, make_plan
 from regrow.records import history
 from regrow.records.store import ATTACHMENTS, Store
 from regrow.rules import loader
 from regrow_marks.directory import is_below
 from regrow_marks.model import FAILED
-from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
-
-    from rich.text import Text
 
     from regrow.config import Configuration
-    from regrow.model import Record
+    from regrow.model import Record, Rule
 
 _INTERRUPTED = 130
-_MINUTES = 60.0  # of one tool; a large environment that is compiled takes a quarter of that
-_EVERY = 0.1  # seconds between two looks at what has ended
+_MINUTES = 60.0  # per command; a large environment that is compiled takes a quarter of that
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -105,15 +104,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
-    made = arguments()
-    options = made.parse_args(words)
-    is_asking = not options.yes and not options.dry_run
-    if is_asking and (options.json or not (sys.stdin.isatty() and sys.stdout.isatty())):
-        made.error("nobody can be asked here: give --yes to rebuild, or --dry-run to see the plan")
-    if options.jobs < 1 or not options.timeout > 0:  # nan is neither
-        made.error("--jobs and --timeout take positive numbers")
-    if options.recipe is not None and (options.map or options.only or not options.directory):
-        made.error("--recipe goes with the paths of directories, and without --map and --only")
+    options = _parse(words)
     configuration = config.read()
     active_rules = loader.active_rules(configuration, config.path())
     pairs = mapping.parse(options.map)
@@ -123,39 +114,101 @@ def run(words: list[str]) -> int:
         print(message, file=sys.stderr)
         return 0
     with store:
-        chosen: list[earlier.Chosen] = []
-        found, moved, errors = _recorded(store, options, pairs)
-        trusted = options.trust_interpreter
-        planned = plan.find(found, active_rules, trusted)
-        if options.recipe is not None:
-            paths = [true_paths([path]) for path in options.directory]
-            chosen = list(earlier.choose(store, paths, options.recipe, active_rules, trusted))
-            planned = [one.task for one in chosen]
-        for error in errors:
+        plan = _make_plan(store, options, active_rules, pairs)
+        for error in plan.errors:
             complain(str(error))
-        to_do, to_name = _sort(planned, options)
-        left = _left(found, options, to_do)
         if not options.json:
-            print_plan(to_do, to_name, left, is_verbose=options.verbose)
+            print_plan(plan.to_do, plan.to_name, plan.left, is_verbose=options.verbose)
         if options.dry_run:
             if options.json:
-                _print_json(to_do, to_name, [], left)
-            return int(bool(errors))
-        if to_do and is_asking and not confirm(f"Rebuild {_count(to_do)}?"):
+                print_json_tasks(plan.to_do, plan.to_name)
+                print_json_left(plan.left)
+            return int(bool(plan.errors))
+        is_asking = plan.to_do and not options.yes
+        if is_asking and not confirm(f"Rebuild {_count(plan.to_do)}?"):
             print("nothing was changed")
             return 0
-        to_do, failed = _adopt(to_do, moved, store)
-        with _recorded_meanwhile([one for one in chosen if one.task in to_do], store) as results:
-            results += _carry_out(to_do, configuration, options)
-    ended = [*failed, *results]
+        results = _execute(plan, store, configuration, options)
     if options.json:
-        _print_json([], to_name, ended, left)
+        print_json_tasks((), plan.to_name)
+        print_json_results(results)
+        print_json_left(plan.left)
     else:
-        _print_summary(ended)
-    if any(one.outcome == STOPPED for one in ended):
+        _print_summary(results)
+    if any(one.outcome == STOPPED for one in results):
         return _INTERRUPTED
-    is_left = any(one.outcome not in (REBUILT, DIFFERS, ALREADY) for one in ended)
-    return int(is_left or bool(errors) or any(task.problem for task in to_name))
+    is_left = any(one.outcome not in (REBUILT, DIFFERS, ALREADY) for one in results)
+    return int(is_left or bool(plan.errors) or any(task.problem for task in plan.to_name))
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """Parse the arguments; exits where they don't go together."""
+    made = arguments()
+    options = made.parse_args(words)
+    if not options.yes and not options.dry_run:
+        require_terminal(made, options, "rebuild")
+    if options.jobs < 1 or not options.timeout > 0:  # nan is neither
+        made.error("--jobs and --timeout take positive numbers")
+    if options.recipe is not None and (options.map or options.only or not options.directory):
+        made.error("--recipe goes with the paths of directories, and without --map and --only")
+    return options
+
+
+class _Plan(NamedTuple):
+    """What is to be done, and what of it goes before."""
+
+    to_do: list[Task]
+    to_name: list[Task]
+    """What is only named: builds that are not asked for, and what can't be done."""
+    left: list[Leftover]
+    """What earlier rebuilds left."""
+    moved: "dict[str, Record]"
+    """By new path: the records that ``--map`` gives another path."""
+    chosen: list[earlier.Chosen]
+    """The earlier recipes that ``--recipe`` asks for."""
+    errors: list[RecordError]
+    """The records that can't be read."""
+
+
+def _make_plan(
+    store: Store,
+    options: argparse.Namespace,
+    active_rules: "Sequence[Rule]",
+    pairs: "mapping.Mapping",
+) -> _Plan:
+    found, moved, errors = _recorded(store, options, pairs)
+    trusted = options.trust_interpreter
+    chosen: list[earlier.Chosen] = []
+    if options.recipe is None:
+        tasks = make_plan(found, active_rules, trusted)
+    else:
+        paths = [true_paths([path]) for path in options.directory]
+        chosen += earlier.choose(store, paths, options.recipe, active_rules, trusted)
+        tasks = [one.task for one in chosen]
+    to_do = [
+        task
+        for task in tasks
+        if not task.problem and (options.builds or task.is_asked_for or not task.is_build)
+    ]
+    to_name = [task for task in tasks if task not in to_do]
+    return _Plan(to_do, to_name, _left(found, options, to_do), moved, chosen, errors)
+
+
+def _execute(
+    plan: _Plan, store: Store, configuration: "Configuration", options: argparse.Namespace
+) -> list[TaskResult]:
+    """Execute a plan: the records first, where they move or become earlier ones."""
+    to_do, failed = _adopt(plan.to_do, plan.moved, store)
+    chosen = [one for one in plan.chosen if one.task in to_do]
+    with _recorded_meanwhile(chosen, store) as results:
+        results += execute_all(
+            to_do,
+            configuration,
+            jobs=options.jobs,
+            seconds=options.timeout * 60,
+            is_silent=options.json,
+        )
+    return [*failed, *results]
 
 
 def _recorded(
@@ -203,16 +256,6 @@ def _left(
         for one in leftovers.find(paths, true_paths(options.directory))
         if one.kind != leftovers.UNBORN and not (one.path in paths and one.original in to_settle)
     ]
-
-
-def _sort(found: "Sequence[Task]", options: argparse.Namespace) -> tuple[list[Task], list[Task]]:
-    """Part what is rebuilt from what is only named: builds, and what can't be done."""
-    to_do = [
-        task
-        for task in found
-        if not task.problem and (options.builds or task.is_asked_for or not task.is_build)
-    ]
-    return to_do, [task for task in found if task not in to_do]
 
 
 @contextlib.contextmanager
@@ -264,120 +307,6 @@ def _move(before: str, record: "Record", store: Store) -> None:
         store.remove(before)
 
 
-def _carry_out(
-    to_do: "Sequence[Task]", configuration: "Configuration", options: argparse.Namespace
-) -> list[TaskResult]:
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-
-    processes = Processes(options.timeout * 60)
-    context = Context(configuration, processes, logs_directory())
-    ended: list[TaskResult] = []
-    progress = _Progress(len(to_do))
-    with _signals_interrupt(), progress, ThreadPoolExecutor(options.jobs) as pool:
-        waiting: list[Future[TaskResult]] = []
-
-        def gather(timeout: float | None = None) -> None:
-            done, _ = wait(waiting, timeout=timeout, return_when=FIRST_COMPLETED)
-            for future in [future for future in waiting if future in done]:
-                ended.append(future.result())
-                waiting.remove(future)
-                if not options.json:
-                    progress.tell(ended[-1])
-
-        try:
-            for task in to_do:
-                waiting.append(pool.submit(_one, task, context, progress))
-            while waiting:
-                gather(_EVERY)
-        except BaseException as error:
-            processes.stop()
-            if not isinstance(error, KeyboardInterrupt):
-                raise
-            while waiting:
-                gather()
-    return ended
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> "Iterator[None]":
-    """Let those signals that end a program interrupt the rebuild, which tidies up."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    caught = [number for number, handler in before.items() if handler != signal.SIG_IGN]
-    for number in caught:
-        signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number in caught:
-            signal.signal(number, before[number])
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _one(task: Task, context: Context, progress: "_Progress") -> TaskResult:
-    progress.begin(task)
-    try:
-        return execute(task, context)
-    finally:
-        progress.end(task)
-
-
-class _Progress:
-    """Shows on a terminal what is being rebuilt; says what has ended, everywhere."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._begun: dict[str, Task] = {}
-        self._ended = 0
-        self._live: object = None
-
-    def __enter__(self) -> "_Progress":
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            live = Live(
-                get_renderable=self._lines,
-                console=console,
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-            )
-            live.start()
-            self._live = live
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()  # type: ignore[attr-defined]
-
-    def _lines(self) -> "Text":
-        from rich.text import Text
-
-        begun = "\n".join(f"rebuilding {show(path)}" for path in sorted(self._begun))
-        return Text(f"{self._ended} of {self._count}\n{begun}".rstrip())
-
-    def begin(self, task: Task) -> None:
-        """Note that a task begins."""
-        self._begun[task.path] = task
-
-    def end(self, task: Task) -> None:
-        """Note that a task has ended."""
-        self._begun.pop(task.path, None)
-        self._ended += 1
-
-    def tell(self, ended: TaskResult) -> None:
-        """Say what became of a task."""
-        for record in ended.task.records:
-            print(f"{ended.outcome}  {show(record.path)}", flush=True)
-        for line in ended.detail:
-            print(f"    {show(line)}", flush=True)
-        if ended.detail and ended.log:
-            print(f"    the log: {show(ended.log)}", flush=True)
-
-
 def _count(to_do: "Sequence[Task]") -> str:
     count = sum(len(task.records) for task in to_do)
     return f"{count} {'directory' if count == 1 else 'directories'}"
@@ -390,35 +319,3 @@ def _print_summary(ended: "Sequence[TaskResult]") -> None:
     for one in ended:
         counts[one.outcome] = counts.get(one.outcome, 0) + len(one.task.records)
     print(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())))
-
-
-def _print_json(
-    to_do: "Sequence[Task]",
-    to_name: "Sequence[Task]",
-    ended: "Sequence[TaskResult]",
-    left: "Sequence[Leftover]",
-) -> None:
-    for task in (*to_do, *to_name):
-        outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
-        for record in task.records:
-            print_json(_as_json(task, record, outcome))
-    for one in ended:
-        for record in one.task.records:
-            line = _as_json(one.task, record, one.outcome)
-            print_json({**line, "detail": list(one.detail), "log": one.log or None})
-    for leftover in left:
-        print_json({**leftovers.as_line(leftover), "outcome": "leftover"})
-
-
-def _as_json(task: Task, record: "Record", outcome: str) -> "dict[str, object]":
-    return {
-        "path": record.path,
-        "outcome": outcome,
-        "why": task.why,
-        "rule": record.rule,
-        "kind": task.kind,
-        "directory": task.directory,
-        "commands": [list(command) for command in task.commands],
-        "notes": list(task.notes),
-        "problem": task.problem or None,
-    }

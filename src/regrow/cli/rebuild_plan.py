@@ -1,15 +1,19 @@
-"""What ``regrow rebuild`` shows before it asks: the plan, with every command."""
+"""What ``regrow rebuild`` shows before it asks: the plan, with every command as it is run."""
 
 import os
 import shlex
 
-from regrow.cli.output import show
+from regrow.cli.output import print_json, show
+from regrow.rebuild import leftovers
 from regrow_marks.directory import is_below
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from regrow.model import Record
+    from regrow.rebuild.command import Command
+    from regrow.rebuild.execute import TaskResult
     from regrow.rebuild.leftovers import Leftover
     from regrow.rebuild.plan import Task
 
@@ -44,8 +48,8 @@ def print_plan(
         for task in found:
             for record in task.records:
                 print(f"  {show(_relative(record.path, project))}  {show(task.why)}")
-            for command in task.commands:
-                print(f"    {show(_shown(command))}")
+            for line in _lines(task.commands, project):
+                print(f"    {show(line)}")
             for line in (*task.notes, *(_packages(task) if is_verbose else ())):
                 print(f"    {show(line)}")
     if to_do:
@@ -54,8 +58,7 @@ def print_plan(
     if builds:
         print("builds, which --builds runs:")
         for task in builds:
-            words = " && ".join(_shown(command) for command in task.commands)
-            print(f"  {show(task.path)}  (cd {show(shlex.quote(task.directory))} && {show(words)})")
+            print(f"  {show(task.path)}  {show(_in_short(task))}")
         print()
     problems = [task for task in to_name if task.problem]
     if problems:
@@ -83,10 +86,60 @@ def _relative(path: str, project: str) -> str:
     return os.path.relpath(path, project) if is_below(path, project) else path
 
 
-def _shown(command: "Sequence[str]") -> str:
-    """Write a command for people; CMake's cache has fifty options that nobody typed."""
-    options = [word for word in command if word.startswith("-D")]
-    if len(options) <= _OPTIONS_SHOWN:
-        return shlex.join(command)
-    rest = shlex.join(word for word in command if word not in options)
-    return f"{rest} (and {len(options)} options; --json shows them)"
+def _lines(commands: "Sequence[Command]", project: str) -> "Iterator[str]":
+    """Yield the lines that show commands; each fallback has its own."""
+    for command in commands:
+        first, *fallbacks = command.attempts()
+        yield first.text(project)
+        for fallback in fallbacks:
+            yield f"or, if that fails: {fallback.text(project)}"
+
+
+def _in_short(task: "Task") -> str:
+    """Return the commands of a build that is only named: CMake has fifty options of its own."""
+    found = []
+    for command in task.commands:
+        options = [word for word in command.argv if word.startswith("-D")]
+        if len(options) > _OPTIONS_SHOWN:
+            rest = tuple(word for word in command.argv if word not in options)
+            short = command._replace(argv=rest).text(task.directory)
+            found.append(f"{short} (and {len(options)} options; --builds shows them)")
+        else:
+            found.append(command.text(task.directory))
+    return f"(cd {shlex.quote(task.directory)} && {' && '.join(found)})"
+
+
+def print_json_tasks(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
+    """Print tasks that were not executed as JSON Lines; see ``print_plan``."""
+    for task in (*to_do, *to_name):
+        outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
+        for record in task.records:
+            print_json(_as_json(task, record, outcome))
+
+
+def print_json_results(results: "Sequence[TaskResult]") -> None:
+    """Print what became of tasks as JSON Lines."""
+    for result in results:
+        for record in result.task.records:
+            line = _as_json(result.task, record, result.outcome)
+            print_json({**line, "detail": list(result.detail), "log": result.log or None})
+
+
+def print_json_left(left: "Sequence[Leftover]") -> None:
+    """Print what earlier rebuilds left as JSON Lines."""
+    for one in left:
+        print_json({**leftovers.as_line(one), "outcome": "leftover"})
+
+
+def _as_json(task: "Task", record: "Record", outcome: str) -> "dict[str, object]":
+    return {
+        "path": record.path,
+        "outcome": outcome,
+        "why": task.why,
+        "rule": record.rule,
+        "kind": task.kind,
+        "directory": task.directory,
+        "commands": [command.as_json() for command in task.commands],
+        "notes": list(task.notes),
+        "problem": task.problem or None,
+    }

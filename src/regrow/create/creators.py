@@ -90,7 +90,7 @@ def command(name: str, path: str, request: Request) -> list[str]:
         CreatorError: the Python asked for can't be found (venv only; the others look themselves).
     """
     words = {
-        UV: [find_program(UV) or UV, "venv"],
+        UV: [UV, "venv"],
         # -I, -P: no module of the current directory takes the place of one of Python's own.
         VIRTUALENV: [
             sys.executable,

@@ -1,54 +1,46 @@
-"""Carries tasks out: marked from birth, in place, verified afterwards; or all as it was."""
+"""Executes a plan's tasks: marked from birth, in place, compared afterwards; or all as it was."""
 
 import contextlib
 import os
 
 from regrow import marking
 from regrow.create import aside
-from regrow.create.claim import HOLLOW_NAMES, Caller, claim, parent_of
-from regrow.errors import CreatorFailedError
-from regrow.rebuild import environment, notes, remains
-from regrow.rebuild.context import (
-    ALREADY,
-    DIFFERS,
-    REBUILT,
-    STOPPED,
-    Context,
-    TaskResult,
-    as_file,
-    last_lines,
-    not_marked,
-    write_log,
-)
-from regrow.rebuild.explained import Shell
-from regrow.rebuild.plan import (
-    BUILDS,
-    CONTENTS,
+from regrow.create.claim import Caller, claim, parent_of
+from regrow.rebuild import notes, remains, verify
+from regrow.rebuild.condition import (
     REMAINS,
     UNFINISHED,
-    Task,
     is_complete,
     not_as_recorded,
-    unfit,
     what_is_wrong,
 )
+from regrow.rebuild.explained import Installed, Shell, installed
+from regrow.rebuild.instructions import BUILDS, CONTENTS
+from regrow.rebuild.log import Log, open_log
+from regrow.rebuild.plan import Task, unfit
 from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import StepError
-from regrow.recipes import compare
-from regrow.recipes.recipe import RecipeError, build_recipe
+from regrow.rebuild.processes import StepError, ToolFailedError
 from regrow.records.format import REBUILD
 from regrow.records.store import Store, file_name
-from regrow.system import ownership
-from regrow_marks.directory import Directory, open_child, open_parent, split
+from regrow_marks.directory import Directory, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.model import FAILED
-from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 from regrow_marks.safe_read import LOCK_LIMIT, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
+    from regrow.config import Configuration
     from regrow.model import Record
+    from regrow.rebuild.command import Command
+    from regrow.rebuild.processes import Processes
+    from regrow.rebuild.trees import Explains
+
+REBUILT = "rebuilt"
+DIFFERS = "differs"
+ALREADY = "already there"
+STOPPED = "interrupted"
 
 _REPLACED_WHEN_EMPTY = ("pnpm",)
 """Managers that replace an empty directory, and so would lose its mark."""
@@ -57,8 +49,32 @@ _FILLING = ".regrow-filling"
 """The file that stands in a directory meanwhile, so that it is not empty."""
 
 
+class TaskResult(NamedTuple):
+    """What became of a task."""
+
+    task: Task
+    outcome: str
+    """``rebuilt``, ``differs``, ``already there``, ``failed`` or ``interrupted``."""
+    detail: tuple[str, ...] = ()
+    """How it differs, or why it failed and the log's last lines; what people should read."""
+    log: str = ""
+
+
+class Context(NamedTuple):
+    """What all tasks share."""
+
+    configuration: "Configuration"
+    processes: "Processes"
+    logs: str
+    """The directory of the logs."""
+
+
+class _NothingMadeError(ToolFailedError):
+    """The first command of a task failed; its fallbacks may do better."""
+
+
 def execute(task: Task, context: Context) -> TaskResult:
-    """Carry one task out.
+    """Execute one task.
 
     Args:
         task: one without a problem.
@@ -67,50 +83,68 @@ def execute(task: Task, context: Context) -> TaskResult:
     Returns:
         What became of it. Where it failed, directory and record are as they were.
     """
-    name = file_name(task.path).removesuffix(".toml")
-    path = os.path.join(context.logs, f"{name}.log")
     try:
-        ownership.make_private(context.logs)
-        log = ownership.create_private(path, os.O_WRONLY)
-    except OSError as error:
-        return TaskResult(task, FAILED, (f"{path}: its log can't be written: {in_words(error)}",))
+        log = open_log(context.logs, file_name(task.path).removesuffix(".toml"))
+    except PathError as error:
+        return TaskResult(task, FAILED, (str(error),))
     try:
-        if not aside.is_locked(log):
+        if not aside.is_locked(log.fd):
             return TaskResult(task, FAILED, (f"{task.path}: another program is filling it",))
-        os.ftruncate(log, 0)
-        result = _execute(task, context, log)._replace(log=path)
-        write_log(log, "".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
+        os.ftruncate(log.fd, 0)
+        with Store() as store:
+            result = _Execution(task, context, store, log).run()._replace(log=log.path)
+        log.write("".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
         return result
     except Interrupted:
-        return TaskResult(task, STOPPED, log=path)
-    except CreatorFailedError as error:
-        write_log(log, error.output)
-        return TaskResult(task, FAILED, (str(error), *last_lines(path)), path)
+        return TaskResult(task, STOPPED, log=log.path)
     except (RegrowError, OSError) as error:
-        words = in_words(error) if isinstance(error, OSError) else str(error)
-        if isinstance(error, OSError) and error.filename:
-            words = f"{os.fsdecode(error.filename)}: {words}"
-        return TaskResult(task, FAILED, (words, *last_lines(path)), path)
+        words = str(error)
+        if isinstance(error, OSError):
+            place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            words = f"{place}{in_words(error)}"
     except Exception as error:  # noqa: BLE001 - the others are still to be rebuilt
         from regrow import mishaps
 
-        return TaskResult(task, FAILED, (mishaps.words(error), *last_lines(path)), path)
+        words = mishaps.words(error)
     finally:
-        os.close(log)
+        os.close(log.fd)
+    return TaskResult(task, FAILED, (words, *log.last_lines()), log.path)
 
 
-def _execute(task: Task, context: Context, log: int) -> TaskResult:
-    context.processes.check()
-    with Store() as store:
+class _Execution:
+    """The steps of one task, and what they share."""
+
+    def __init__(self, task: Task, context: Context, store: Store, log: Log) -> None:
+        self._task = task
+        self._context = context
+        self._store = store
+        self._log = log
+        # Read now: while a tool is at work, somebody may remove them.
+        self._files = {
+            record.path: tuple(marking.attachments(record.path, store)) for record in task.records
+        }
+        self._notices: list[str] = []  # what people should read besides the differences
+
+    def run(self) -> TaskResult:
+        """Execute the task as things stand now: the plan may be some time old.
+
+        Raises:
+            RegrowError: it failed; directory and record are as they were.
+            OSError: something is out of reach.
+        """
+        task = self._task
+        self._context.processes.check()
         for record in task.records:
             problem = not_as_recorded(record.path)
             if problem:
                 raise PathError(f"{record.path}: {problem}")
         if task.kind == CONTENTS:
-            return _contents(task, context, store)
-        # Another rebuild may have been at work on it since the plan was made.
-        now = [store.read(record.path) or record for record in task.records]
-        wrong = [what_is_wrong(record) or _remains(record, store) for record in now]
+            # Others are rebuilt in it; they may have begun meanwhile.
+            os.makedirs(task.path, exist_ok=True)
+            return self._result(self._complete(task.records[0]), REBUILT)
+        # Another rebuild may have been at work on it.
+        now = [self._store.read(record.path) or record for record in task.records]
+        wrong = [what_is_wrong(record) or self._remains(record) for record in now]
         if not task.is_asked_for and not any(wrong):
             return TaskResult(task, ALREADY)
         for record, current in zip(task.records, now, strict=True):
@@ -118,104 +152,144 @@ def _execute(task: Task, context: Context, log: int) -> TaskResult:
             if problem:
                 raise PathError(f"{record.path}: {problem}")
         if not task.is_asked_for and all(map(is_complete, now, wrong)):
-            return _complete_all(task, context, store)
-        if task.kind == "python":
-            return environment.rebuild(task, context, store, log)
-        return _other(task, context, store, log)
+            return self._complete_all()
+        return self._rebuild()
 
+    def _result(self, detail: list[str], outcome: str) -> TaskResult:
+        outcome = DIFFERS if detail else outcome
+        return TaskResult(self._task, outcome, (*detail, *self._notices))
 
-def _remains(record: "Record", store: Store) -> str:
-    """Return ``REMAINS`` where something that was moved aside waits beside a directory."""
-    parent_path, name = split(record.path)
-    with open_parent(parent_path) as parent:
-        return REMAINS if aside.of(parent, name, store) else ""
+    def _remains(self, record: "Record") -> str:
+        """Return ``REMAINS`` where something that was moved aside waits beside a directory."""
+        parent_path, name = split(record.path)
+        with open_parent(parent_path) as parent:
+            return REMAINS if aside.of(parent, name, self._store) else ""
 
-
-def _complete_all(task: Task, context: Context, store: Store) -> TaskResult:
-    """Complete the records of directories that somebody else has finished meanwhile."""
-    detail: list[str] = []
-    notices: list[str] = []
-    for record in task.records:
-        if task.kind == "python":
-            notices += environment.settle(record, store)
-            detail += environment.complete(record, "", context, store)
-        else:
-            notices += _settle(record, store)
-            files = marking.attachments(record.path, store)
-            for name, copy in files:
+    def _complete_all(self) -> TaskResult:
+        """Complete the records of directories that somebody else has finished meanwhile."""
+        detail: list[str] = []
+        for record in self._task.records:
+            self._settle(record)
+            for name, copy in self._files[record.path]:
                 if record.recipe.get("lock_is_copied"):
-                    _remove_left_lock(os.path.join(task.directory, name), copy)
-            detail += _complete(record, context, store, files)
-    return TaskResult(task, DIFFERS if detail else ALREADY, (*detail, *notices))
+                    _remove_left_lock(os.path.join(self._task.directory, name), copy)
+            detail += self._complete(record)
+        return self._result(detail, ALREADY)
 
+    def _rebuild(self) -> TaskResult:
+        """Run the commands, put back what is the user's own, and compare the result."""
+        first, *rest = self._task.commands
+        attempts = list(first.attempts())
+        for attempt in attempts:
+            try:
+                self._fill([attempt, *rest])
+                break
+            except _NothingMadeError as error:
+                if attempt == attempts[-1]:
+                    raise
+                self._log.write(f"{error}\n".encode(errors="replace"))
+        detail: list[str] = []
+        for record in self._task.records:
+            self._settle(record)
+            detail += self._complete(record, creator=self._task.creator)
+            detail += notes.without(record) if self._task.kind in BUILDS else []
+        return self._result(detail, REBUILT)
 
-def _contents(task: Task, context: Context, store: Store) -> TaskResult:
-    """Make a directory that others are rebuilt in, and mark it; they may have begun meanwhile."""
-    (record,) = task.records
-    os.makedirs(record.path, exist_ok=True)
-    detail = _complete(record, context, store, ())
-    return TaskResult(task, DIFFERS if detail else REBUILT, tuple(detail))
+    def _fill(self, commands: "list[Command]") -> None:
+        """Claim the directories and run commands that fill them; undo both where one fails."""
+        task = self._task
+        with contextlib.ExitStack() as held:
+            claimed = [held.enter_context(self._claimed(record)) for record in task.records]
+            if commands[0].argv[0] in _REPLACED_WHEN_EMPTY:
+                for directory in claimed:
+                    held.enter_context(_not_empty(directory))
+            held.enter_context(self._copied_lock())
+            for command in commands:
+                try:
+                    locks = [directory.fd for directory in claimed]
+                    self._context.processes.run(command, self._log.fd, locks)
+                    self._require_made(command)
+                except ToolFailedError as error:
+                    if command is not commands[0]:
+                        raise
+                    raise _NothingMadeError(str(error)) from error
 
+    def _require_made(self, command: "Command") -> None:
+        for record in self._task.records:
+            if not verify.is_made(record, (_FILLING,)):
+                raise ToolFailedError(
+                    f"{command.argv[0]} ended without an error, and {record.path} is not there"
+                )
 
-def _other(task: Task, context: Context, store: Store, log: int) -> TaskResult:
-    """Run a recipe's commands, with the directories marked before they are filled."""
-    files = {record.path: marking.attachments(record.path, store) for record in task.records}
-    notices: list[str] = []
-    with contextlib.ExitStack() as held:
-        directories = [
-            held.enter_context(_claimed(task, record, files[record.path], context, store, notices))
-            for record in task.records
-        ]
-        with contextlib.ExitStack() as meanwhile:
-            if task.commands[0][0] in _REPLACED_WHEN_EMPTY:
-                for directory in directories:
-                    meanwhile.enter_context(_not_empty(directory))
-            for words, placed in _steps(task, store):
-                with placed:
-                    locks = [directory.fd for directory in directories]
-                    context.processes.run(words, task.directory, log, locks)
-        missing = [record.path for record in task.records if not _is_filled(record.path)]
-        if missing:
-            raise StepError(f"the command ended without an error, and {missing[0]} is not there")
-    detail: list[str] = []
-    for record in task.records:
-        notices += _settle(record, store)
-        detail += _complete(record, context, store, files[record.path])
-        detail += notes.without(record) if task.kind in BUILDS else []
-    return TaskResult(task, DIFFERS if detail else REBUILT, (*detail, *notices))
+    @contextlib.contextmanager
+    def _claimed(self, record: "Record") -> "Iterator[Directory]":
+        """Make the directory of a record, or take the one there is: recorded as unfinished.
 
+        Creators and package managers empty or prune what they find, so what stands there is moved
+        aside. A build is taken up where it was: its tool removes only what it made.
+        """
+        parent_path, name = split(record.path)
+        files = self._files[record.path]
+        reason = marking.Reason(record.rule, record.evidence, record.recipe, files, REBUILD)
+        caller = Caller(self._store, self._context.configuration, self._notices.append)
+        prefix = None if self._task.kind in BUILDS else aside.REBUILT
+        with parent_of(parent_path) as parent:
+            if parent.path != parent_path:
+                raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
+            with claim(parent, name, reason, caller, prefix=prefix) as claimed:
+                yield claimed.directory
 
-@contextlib.contextmanager
-def _claimed(
-    task: Task,
-    record: "Record",
-    files: "Sequence[tuple[str, bytes]]",
-    context: Context,
-    store: Store,
-    notices: list[str],
-) -> "Iterator[Directory]":
-    """Make the directory of a record, or take the one there is: recorded as unfinished.
+    @contextlib.contextmanager
+    def _copied_lock(self) -> "Iterator[None]":
+        """Put a lock that is kept beside the record alone into the project, while it is needed."""
+        record = self._task.records[0]
+        if not record.recipe.get("lock_is_copied"):
+            yield
+            return
+        name = str(record.recipe["lock"])
+        content = self._store.attachment(record.path, name)
+        if content is None:
+            raise StepError(f"the copy of {name} that stood beside its record is gone")
+        place = os.path.join(self._task.directory, name)
+        if self._task.why == UNFINISHED:
+            _remove_left_lock(place, content)
+        try:
+            fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:  # the project's own counts
+            yield
+            return
+        try:
+            with open(fd, "wb") as file:
+                file.write(content)
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(place)
 
-    Package managers empty or prune what they find, so what stands there is moved aside. A build is
-    taken up where it was: its tool removes only what it made.
-    """
-    parent_path, name = split(record.path)
-    reason = marking.Reason(record.rule, record.evidence, record.recipe, tuple(files), REBUILD)
-    with parent_of(parent_path) as parent:
-        if parent.path != parent_path:
-            raise PathError(f"{record.path}: {not_as_recorded(record.path)}")
-        caller = Caller(store, context.configuration, notices.append)
-        prefix = None if task.kind in BUILDS else aside.REBUILT
-        with claim(parent, name, reason, caller, prefix=prefix) as claimed:
-            yield claimed.directory
+    def _settle(self, record: "Record") -> None:
+        """Put back what the user had put into the directories that were moved aside."""
+        parent_path, name = split(record.path)
+        with open_parent(parent_path) as parent:
+            found = remains.settle(parent, name, self._store, self._explains(record))
+        self._notices += remains.sentences(found)
 
+    def _explains(self, record: "Record") -> "Callable[[str], Explains]":
+        """Return what tells which contents of a directory that was moved aside come back."""
+        if self._task.kind != "python":
+            return lambda _: Shell()
+        if self._task.is_asked_for:
+            # The packages that were there are an earlier recipe now: none of them goes back.
+            return lambda path: Installed(path, None)
+        return lambda path: Installed(path, installed(record.path))
 
-def _settle(record: "Record", store: Store) -> list[str]:
-    """Put back what the user had put into the directories that were moved aside."""
-    parent_path, name = split(record.path)
-    with open_parent(parent_path) as parent:
-        found = remains.settle(parent, name, store, lambda _: Shell())
-    return remains.sentences(found)
+    def _complete(self, record: "Record", creator: str = "") -> list[str]:
+        return verify.complete(
+            record,
+            self._store,
+            self._context.configuration,
+            files=self._files[record.path],
+            creator=creator,
+        )
 
 
 @contextlib.contextmanager
@@ -229,56 +303,8 @@ def _not_empty(directory: Directory) -> "Iterator[None]":
             os.unlink(_FILLING, dir_fd=directory.fd)
 
 
-def _steps(
-    task: Task, store: Store
-) -> "Iterator[tuple[Sequence[str], contextlib.AbstractContextManager[object]]]":
-    """Yield the words that are run, each with what has to stand there meanwhile."""
-    recipe = task.records[0].recipe
-    if task.kind == "conda":
-        lines = ["@EXPLICIT", *compare.texts(recipe, "explicit")]
-        with as_file("\n".join(lines) + "\n") as file:
-            yield [*task.commands[0][:-1], file], contextlib.nullcontext()
-        requirements = compare.texts(recipe, "requirements")
-        if requirements:
-            python = os.path.join(task.path, "bin", "python")
-            with as_file("\n".join(requirements) + "\n") as file:
-                words = [python, "-I", "-m", "pip", "install", "--no-deps", "-r", file]
-                yield words, contextlib.nullcontext()
-        return
-    for command in task.commands:
-        yield command, _copied_lock(task, store)
-
-
-@contextlib.contextmanager
-def _copied_lock(task: Task, store: Store) -> "Iterator[None]":
-    """Put a lock that stands nowhere else into the project, for as long as it is needed."""
-    record = task.records[0]
-    if not record.recipe.get("lock_is_copied"):
-        yield
-        return
-    name = str(record.recipe["lock"])
-    content = store.attachment(record.path, name)
-    if content is None:
-        raise StepError(f"the copy of {name} that stood beside its record is gone")
-    place = os.path.join(task.directory, name)
-    if task.why == UNFINISHED:
-        _remove_left_lock(place, content)
-    try:
-        fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    except FileExistsError:
-        yield
-        return
-    try:
-        with open(fd, "wb") as file:
-            file.write(content)
-        yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(place)
-
-
 def _remove_left_lock(place: str, copy: bytes) -> None:
-    """Remove the lock that a killed run put into a project; any other there is the truth.
+    """Remove the lock that a killed run put into a project; any other there is the project's own.
 
     Args:
         place: where it was put.
@@ -288,41 +314,3 @@ def _remove_left_lock(place: str, copy: bytes) -> None:
         left = read(place, LOCK_LIMIT)
         if left is not None and copy.startswith(left):
             os.unlink(place)
-
-
-def _complete(
-    record: "Record", context: Context, store: Store, files: "Sequence[tuple[str, bytes]]"
-) -> list[str]:
-    """Put all marks on what stands there now, and record it as it is.
-
-    Returns:
-        How it differs from its record.
-    """
-    parent_path, name = split(record.path)
-    kind = str(record.recipe["kind"])
-    recipe = record.recipe
-    detail: list[str] = []
-    if kind not in ("command", CONTENTS):
-        try:
-            project = str(recipe.get("directory", parent_path))
-            taken = build_recipe(kind, record.path, parent_path if kind == "node" else project)
-        except RecipeError as error:
-            # The one that has just brought it back is good enough.
-            if "explicit" in recipe:
-                detail.append(f"it can't be compared with its record: {error}")
-        else:
-            recipe, files = taken.recipe, taken.files
-            detail += compare.differences(record.recipe, recipe, record.path)
-    reason = marking.Reason(record.rule, record.evidence, recipe, tuple(files))
-    with open_parent(parent_path) as parent, open_child(parent, name) as directory:
-        chosen = marking.choose_markers(directory, context.configuration)
-        outcomes = marking.mark(directory, chosen, store, reason)
-    return detail + not_marked(outcomes)
-
-
-def _is_filled(path: str) -> bool:
-    """Return whether a directory stands at a path, not a link, and holds anything."""
-    try:
-        return not os.path.islink(path) and not HOLLOW_NAMES.issuperset(os.listdir(path))
-    except OSError:
-        return False

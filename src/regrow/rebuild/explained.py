@@ -252,6 +252,15 @@ def distributions(place: str) -> "Iterator[tuple[str, str, str]]":
             yield entry, python.canonical(name), version
 
 
+def installed(path: str) -> set[tuple[str, str]]:
+    """Return the normalised names and the versions of what is installed in an environment."""
+    return {
+        (name, version)
+        for place in python.site_packages(path)
+        for _, name, version in distributions(place)
+    }
+
+
 def _is_as_recorded(owned: _Owned, status: os.stat_result, name: str, parent: int) -> bool:
     """Return whether a file is as its RECORD has it: by size and times, else by its hash."""
     if not owned.hash and name.endswith((".pyc", "RECORD")):

@@ -30,16 +30,17 @@ _OF_HOME = re.compile(
 
 
 def choose(record: "Record", trusted: "Collection[str]") -> tuple[str, str]:
-    """Return the interpreter that may be run for a record, and what is to be said about it.
+    """Return the interpreter that may be run for a record, or why it may not be.
 
-    It is run: no other program that a record, and so the pyvenv.cfg of a project, names may be.
+    A record, and so the pyvenv.cfg of a project, may name any program.
 
     Args:
         record: the record of an environment.
         trusted: the interpreters that the user trusts (``--trust-interpreter``).
 
     Returns:
-        The path, empty where another one of the same version is looked for, and a sentence.
+        The path, empty where another one of its version is looked for, and a sentence that says
+        why the recorded one is not run.
     """
     interpreter = str(record.recipe.get("interpreter", ""))
     if not interpreter or not os.path.exists(interpreter):
@@ -47,14 +48,14 @@ def choose(record: "Record", trusted: "Collection[str]") -> tuple[str, str]:
     if not _NAME.fullmatch(interpreter):
         return "", f"{interpreter} is no interpreter by its name, and is not run"
     if interpreter in trusted:
-        return interpreter, f"interpreter: {interpreter}, which you trust"
+        return interpreter, ""
     why = ownership.not_trusted_way(interpreter)
     if not why and any(
         _is_projects(place, record.path) for place in (interpreter, os.path.realpath(interpreter))
     ):
         why = "it may be a program of a project"
     if not why:
-        return interpreter, f"interpreter: {interpreter}"
+        return interpreter, ""
     return "", (
         f"interpreter: {interpreter} is not run, another one of its version is looked for:"
         f" {why}; --trust-interpreter {interpreter} lets it be run"

@@ -7,17 +7,23 @@ import sys
 import threading
 import time
 
-from regrow.system.program import program_environment
+from regrow.system.program import find_program, program_environment
 from regrow_marks.errors import RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from regrow.rebuild.command import Command
+
 _PATIENCE = 5.0  # seconds that a tool has to end when it is told to
 _EVERY = 0.1  # seconds between two looks whether the user has ended the rebuild
-_NOT_SET = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT")
-"""Variables that would lead a tool to another environment than the one it is given."""
+_NOT_SET = (
+    *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"),
+    "UV_VENV_SEED",
+)
+"""Variables that would lead a tool to another environment than the one it is given, or have it
+install more than it is told."""
 
 
 class StepError(RegrowError):
@@ -25,7 +31,7 @@ class StepError(RegrowError):
 
 
 class ToolFailedError(StepError):
-    """A tool can't be run, or says itself that it failed."""
+    """A tool can't be run, says itself that it failed, or made nothing."""
 
 
 class InterruptedError(StepError):  # noqa: A001 - within this module's name
@@ -33,7 +39,7 @@ class InterruptedError(StepError):  # noqa: A001 - within this module's name
 
 
 def logs_directory() -> str:
-    """Say where logs are kept: ``~/Library/Logs/regrow`` on macOS, else in the state directory.
+    """Return where logs are kept: ``~/Library/Logs/regrow`` on macOS, else in the state directory.
 
     That is ``$XDG_STATE_HOME/regrow``, else ``~/.local/state/regrow``.
     """
@@ -57,13 +63,12 @@ class Processes:
         self._limit = limit
         self._stopped = threading.Event()
 
-    def run(self, words: "Sequence[str]", directory: str, log: int, held: "Sequence[int]") -> None:
-        """Run one tool to its end; what it leaves running in its session is ended as well.
+    def run(self, command: "Command", log: int, held: "Sequence[int]") -> None:
+        """Run one command to its end; what it leaves running in its session is ended as well.
 
         Args:
-            words: the command.
-            directory: where it is run.
-            log: the descriptor that takes what it prints.
+            command: what is run.
+            log: the descriptor that takes its text and what it prints.
             held: descriptors that it inherits: the locks that tell others it is at work, even
                 where we are killed.
 
@@ -74,16 +79,31 @@ class Processes:
         """
         self.check()
         try:
-            os.write(log, f"\n$ {' '.join(words)}\n".encode(errors="backslashreplace"))
+            os.write(log, f"\n$ {command.text()}\n".encode(errors="backslashreplace"))
         except OSError as error:
             raise StepError(f"its log can't be written: {in_words(error)}") from error
+        name = command.argv[0]
+        with command.runnable() as argv:
+            code = self._run(argv, command.cwd, log, held)
+        self.check()
+        if code is None:
+            minutes = f"{self._limit / 60:g} minutes"
+            raise StepError(f"{name} took longer than {minutes} (--timeout) and was ended")
+        if code < 0:
+            raise ToolFailedError(f"{name} was ended by a signal: {signal.strsignal(-code)}")
+        if code != 0:
+            raise ToolFailedError(f"{name} failed (exit code {code})")
+
+    def _run(self, argv: "Sequence[str]", cwd: str, log: int, held: "Sequence[int]") -> int | None:
+        """Run a program; returns its exit code, or None if it took too long or has to end."""
         variables = program_environment()
         for name in _NOT_SET:
             variables.pop(name, None)
         try:
             process = subprocess.Popen(
-                list(words),
-                cwd=directory,
+                argv,
+                executable=find_program(argv[0]),
+                cwd=cwd,
                 env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -92,21 +112,11 @@ class Processes:
                 pass_fds=tuple(held),
             )
         except OSError as error:
-            raise ToolFailedError(f"{words[0]} can't be run: {in_words(error)}") from error
+            raise ToolFailedError(f"{argv[0]} can't be run: {in_words(error)}") from error
         try:
-            code = self._wait(process)
+            return self._wait(process)
         finally:
             _end(process)
-        self.check()
-        if code is None:
-            raise StepError(
-                f"{words[0]} took longer than {self._limit / 60:g} minutes (--timeout) and was"
-                " ended"
-            )
-        if code < 0:
-            raise ToolFailedError(f"{words[0]} was ended by a signal: {signal.strsignal(-code)}")
-        if code != 0:
-            raise ToolFailedError(f"{words[0]} failed (exit code {code})")
 
     def stop(self) -> None:
         """End all that run, and start none any more."""
@@ -143,7 +153,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> bool:
-    """Send a signal to a tool's process group; tell whether it has a member."""
+    """Send a signal to a tool's process group; returns whether it has a member."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):  # on macOS the latter, if all have ended
