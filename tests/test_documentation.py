@@ -129,6 +129,7 @@ def test_the_readmes_rebuild_prints_what_it_prints(
         as_read(
             output.strip()
             .replace("3.11.7", version)
+            .replace("--python 3.11 ", f"--python {version.rpartition('.')[0]} ")
             .replace("/usr/bin/python3.11", os.path.realpath(sys.executable)),
             "/home/ada",
         )
