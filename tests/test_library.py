@@ -1,8 +1,6 @@
-"""The library: the calls are those of regrow-marks, of the same version."""
+"""The library: the calls are those of regrow-marks."""
 
 import doctest
-import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +13,11 @@ from regrow.programs.export import escape
 from regrow.records import store
 from regrow.service import systemd
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.mark.parametrize("name", ["create", "exclude", "include", "is_excluded"])
 def test_the_calls_are_those_of_regrow_marks(name: str) -> None:
     """``regrow.create`` is a package, too, which is imported here."""
     assert getattr(regrow, name) is getattr(regrow_marks, name)
-
-
-def test_both_distributions_have_one_version() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert regrow.__version__ == regrow_marks.__version__
-    assert f"regrow-marks=={regrow.__version__}" in settings["project"]["dependencies"]
 
 
 @pytest.mark.parametrize("module", [escape, itself, output, store, systemd])

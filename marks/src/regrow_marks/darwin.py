@@ -1,6 +1,6 @@
-"""Apple's foreign interface, alone: libraries, signatures, constants. No decisions stand here.
+"""Apple's foreign interface, alone: libraries, signatures, constants.
 
-Nothing looks for the libraries' files: since macOS 11 they exist only inside the system's shared
+The libraries' files are never looked for: since macOS 11 they exist only in the system's shared
 cache, where ``dlopen`` finds them by their traditional path. Not yet run on a Mac.
 """
 
@@ -35,7 +35,7 @@ _VALUE_LIMIT = 4096  # bytes; the value looked for has 61
 
 
 class Darwin:
-    """The calls that regrow makes, on libraries that tests may replace by their own."""
+    """Apple's calls, on libraries that tests replace by a double."""
 
     def __init__(self, system: ctypes.CDLL, core_foundation: ctypes.CDLL | None) -> None:
         """Declare the signatures.
@@ -61,7 +61,7 @@ class Darwin:
         self._foundation = _declare(core_foundation) if core_foundation is not None else None
 
     def get_attribute(self, fd: int, name: bytes) -> bytes | None:
-        """Read an extended attribute; None if there is none. Raises OSError."""
+        """Return an extended attribute; None if there is none. Raises OSError."""
         buffer = ctypes.create_string_buffer(_VALUE_LIMIT)
         length = self._fgetxattr(fd, name, buffer, _VALUE_LIMIT, 0, 0)
         if length >= 0:
@@ -76,16 +76,15 @@ class Darwin:
             raise _last_error()
 
     def remove_attribute(self, fd: int, name: bytes) -> None:
-        """Remove an extended attribute; none there is no error. Raises OSError."""
+        """Remove an extended attribute, if there is one. Raises OSError."""
         if self._fremovexattr(fd, name, 0) != 0 and ctypes.get_errno() != ENOATTR:
             raise _last_error()
 
     def has_native_attributes(self, fd: int) -> bool:
-        """Tell whether the volume stores attributes itself.
+        """Return whether the volume stores attributes itself.
 
         Where it does not (exFAT, some SMB shares), the kernel keeps them in a file ``._name``
-        beside the directory; it looks at the same capability when it mounts the volume. Older
-        kernels answer EINVAL unless the volume's root is asked.
+        beside the directory. Older kernels answer EINVAL unless the volume's root is asked.
         """
         words = self._capabilities(fd)
         if words is None and ctypes.get_errno() == errno.EINVAL:
@@ -101,7 +100,7 @@ class Darwin:
         return bool(capable & valid & _VOL_CAP_INT_EXTENDED_ATTR)
 
     def _capabilities(self, fd: int) -> tuple[int, ...] | None:
-        """Ask for a volume's capabilities; None if the call fails."""
+        """Return a volume's capabilities; None if the call fails."""
         request = ctypes.create_string_buffer(
             _ATTRLIST.pack(
                 _ATTR_BIT_MAP_COUNT, 0, 0, _ATTR_VOL_INFO | _ATTR_VOL_CAPABILITIES, 0, 0, 0
@@ -189,7 +188,7 @@ def _load() -> Darwin:
 
 
 def _volume_root(fd: int) -> int:
-    """Open the root of the volume that holds a directory; the caller closes it."""
+    """Return a descriptor of the root of a directory's volume; the caller closes it."""
     here = os.dup(fd)
     while True:
         up = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)

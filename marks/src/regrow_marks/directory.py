@@ -26,8 +26,8 @@ _MAXPATHLEN = 1024  # macOS, <sys/param.h>: the buffer that F_GETPATH fills
 class Directory:
     """A directory, its descriptor and its true path.
 
-    The path is what the kernel says of the descriptor's parent, joined with a name that was
-    opened without following links: it was true when the directory was opened.
+    The path is what the kernel says of the parent, joined with a name that was opened without
+    following links: it was true when the directory was opened.
     """
 
     __slots__ = ("fd", "lock", "path", "status")
@@ -46,12 +46,12 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor and release the lock; the object is of no use afterwards."""
+        """Close the descriptor and release the lock."""
         if self.lock is not None:
             fd, path = self.lock
             self.lock = None
             try:
-                os.unlink(path)  # first: who opens it from now on makes another one
+                os.unlink(path)  # first: whoever opens it from now on makes another one
             except OSError:
                 pass
             os.close(fd)
@@ -68,7 +68,7 @@ class Directory:
         return self.path.rpartition("/")[2]
 
     def has(self, name: str) -> bool:
-        """Tell whether an entry of that name, of any kind, stands directly inside."""
+        """Return whether there is an entry of that name, of any kind, directly inside."""
         try:
             os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -78,7 +78,7 @@ class Directory:
         return True
 
     def is_at(self, path: str) -> bool:
-        """Tell whether this very directory still stands at a path, not a link or a successor."""
+        """Return whether this very directory is still at a path, not a link or another one."""
         try:
             now = os.lstat(path)
         except OSError:
@@ -87,7 +87,7 @@ class Directory:
 
 
 class Opener:
-    """Opens directories below parents; keeps the parent opened last for the next call.
+    """Opens directories, and keeps the last parent open for the next call.
 
     Use it as a context manager where many directories are opened in one go.
     """
@@ -124,7 +124,7 @@ class Opener:
         given = os.fsdecode(path)
         parent, name = split(given)
         if name in ("", ".", ".."):
-            # The name says nothing: ask the kernel for the true one and start again.
+            # Such a name can't be opened below a parent: start again with the true path.
             with open_parent(given) as directory:
                 true_path = directory.path
             if true_path == "/":
@@ -148,13 +148,13 @@ def open_directory(path: StrOrBytesPath) -> Directory:
 
 
 def open_parent(path: str) -> Directory:
-    """Open the directory that shall hold a name; links to it are followed.
+    """Open the parent directory of a name; links to it are followed.
 
     Args:
         path: the parent directory; empty stands for the current one.
 
     Returns:
-        The directory, open, with the path that the kernel tells.
+        The directory, open, with the path that the kernel knows.
 
     Raises:
         PathError: it is missing, not a directory, or can't be opened.
@@ -212,7 +212,7 @@ def _not_a_directory(parent: Directory, name: str, shown: str) -> str:
 
 
 def identity_at(path: str) -> tuple[int, int] | None:
-    """Give the device and the inode of what a path leads to; None where that can't be told."""
+    """Return the device and the inode of what a path leads to; None if it leads nowhere."""
     try:
         status = os.stat(path)
     except OSError:
@@ -235,7 +235,7 @@ def split(path: str) -> tuple[str, str]:
 def split_for_creation(
     path: StrOrBytesPath,
 ) -> tuple[str, str]:
-    """Split the path of a directory that shall be made into its parent and its name.
+    """Split the path of a directory that is to be made into its parent and its name.
 
     Raises:
         PathError: the path ends in no name that could be given.
@@ -243,7 +243,7 @@ def split_for_creation(
     given = os.fsdecode(path)
     parent, name = split(given)
     if name in ("", ".", ".."):
-        raise PathError(f"{given or repr(given)}: name the directory that shall be made")
+        raise PathError(f"{given or repr(given)}: name the directory that is to be made")
     if "\0" in given:
         raise PathError(f"{given!r}: a path can't hold a null character")
     return parent, name
@@ -255,7 +255,7 @@ def join(parent: str, name: str) -> str:
 
 
 def is_below(path: str, start: str) -> bool:
-    """Tell whether a true path is another one, or below it."""
+    """Return whether a true path is another one, or below it."""
     return path == start or path.startswith(start.rstrip("/") + "/")
 
 
@@ -273,8 +273,8 @@ def mount_point(path: str) -> str:
         path: a true path that exists.
 
     Returns:
-        The directory furthest up that is on the same mount: a bind mount counts as one. Empty where
-        that can't be told.
+        The directory furthest up that is on the same mount: a bind mount counts as one. Empty if
+        the path is gone or can't be reached.
     """
     from regrow_marks.libc import mount_id
 
@@ -284,18 +284,18 @@ def mount_point(path: str) -> str:
     try:
         here = mount(path)
         if here == mount("/"):
-            return "/"  # as most are: the way up need not be asked about
+            return "/"  # the usual case: nothing above need be looked at
         for above in ancestors(path):
             if mount(above) != here:
                 return path
             path = above
     except OSError:
-        return ""  # it is gone again, or out of reach
+        return ""
     return path
 
 
 def _true_path(fd: int, given: str) -> str:
-    """Ask the kernel for the path of an open directory."""
+    """Return the path that the kernel knows of an open directory."""
     if sys.platform == "darwin":
         path = os.fsdecode(fcntl.fcntl(fd, _F_GETPATH, b"\0" * _MAXPATHLEN).rstrip(b"\0"))
     else:
@@ -314,7 +314,7 @@ def _true_path(fd: int, given: str) -> str:
 
 
 def holds_file(directory: Directory, name: str) -> bool:
-    """Tell whether a regular file of that name stands directly inside (a link is none)."""
+    """Return whether there is a regular file of that name directly inside (a link is none)."""
     try:
         status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
     except OSError:
@@ -330,6 +330,6 @@ def let_owner_in(fd: int) -> None:
 
 
 def is_empty(directory: Directory) -> bool:
-    """Tell whether a directory holds no entry at all."""
+    """Return whether a directory has no entry at all."""
     with os.scandir(directory.fd) as entries:
         return next(entries, None) is None

@@ -1,4 +1,4 @@
-"""What the calls raise: one hierarchy, and the words in which a person reads a system error."""
+"""What is raised: one hierarchy, and system errors in words."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _IN_WORDS = {
 
 
 class RegrowError(Exception):
-    """Base of every error that regrow raises on purpose. Its text is a sentence for people."""
+    """The base of every error that regrow raises on purpose. Its text is for people."""
 
 
 class PathError(RegrowError):
-    """A path can't be used: it is missing, a link, no directory, or not ours to touch."""
+    """A path can't be used: it is missing, a link, no directory, or another user's."""
 
 
 class RefusedError(PathError):
-    """Nobody can have meant to leave this directory out of backups; ``--force`` insists."""
+    """Nobody can have meant to leave this directory out of backups."""
 
 
 class MarkerError(RegrowError):
-    """A marker could not be set or taken away, and the directory is as it was."""
+    """A marker could not be set or removed, and the directory is as it was."""
 
 
 def in_words(error: OSError) -> str:
-    """Say an operating system error in words, with its symbol for those who search for it.
+    """Return an operating system error in words, with its symbol for those who search for it.
 
     Args:
         error: the error as the system call raised it.

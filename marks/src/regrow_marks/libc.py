@@ -8,18 +8,19 @@ import os
 import struct
 import sys
 
-# Linux, <linux/stat.h>: struct statx has 256 bytes, stx_mask at 0, stx_btime at 80.
-_AT_EMPTY_PATH = 0x1000
+# Linux, <linux/stat.h>: struct statx
+_STATX_SIZE = 256  # bytes
+_STATX_MASK_AT = 0  # u32: the fields that are filled in
+_STATX_ATTRIBUTES_AT = 8  # u64
+_STATX_BTIME_AT = 80  # s64 seconds, u32 nanoseconds
+_STATX_MNT_ID_AT = 144  # u64
 _STATX_BTIME = 0x800
-_STATX_SIZE = 256
-_STATX_ATTRIBUTES_OFFSET = 8
+_STATX_MNT_ID = 0x1000  # Linux 5.8
 _STATX_ATTR_MOUNT_ROOT = 0x2000  # Linux 5.8
-_STATX_BTIME_OFFSET = 80
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
-_STATX_MNT_ID = 0x1000  # Linux 5.8
-_STATX_MNT_ID_OFFSET = 144
-_RENAME_NOREPLACE = 1  # <linux/fs.h>
+_AT_EMPTY_PATH = 0x1000
+_RENAME_NOREPLACE = 1  # Linux, <linux/fs.h>
 _RENAME_EXCL = 4  # macOS, <sys/stdio.h>
 # macOS, <sys/mount.h>: struct statfs with 64-bit inodes; f_fstypename of 16 bytes at 72.
 _STATFS_SIZE = 2168
@@ -28,8 +29,24 @@ _STATFS_KIND = slice(72, 72 + 16)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def _statx(fd: int, path: bytes, flags: int, field: int) -> bytes | None:
+    """Return a ``struct statx`` in which a field is filled in (Linux).
+
+    None if the system does not know the field, or has no such call: glibc has it from 2.28 on, musl
+    from 1.2.
+    """
+    call = getattr(_libc, "statx", None)
+    if sys.platform != "linux" or call is None:
+        return None
+    buffer = ctypes.create_string_buffer(_STATX_SIZE)
+    if call(fd, path, flags, field, buffer) != 0:
+        return None
+    (filled,) = struct.unpack_from("=I", buffer, _STATX_MASK_AT)
+    return buffer.raw if filled & field == field else None
+
+
 def birth_time(fd: int) -> int | None:
-    """Tell when the file behind a descriptor was made.
+    """Return when the file behind a descriptor was made.
 
     Args:
         fd: an open descriptor.
@@ -39,17 +56,10 @@ def birth_time(fd: int) -> int | None:
     """
     if sys.platform == "darwin":
         return int(os.fstat(fd).st_birthtime * 1_000_000_000)
-    try:
-        statx = _libc.statx
-    except AttributeError:  # a C library older than glibc 2.28 or musl 1.2
+    status = _statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME)
+    if status is None:
         return None
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    if statx(fd, b"", _AT_EMPTY_PATH, _STATX_BTIME, buffer) != 0:
-        return None
-    (mask,) = struct.unpack_from("=I", buffer, 0)
-    if not mask & _STATX_BTIME:
-        return None
-    seconds, nanoseconds = struct.unpack_from("=qI", buffer, _STATX_BTIME_OFFSET)
+    seconds, nanoseconds = struct.unpack_from("=qI", status, _STATX_BTIME_AT)
     return int(seconds * 1_000_000_000 + nanoseconds)
 
 
@@ -60,37 +70,24 @@ def mount_id(path: str) -> int:
         path: the path; a link at its end is not followed.
 
     Returns:
-        The number; 0 where the system tells none, and the device has to do.
+        The number; 0 where the system has none, and the device has to do.
     """
-    statx = getattr(_libc, "statx", None)
-    if sys.platform != "linux" or statx is None:
-        return 0
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    name = os.fsencode(path)
-    if statx(_AT_FDCWD, name, _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID, buffer) != 0:
-        return 0
-    (mask,) = struct.unpack_from("=I", buffer, 0)
-    if not mask & _STATX_MNT_ID:
-        return 0
-    (number,) = struct.unpack_from("=Q", buffer, _STATX_MNT_ID_OFFSET)
-    return int(number)
+    status = _statx(_AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID)
+    return 0 if status is None else int.from_bytes(status[_STATX_MNT_ID_AT:][:8], sys.byteorder)
 
 
 def is_mount_point(fd: int) -> bool:
-    """Tell whether the kernel says of an open directory that a file system is mounted there.
+    """Return whether the kernel says of an open directory that a file system is mounted there.
 
-    Older kernels than Linux 5.8, and other systems, never say so.
+    Linux before 5.8, and other systems, never say so.
 
     Args:
         fd: an open descriptor.
     """
-    statx = getattr(_libc, "statx", None)
-    if statx is None or sys.platform == "darwin":
+    status = _statx(fd, b"", _AT_EMPTY_PATH, 0)
+    if status is None:
         return False
-    buffer = ctypes.create_string_buffer(_STATX_SIZE)
-    if statx(fd, b"", _AT_EMPTY_PATH, 0, buffer) != 0:
-        return False
-    (attributes,) = struct.unpack_from("=Q", buffer, _STATX_ATTRIBUTES_OFFSET)
+    attributes = int.from_bytes(status[_STATX_ATTRIBUTES_AT:][:8], sys.byteorder)
     return bool(attributes & _STATX_ATTR_MOUNT_ROOT)
 
 
@@ -132,7 +129,7 @@ def rename_exclusive(parent: int, old: str, new: str, target: int | None = None)
 
 
 def file_system(path: str, library: ctypes.CDLL = _libc) -> str:
-    """Tell the kind of file system that holds a path, as ``mount`` shows it (macOS).
+    """Return the kind of file system that holds a path, as ``mount`` shows it (macOS).
 
     Not yet run on a Mac.
 
@@ -141,7 +138,7 @@ def file_system(path: str, library: ctypes.CDLL = _libc) -> str:
         library: the C library.
 
     Returns:
-        Its name, such as ``apfs``; empty where it can't be told.
+        Its name, such as ``apfs``; empty where the call fails.
     """
     # On x86-64 the plain name stands for the old structure, with 32-bit inodes.
     call = getattr(library, "statfs$INODE64", None) or library.statfs

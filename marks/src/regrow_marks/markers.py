@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
         @property
         def name(self) -> str:
-            """The word for it in records and in JSON."""
+            """Its name in records and in JSON."""
 
         @property
         def title(self) -> str:
             """What people know it by."""
 
         def read(self, directory: Directory) -> Reading:
-            """Tell what is there now. Raises OSError where that can't be told."""
+            """Return what is there now. Raises OSError where it can't be read."""
 
         def set(self, directory: Directory) -> None:
             """Put the mark on. Raises OSError or MarkerError, with the directory as it was."""
 
         def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
-            """Take the mark off, and put back the value that it replaced.
+            """Remove the mark, and put back the value that it replaced.
 
-            False if it is not regrow's to take. Raises OSError.
+            Return False if the mark is not regrow's to remove. Raises OSError.
             """
 
 
@@ -60,8 +60,14 @@ NODUMP = "nodump"
 NAMES = (TIME_MACHINE, XDG_ROBOTS, CACHEDIR_TAG, NODUMP)
 
 
+def _of_platform() -> tuple[str, ...]:
+    """Return the names of the markers that this platform has besides the tag."""
+    by_platform = {"darwin": (TIME_MACHINE,), "linux": (XDG_ROBOTS, NODUMP)}
+    return by_platform.get(sys.platform, ())
+
+
 def marker(name: str) -> Marker:
-    """Give the marker of a name.
+    """Return the marker of a name.
 
     Args:
         name: one of ``NAMES``.
@@ -69,35 +75,34 @@ def marker(name: str) -> Marker:
     Raises:
         MarkerError: this platform has no such marker.
     """
+    if name not in (*_of_platform(), CACHEDIR_TAG):
+        raise MarkerError(f"{name}: this platform ({sys.platform}) has no such marker")
     # Imported here: a command pays only for the markers that its machine uses.
-    if name == CACHEDIR_TAG:
-        from regrow_marks.tag import CachedirTag
-
-        return CachedirTag()
-    if name == TIME_MACHINE and sys.platform == "darwin":
+    if name == TIME_MACHINE:
         from regrow_marks.darwin import this_machine
         from regrow_marks.timemachine import TimeMachine
 
         return TimeMachine(this_machine())
-    if name == XDG_ROBOTS and sys.platform == "linux":
+    if name == XDG_ROBOTS:
         from regrow_marks.xdg import XdgRobots
 
         return XdgRobots()
-    if name == NODUMP and sys.platform == "linux":
+    if name == NODUMP:
         from regrow_marks.nodump import Nodump
 
         return Nodump()
-    raise MarkerError(f"{name}: this platform ({sys.platform}) has no such marker")
+    from regrow_marks.tag import CachedirTag
+
+    return CachedirTag()
 
 
 def available() -> tuple[Marker, ...]:
-    """Give every marker that can be read on this platform."""
-    names = (TIME_MACHINE,) if sys.platform == "darwin" else (XDG_ROBOTS, NODUMP)
-    return tuple(marker(name) for name in (*names, CACHEDIR_TAG))
+    """Return every marker that can be read on this platform."""
+    return tuple(map(marker, (*_of_platform(), CACHEDIR_TAG)))
 
 
 def selected(*, nodump: bool = False) -> tuple[Marker, ...]:
-    """Give the markers that this machine puts on every marked directory, attributes first.
+    """Return the markers that this machine puts on every marked directory.
 
     The tag is not among them: whether a directory takes one is decided for each. A tag alone marks
     nothing where Time Machine is the program in use.
@@ -105,12 +110,7 @@ def selected(*, nodump: bool = False) -> tuple[Marker, ...]:
     Args:
         nodump: whether the configuration asks for the nodump flag as well (Linux).
     """
-    if sys.platform == "darwin":
-        return (marker(TIME_MACHINE),)
-    if sys.platform == "linux":
-        attribute = marker(XDG_ROBOTS)
-        return (attribute, marker(NODUMP)) if nodump else (attribute,)
-    return ()
+    return tuple(marker(name) for name in _of_platform() if nodump or name != NODUMP)
 
 
 def put_on(mark: Marker, directory: Directory, before: Reading | None = None) -> Outcome:
@@ -139,7 +139,7 @@ def put_on(mark: Marker, directory: Directory, before: Reading | None = None) ->
 
 
 def take_off(mark: Marker, directory: Directory) -> Outcome:
-    """Clear one mark, whoever set it, and read it back.
+    """Remove one mark, whoever set it, and read it back.
 
     Args:
         mark: the marker.
@@ -159,12 +159,12 @@ def take_off(mark: Marker, directory: Directory) -> Outcome:
     except OSError as error:
         return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
     if after.state in (HOLDS, FOREIGN):
-        return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
+        return Outcome(FAILED, f"{mark.title}: it was removed without an error, and still stands")
     return Outcome(UNMARKED)
 
 
 def take_back(mark: Marker, directory: Directory, previous: bytes | None) -> Outcome:
-    """Clear one mark that regrow set, and put back what stood in its place.
+    """Remove one mark that regrow set, and put back what stood in its place.
 
     Args:
         mark: the marker.
@@ -186,15 +186,15 @@ def take_back(mark: Marker, directory: Directory, previous: bytes | None) -> Out
     except OSError as error:
         return Outcome(FAILED, f"{mark.title}: {in_words(error)}")
     if after.state == HOLDS or after.value != previous:
-        return Outcome(FAILED, f"{mark.title}: it was taken off without an error, and still stands")
+        return Outcome(FAILED, f"{mark.title}: it was removed without an error, and still stands")
     return Outcome(UNMARKED)
 
 
 def all_hold(marks: Iterable[Marker], directory: Directory) -> bool:
-    """Tell whether all of the marks are on a directory. Raises OSError."""
+    """Return whether all of the marks are on a directory. Raises OSError."""
     return all(mark.read(directory).state == HOLDS for mark in marks)
 
 
 def by_name(marks: Iterable[Marker]) -> dict[str, Marker]:
-    """Index markers by their names."""
+    """Return markers by their names."""
     return {mark.name: mark for mark in marks}

@@ -1,7 +1,7 @@
-"""The nodump flag of ext2 and its followers (Linux). Read by status; set only on request.
+"""The nodump flag of ext2 and its successors (Linux). It is read by default, set only on request.
 
 ext4, xfs and tmpfs hand the flag down to everything made inside, and a file moved out keeps it:
-it vanishes from backups without a word. Clearing the directory leaves it on the children.
+backups leave it out without a word. Clearing the directory leaves it on what is inside.
 """
 
 from __future__ import annotations

@@ -1,24 +1,21 @@
 """Named tuples declared as classes, without the start-up time of the typing module.
 
-``import typing`` costs about 3 ms, a third of what ``regrow mark`` may take beside a bare
-interpreter. Type checkers read ``typing.NamedTuple``; at run time the class here does the same
-without compiling anything: ``collections.namedtuple`` compiles a function for each class, which
-with all the classes of a command takes another 2 ms.
+``import typing`` costs about 3 ms, a third of what ``regrow mark`` may take besides a bare
+interpreter, and ``collections.namedtuple`` compiles a function for each class: another 2 ms for the
+classes of a command. Type checkers read ``typing.NamedTuple``.
 """
 
-from __future__ import annotations
-
-_VALUES = 1  # annotationlib.Format.VALUE
-
 TYPE_CHECKING = False  # type checkers take any name spelled like this for true
+
+_VALUES = 1  # annotationlib.Format.VALUE (PEP 649)
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
-    from collections import _tuplegetter
+    from operator import itemgetter
 
     def _fields(namespace):
-        """Name a class body's annotations; from Python 3.14 on (PEP 649) a function gives them."""
+        """Return the names that a class body annotates; in Python 3.14 a function has them."""
         annotate = namespace.get("__annotate_func__", namespace.get("__annotate__"))
         found = annotate(_VALUES) if annotate else namespace.get("__annotations__", ())
         return tuple(found)
@@ -27,7 +24,7 @@ else:
         def __new__(meta, name, bases, namespace):
             fields = _fields(namespace)
             defaults = {field: namespace[field] for field in fields if field in namespace}
-            getters = {field: _tuplegetter(index, None) for index, field in enumerate(fields)}
+            getters = {field: property(itemgetter(index)) for index, field in enumerate(fields)}
             own = {
                 "__slots__": (),
                 "_fields": fields,

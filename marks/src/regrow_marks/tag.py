@@ -20,7 +20,7 @@ SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 """The 43 bytes that make a file a tag: the MD5 of ``.IsCacheDirectory``, by the specification."""
 
 COMMENT = b"# This file was written by regrow: this directory can be rebuilt.\n"
-"""The line that tells regrow's own tags from others'."""
+"""The line by which regrow knows the tags that it wrote."""
 
 _CONTENT = (
     SIGNATURE
@@ -67,7 +67,7 @@ class CachedirTag:
             let_owner_in(fd)  # a tag that backups can't read leaves nothing out
         except FileExistsError:
             fd = os.open(NAME, flags, dir_fd=directory.fd)
-            if not _is_empty_file(fd):  # somebody wrote it since we looked
+            if not _is_empty_file(fd):  # another program wrote it meanwhile
                 os.close(fd)
                 return
         try:
@@ -82,7 +82,7 @@ class CachedirTag:
             os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     def clear(self, directory: Directory, previous: bytes | None = None) -> bool:  # noqa: ARG002
-        """See ``Marker.clear``. Only a tag with regrow's comment line is taken away."""
+        """See ``Marker.clear``. Only a tag with regrow's comment line is removed."""
         if not is_regrows(directory):
             return False
         before = os.fstat(directory.fd)
@@ -92,7 +92,7 @@ class CachedirTag:
 
 
 def put_time_back(directory: Directory, modified: int) -> None:
-    """Put a directory's time back after a kill between writing the tag and doing that.
+    """Put a directory's time back where a kill came between writing the tag and doing so.
 
     Where anything else was made inside since, the directory is younger than the tag, and stays so.
 
@@ -112,18 +112,18 @@ def put_time_back(directory: Directory, modified: int) -> None:
 
 
 def is_regrows(directory: Directory) -> bool:
-    """Tell whether regrow wrote the tag that stands in a directory."""
+    """Return whether regrow wrote the tag in a directory."""
     content = _content(directory)
     return not isinstance(content, Reading) and (not content or COMMENT in content)
 
 
 def is_environment(directory: Directory) -> bool:
-    """Tell whether a directory is a virtual environment or a conda environment."""
+    """Return whether a directory is a virtual environment or a conda environment."""
     return holds_file(directory, "pyvenv.cfg") or holds_file(directory, "conda-meta/history")
 
 
 def _content(directory: Directory) -> bytes | Reading:
-    """Read the tag's beginning, or say why there is none to read."""
+    """Return the beginning of the tag, or the reading where there is none to honour."""
     try:
         content = read_head(NAME, _READ_LIMIT, directory.fd)
     except UnsafeFileError as error:
