@@ -26,15 +26,15 @@ from tests.hostile.helpers import (
 pytestmark = LINUX_ONLY
 
 FAILURES = {
-    "exits with 3": ('touch "$place/half"; echo its words; exit 3', 3, "its words"),
-    "is killed": ('touch "$place/half"; echo its words; kill -9 $$', 137, "its words"),
+    "exits with 3": ('mkdir "$place/bin"; echo its words; exit 3', 3, "its words"),
+    "is killed": ('mkdir "$place/bin"; echo its words; kill -9 $$', 137, "its words"),
     "makes nothing": ("echo its words", 1, "its words"),
     "makes something else": ('mkdir "$place/bin"; touch "$place/bin/python"', 1, "no environment"),
     "takes the directory away": ('rmdir "$place"', 1, "does not exist"),
     "takes the directory away and fails": ('rmdir "$place"; exit 4', 4, "exit code 4"),
     "leaves a link": ('rmdir "$place"; ln -s / "$place"', 1, "symbolic link"),
     "leaves a file": ('rmdir "$place"; touch "$place"; exit 5', 5, "exit code 5"),
-    "leaves locked directories": ('mkdir -p "$place/a/b"; chmod 0 "$place/a"; exit 6', 6, "6"),
+    "leaves locked directories": ('mkdir -p "$place/lib/b"; chmod 0 "$place/lib"; exit 6', 6, "6"),
 }
 
 
@@ -103,11 +103,43 @@ def test_an_empty_directory_is_as_it_was_after_a_failure(
     if marked:
         assert regrow("mark", ".venv", cwd=place).returncode == 0
     before = read_records(records_directory)
-    change('mkdir -p "$place/a/b"; ln -s / "$place/link"; exit 3')
+    change('mkdir -p "$place/lib/b"; ln -s / "$place/lib64"; exit 3')
     assert regrow("venv", cwd=place).returncode == 3
     assert os.listdir(place / ".venv") == []
     assert has_attribute(place / ".venv") == marked
     assert read_records(records_directory) == before
+
+
+FOREIGN = 'mkdir "$place/bin"; echo years of work > "$place/thesis.tex"; exit 3'
+"""A creator that fails after somebody has put a file of their own into the directory."""
+
+
+def test_a_file_that_no_creator_makes_stays_where_the_creator_fails(
+    regrow: Regrow, place: Path, records_directory: Path, change: Callable[[str], None]
+) -> None:
+    change(FOREIGN)
+    done = regrow("venv", cwd=place)
+    assert done.returncode == 3
+    assert os.listdir(place / ".venv") == ["thesis.tex"]
+    assert f"kept in {place}/.venv, for no tool made it: thesis.tex" in done.stderr
+    assert not has_attribute(place / ".venv")
+    assert read_records(records_directory) == []
+
+
+def test_such_a_file_is_kept_beside_what_comes_back(
+    regrow: Regrow, place: Path, records_directory: Path, change: Callable[[str], None]
+) -> None:
+    assert regrow("venv", cwd=place).returncode == 0
+    record = record_of(place / ".venv", records_directory)
+    change(FOREIGN)
+    done = regrow("venv", "--clear", cwd=place)
+    assert done.returncode == 3
+    assert (place / ".venv/pyvenv.cfg").exists()
+    [kept] = leftovers(place)
+    assert os.listdir(place / kept) == ["thesis.tex"]
+    assert f"kept in {place}/{kept}" in done.stderr
+    assert not has_attribute(place / kept)
+    assert read_records(records_directory) == [record]
 
 
 def test_the_marks_are_set_again_where_the_creator_replaces_the_directory(
@@ -143,8 +175,8 @@ def test_directories_made_on_the_way_go_where_a_later_one_can_not_be_made(
 
 # Signals.
 
-SLOW = 'touch "$place/half"; echo $$ > "$UV_STARTED"; exec sleep 60'
-STUBBORN = 'trap "" TERM; touch "$place/half"; echo $$ > "$UV_STARTED"; sleep 60'
+SLOW = 'mkdir "$place/bin"; echo $$ > "$UV_STARTED"; exec sleep 60'
+STUBBORN = 'trap "" TERM; mkdir "$place/bin"; echo $$ > "$UV_STARTED"; sleep 60'
 
 
 def _signal_a_run(
@@ -219,7 +251,7 @@ def test_after_a_kill_while_the_creator_ran_clear_replaces_what_is_half_made(
 ) -> None:
     make_environment(place / ".venv")
     assert regrow("mark", place / ".venv").returncode == 0
-    change(SLOW)
+    change(f'touch "$place/half"; {SLOW}')
     _, creator = _signal_a_run(regrow, place, tmp_path / "started", signal.SIGKILL, "--clear")
     os.kill(creator, signal.SIGKILL)  # nobody is left to end it
     assert has_attribute(place / ".venv")

@@ -319,7 +319,7 @@ def kill_failing_clear(place: Place, steps: list[Step], monkeypatch: pytest.Monk
         assert place.run("venv", "--clear").returncode == 0
 
 
-FAIL = 'mkdir "$place/half"; touch "$place/half/made"; exit 3'
+FAIL = 'mkdir "$place/lib"; touch "$place/lib/made"; exit 3'
 
 
 def failing_clear_steps(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[Step]:

@@ -176,7 +176,7 @@ def test_of_six_processes_that_replace_one_environment_some_succeed_and_none_har
 def test_failing_creators_at_once_leave_nothing(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records_directory: Path
 ) -> None:
-    use_creator(monkeypatch, tmp_path / "programs", 'touch "$place/half"; exit 3')
+    use_creator(monkeypatch, tmp_path / "programs", 'mkdir "$place/bin"; exit 3')
     for code, _, err in at_once([cli("venv")] * 6, place):
         assert code in (1, 2, 3)
         assert "Traceback" not in err

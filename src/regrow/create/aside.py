@@ -169,7 +169,8 @@ def keep(parent: Directory, directory: Directory) -> None:
     Raises:
         OSError: it can't be renamed.
     """
-    kept = _aside_name(KEPT, original_name(directory.name))
+    name = directory.name
+    kept = _aside_name(KEPT, original_name(name) if is_aside(name) else ending(name))
     rename_exclusive(parent.fd, directory.name, kept)
     directory.path = join(parent.path, kept)
 

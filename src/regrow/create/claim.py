@@ -9,7 +9,7 @@ import contextlib
 import os
 import stat
 
-from regrow import marking
+from regrow import marking, unmarking
 from regrow.create import aside, birth
 from regrow.records.store import Store
 from regrow.system import locks
@@ -67,13 +67,28 @@ def parent_of(path: str) -> "Iterator[Directory]":
     Raises:
         PathError: it can't be made or opened.
     """
-    made = _make_missing(path)
-    try:
+    missing = []
+    above = path
+    while above and not os.path.lexists(above):
+        missing.append(above)
+        above = os.path.dirname(above.rstrip("/"))
+    with contextlib.ExitStack() as made:
+        for directory in reversed(missing):
+            try:
+                os.mkdir(directory)
+            except FileExistsError:
+                continue  # somebody else was faster: it is not ours to remove
+            except OSError as error:
+                raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
+            made.callback(_remove_if_empty, directory)
         with open_parent(path) as parent:
             yield parent
-    except BaseException:
-        _remove_empty(made)
-        raise
+        made.pop_all()
+
+
+def _remove_if_empty(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
 
 
 @contextlib.contextmanager
@@ -132,7 +147,7 @@ def claim(
         except BaseException:
             with store.locked():
                 try:
-                    _undo(claimed, store)
+                    _undo(claimed, reason.rule, caller, is_replaced=old is not None)
                 finally:
                     _put_back(parent, name, old, store)
             raise
@@ -262,22 +277,47 @@ def _take(parent: Directory, name: str) -> Directory:
     return directory
 
 
-def _undo(claimed: Claim, store: Store) -> None:
+def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) -> None:
     """Delete what a tool that failed made, and put back what there was before.
 
     Where that can't be deleted in full, its record goes on saying that it is not finished. What
-    somebody has put in the place of the directory is not ours to delete.
+    somebody has put into the directory or in its place meanwhile is not ours to delete.
     """
-    parent, directory, found = claimed.parent, claimed.directory, claimed.found
-    if found is not None and not found <= HOLLOW_NAMES:
+    parent, directory, store = claimed.parent, claimed.directory, caller.store
+    found = claimed.found or frozenset()
+    if not found <= HOLLOW_NAMES:
         store.restore(directory.path, claimed.record, claimed.files)
         return  # its tool goes on from what it left there
+    others: frozenset[str] = frozenset()
     if directory.is_at(directory.path):
-        for name in set(os.listdir(directory.fd)).difference(found or ()):
+        others = _others_entries(directory, rule_name) - found
+        for name in set(os.listdir(directory.fd)) - found - others:
             delete(name, directory.fd)
-    elif found is None and _is_worthless(parent, directory.name):
+    elif claimed.found is None and _is_worthless(parent, directory.name):
         delete(directory.name, parent.fd)
-    _abandon(claimed, store)
+    if not others:
+        _abandon(claimed, store)
+        return
+    unmarking.undo(directory, store)
+    store.restore(directory.path, claimed.record, claimed.files)
+    if is_replaced:
+        aside.keep(parent, directory)
+    caller.notice(f"kept in {directory.path}, for no tool made it: {', '.join(sorted(others))}")
+
+
+def _others_entries(directory: Directory, rule_name: str) -> frozenset[str]:
+    """Return the names in a directory that its rule's tool does not make.
+
+    Few rules list what their tools make; for the others nothing is known, and nothing returned.
+    """
+    from regrow.rules.loader import shipped
+    from regrow.scan.contents import strangers
+    from regrow.scan.evidence import Listing
+
+    for rule in shipped():
+        if rule.name == rule_name and (made := rule.only or rule.makes):
+            return frozenset(strangers(made, Listing.read(directory.fd), rule.targets))
+    return frozenset()
 
 
 def _put_back(parent: Directory, name: str, old: Directory | None, store: Store) -> None:
@@ -292,36 +332,3 @@ def _is_worthless(parent: Directory, name: str) -> bool:
     except OSError:
         return False
     return stat.S_ISLNK(there.st_mode) or (stat.S_ISREG(there.st_mode) and not there.st_size)
-
-
-def _make_missing(path: str) -> list[str]:
-    """Make a directory and those above it that are missing; return those made, deepest first.
-
-    Raises:
-        PathError: one can't be made, and none was.
-    """
-    missing = []
-    head = path
-    while head and not os.path.lexists(head):
-        missing.append(head)
-        head = os.path.dirname(head.rstrip("/"))
-    made: list[str] = []
-    for head in reversed(missing):
-        try:
-            os.mkdir(head)
-        except FileExistsError:
-            continue  # somebody else was faster: it is not ours to remove
-        except OSError as error:
-            _remove_empty(made)
-            raise PathError(f"{path}: it can't be made: {in_words(error)}") from error
-        made.insert(0, head)
-    return made
-
-
-def _remove_empty(paths: list[str]) -> None:
-    """Remove directories, deepest first, unless somebody uses them by now."""
-    for path in paths:
-        try:
-            os.rmdir(path)
-        except OSError:
-            return
