@@ -12,7 +12,7 @@ import pytest
 
 from regrow.programs.export import files
 from regrow.records.store import Store
-from regrow.system import cache, ownership
+from regrow.system import cache, own_files
 from regrow_marks.directory import open_directory
 from regrow_marks.markers import CACHEDIR_TAG, marker, put_on
 from tests.conftest import Regrow
@@ -116,7 +116,7 @@ def test_an_ordinary_user_reads_again_what_was_written(
 def test_directories_that_are_there_keep_their_permissions(tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     (tmp_path / "share").chmod(0o755)
-    ownership.make_private(str(tmp_path / "share/regrow/records"))
+    own_files.make_directory(str(tmp_path / "share/regrow/records"))
     assert modes(tmp_path) == {
         "share": "0o755",
         "share/regrow": "0o700",

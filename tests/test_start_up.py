@@ -39,8 +39,9 @@ ANY = """
 ANY_STANDARD = "__future__ argparse errno gc os"
 MARKING = """
     regrow.model     regrow.config regrow.marking regrow.recipes.recipe regrow.records.store
-    regrow.records.format regrow.system.git regrow.system.ownership regrow_marks.directory
-    regrow_marks.libc regrow_marks.markers regrow_marks.safe_read
+    regrow.records.format regrow.system.directories regrow.system.git regrow.system.own_files
+    regrow.system.ownership regrow_marks.directory regrow_marks.libc regrow_marks.markers
+    regrow_marks.safe_read
 """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
@@ -68,9 +69,9 @@ HOT = {
     ),
     "status": Hot(
         ("status", "node_modules"),
-        f"{ANY} regrow.cli.status regrow.config regrow.programs.installed regrow.system.program"
-        " regrow_marks.directory regrow_marks.effect regrow_marks.markers regrow_marks.programs"
-        " regrow_marks.safe_read",
+        f"{ANY} regrow.cli.status regrow.config regrow.programs.installed"
+        " regrow.system.directories regrow.system.program regrow_marks.directory"
+        " regrow_marks.effect regrow_marks.markers regrow_marks.programs regrow_marks.safe_read",
         f"{ANY_STANDARD} fcntl select signal stat time warnings",  # the last is os.get_exec_path's
     ),
     "run": Hot(

@@ -4,6 +4,7 @@ import os
 import stat
 
 from regrow.errors import ConfigurationError
+from regrow.system import directories
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
@@ -41,15 +42,8 @@ class Configuration(NamedTuple):
 
 
 def path() -> str:
-    """Say where the configuration file is: ``~/.config/regrow/config.toml``, on macOS too.
-
-    ``$XDG_CONFIG_HOME`` takes the place of ``~/.config`` if it is an absolute path (the XDG Base
-    Directory Specification asks to ignore others).
-    """
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.config")
-    return os.path.join(base, "regrow", "config.toml")
+    """Return the path of the configuration file: ``~/.config/regrow/config.toml``."""
+    return os.path.join(directories.configuration(), "config.toml")
 
 
 def read(file_name: str | None = None) -> Configuration:

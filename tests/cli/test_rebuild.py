@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.rebuild.processes import logs_directory
 from regrow.records.store import attachment_name
+from regrow.system import directories
 from tests import terminal
 from tests.conftest import Regrow
 from tests.hostile.helpers import read_records, record_of, snapshot
@@ -81,7 +81,7 @@ def test_wrong_usage_changes_nothing(
     assert done.stdout == ""
     assert snapshot(shop) == before
     assert doubles.calls() == []
-    assert not os.path.exists(logs_directory())
+    assert not os.path.exists(directories.logs())
 
 
 def test_a_broken_configuration_changes_nothing(regrow: Regrow, shop: Path, home: Path) -> None:
@@ -285,7 +285,7 @@ def test_what_failed_is_said_and_the_rest_goes_on(
     doubles.write("uv", "echo no such package; exit 2")
     done = regrow("rebuild", "--yes")
     assert done.returncode == 1
-    log = next(Path(logs_directory()).glob("*venv*.log"))
+    log = next(Path(directories.logs()).glob("*venv*.log"))
     assert f"failed  {shop}/.venv\n    uv failed (exit code 2)\n" in done.stdout
     assert f"    no such package\n    the log: {log}\n" in done.stdout
     assert f"rebuilt  {shop}/node_modules\n" in done.stdout

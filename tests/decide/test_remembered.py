@@ -17,7 +17,7 @@ from regrow.errors import GitError
 from regrow.model import KEEP, MARK, MARKED_ALREADY, Candidate, Decision
 from regrow.rules import loader
 from regrow.scan.walk import Scan
-from regrow.system import cache, git, mounts
+from regrow.system import directories, git, mounts
 from regrow.system.git_directory import GitDirectory
 from tests import attributes
 from tests.hostile.helpers import LINUX_ONLY
@@ -147,7 +147,7 @@ def test_what_comes_and_goes_further_up_asks_nothing(
 ) -> None:
     monkeypatch.setattr(remembered, "FRESH", 10**9)
     time.sleep(1)
-    for file in Path(cache.directory()).glob("decisions-*"):
+    for file in Path(directories.caches()).glob("decisions-*"):
         file.unlink()
     for name in "ab":
         (home / name).touch()
@@ -430,7 +430,7 @@ def test_what_is_too_fresh_is_decided_again(
 
 @pytest.fixture
 def file(sweeps: Sweeps) -> Path:
-    (found,) = Path(cache.directory()).glob("decisions-*")
+    (found,) = Path(directories.caches()).glob("decisions-*")
     return found
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from regrow.rebuild.processes import logs_directory
 from regrow.records.store import file_name
+from regrow.system import directories
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -315,7 +315,7 @@ def test_a_tool_that_takes_too_long_is_ended_and_all_is_as_it_was(
     done = inside("rebuild", "--yes", "--timeout", "0.01")
     assert done.returncode == 1
     assert "took longer than 0.01 minutes (--timeout) and was ended" in done.stdout
-    assert f"    the log: {logs_directory()}/" in done.stdout
+    assert f"    the log: {directories.logs()}/" in done.stdout
     assert not any(map(is_alive, hanging.wait()))
     assert (snapshot(place), snapshot(records_directory)) == before
     hanging.mend()

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-# The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
-from regrow.rebuild.processes import logs_directory
 from regrow.recipes.recipe import build_recipe
+
+# The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
+from regrow.system import directories
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     LINUX_ONLY,
@@ -377,7 +378,7 @@ def test_a_package_that_is_gone_from_the_index(
     assert done.returncode == 1
     assert f"failed  {place}/.venv\n" in done.stdout
     assert "gone" in done.stdout.replace(str(tmp_path), ""), "the log's last lines say which"
-    assert f"    the log: {logs_directory()}/" in done.stdout
+    assert f"    the log: {directories.logs()}/" in done.stdout
     assert (snapshot(place), snapshot(records_directory)) == before
 
     (tmp_path / gone.name).rename(gone)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.system import cache
+from regrow.system import directories
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     SOMEONES_VALUE,
@@ -95,7 +95,7 @@ class Place:
 
     def _strace(self, options: list[str]) -> int:
         """Trace a sweep that makes the same calls each time: by one process, nothing remembered."""
-        for file in Path(cache.directory()).glob("*-*"):  # the compiled rules stay
+        for file in Path(directories.caches()).glob("*-*"):  # the compiled rules stay
             file.unlink()
         processor = str(min(os.sched_getaffinity(0)))
         return subprocess.run(

@@ -12,9 +12,9 @@ import pytest
 
 from regrow.create import aside
 from regrow.model import Record
-from regrow.rebuild.processes import logs_directory
 from regrow.records.format import MARKED, REBUILD
 from regrow.records.store import Store, attachment_name, file_name, identity_of
+from regrow.system import directories
 from regrow_marks.tag import SIGNATURE
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -482,7 +482,7 @@ def test_a_failure_shows_the_last_lines_of_its_log(
     reason, *lines = line["detail"]
     assert reason.endswith("uv failed (exit code 1)")
     assert lines == ["97", "98", "99", "100", "no match for a==1"]
-    assert line["log"].startswith(logs_directory())
+    assert line["log"].startswith(directories.logs())
     log = Path(line["log"])
     assert f"$ (cd {project} && uv pip install" in log.read_text()
     assert log.stat().st_mode & 0o77 == 0
@@ -657,7 +657,7 @@ def test_a_planted_link_in_the_place_of_a_log_is_not_followed(
     rebuild: Rebuild, project: Path
 ) -> None:
     record = environment(project)
-    logs = Path(logs_directory())
+    logs = Path(directories.logs())
     logs.mkdir(parents=True)
     victim = project.parent / "victim"
     victim.write_text("years of work")

@@ -10,7 +10,7 @@ import pytest
 from regrow.rebuild import processes
 from regrow.rebuild.command import Command
 from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import Processes, StepError, ToolFailedError, logs_directory
+from regrow.rebuild.processes import Processes, StepError, ToolFailedError
 from tests.rebuilding import PATIENCE, is_alive, pids, wait_for
 
 LONG = "60"  # seconds that a tool sleeps that has to be ended
@@ -158,15 +158,3 @@ def test_a_signal_to_regrows_own_group_does_not_reach_a_tool(run: Run, tmp_path:
     """A Ctrl-C is for regrow, which ends its tools in its own order."""
     run("ps -o pgid= -p $$ > group")
     assert int((tmp_path / "group").read_text()) != os.getpgid(0)
-
-
-def test_logs_stand_in_the_state_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    assert logs_directory() == str(home / ".local/state/regrow")
-    monkeypatch.setenv("XDG_STATE_HOME", "relative")
-    assert logs_directory() == str(home / ".local/state/regrow")
-    monkeypatch.setenv("XDG_STATE_HOME", "/state")
-    assert logs_directory() == "/state/regrow"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert logs_directory() == str(home / "Library/Logs/regrow")

@@ -10,7 +10,8 @@ import pytest
 from regrow.model import Record
 from regrow.records import awaited
 from regrow.records.format import decode, encode, is_awaited
-from regrow.records.store import Store, directory_path, file_name, identity_of
+from regrow.records.store import Store, file_name, identity_of
+from regrow.system import directories
 from tests.conftest import Regrow
 from tests.environments import environment, requirements, sweep
 from tests.hostile.helpers import LINUX_ONLY, has_attribute
@@ -96,7 +97,7 @@ def test_each_sweep_says_so_and_writes_the_record_only_once(regrow: Regrow, path
     environment(path, "a==1")
     for _ in ("marks", "writes the tag, for nobody is removing it all"):
         sweep(regrow, path.parent)
-    file = Path(directory_path()) / file_name(str(path))
+    file = Path(directories.records()) / file_name(str(path))
     before = file.stat().st_ino
     assert "it holds less than its record" in sweep(regrow, path.parent)
     assert file.stat().st_ino == before

@@ -12,7 +12,7 @@ from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
 from regrow.records.format import FORMAT, MARKED, PENDING, decode, encode, has_recipe, has_rule
 from regrow.records.store import Identity, Store, file_name, host, is_about, is_current
-from regrow.system import cache
+from regrow.system import directories
 
 # Any name that the kernel takes: bytes without a null, as Python shows them.
 texts = st.binary(max_size=40).map(lambda data: os.fsdecode(data.replace(b"\0", b"")))
@@ -251,8 +251,8 @@ def test_what_killed_writers_left_goes_and_what_is_fresh_or_not_regrows_stays(
     with Store() as store:
         store.write(a_record(), [("package-lock.json", b"{}")]).close()
         record, lock = sorted(os.listdir(records_directory), reverse=True)
-        leftover, fresh = f".12-0123abcd-{record}", f".13-0123abcd-{record}"
-        of_lock = f".12-89abcdef-{lock}"
+        leftover, fresh = ".regrow-12-0123abcd", ".regrow-13-0123abcd"
+        of_lock = ".regrow-12-89abcdef"
         strangers = (".DS_Store", ".gitignore", ".12-notours", f".{record}", "notes.txt")
         for name in (leftover, fresh, of_lock, *strangers):
             (records_directory / name).touch()
@@ -314,13 +314,6 @@ def test_names_are_readable_and_differ_where_paths_differ() -> None:
         assert len(name) < 100
 
 
-def test_the_fast_hash_is_hashlibs_own() -> None:
-    import hashlib
-
-    digest = hashlib.blake2b(b"/home/ada/shop/.venv", digest_size=8).hexdigest()
-    assert digest in file_name("/home/ada/shop/.venv")
-
-
 # The paths of all records.
 
 
@@ -369,7 +362,7 @@ def test_without_their_cache_the_paths_are_read_again(reads: list[str]) -> None:
     with Store() as store:
         store.write(a_record("/home/ada/.venv")).close()
         expected = store.paths()
-        for file in Path(cache.directory()).glob("records-*"):
+        for file in Path(directories.caches()).glob("records-*"):
             file.write_bytes(file.read_bytes()[:-1])
         assert store.paths() == expected
         assert len(reads) == 2

@@ -12,7 +12,7 @@ import pytest
 
 from regrow.model import Rule
 from regrow.rules import compiled, loader
-from regrow.system import cache
+from regrow.system import directories
 
 PLACE = os.path.dirname(loader.__file__)
 NAMES = sorted(name for name in os.listdir(PLACE) if name.endswith(".toml"))
@@ -29,7 +29,7 @@ def file() -> Iterator[Path]:
     """Where they are kept, after they were read once."""
     loader.shipped.cache_clear()
     loader.shipped()
-    yield Path(cache.directory()) / "rules"
+    yield Path(directories.caches()) / "rules"
     loader.shipped.cache_clear()
 
 

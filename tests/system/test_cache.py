@@ -1,7 +1,6 @@
 """Files in the cache directory: private, whole or not used at all."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 import regrow
 import regrow_marks
-from regrow.system import cache
+from regrow.system import cache, directories
 from tests.conftest import NOBODY
 
 
@@ -17,23 +16,7 @@ from tests.conftest import NOBODY
 def place(home: Path) -> Path:
     """The cache directory, with a file in it."""
     cache.write("known", b"content")
-    return Path(cache.directory())
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="it is elsewhere there")
-def test_the_cache_directory_is_where_the_standard_says(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cache.directory() == str(home / ".cache/regrow")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert cache.directory() == "/somewhere/regrow"
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert cache.directory() == str(home / ".cache/regrow")
-
-
-def test_on_macos_it_is_in_the_library(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert cache.directory() == str(home / "Library/Caches/regrow")
+    return Path(directories.caches())
 
 
 def test_what_is_written_is_read_and_nobody_else_may(place: Path) -> None:
@@ -122,11 +105,11 @@ def test_the_newest_files_of_a_kind_are_kept_and_no_other_kind_is_touched(place:
     for number in range(6):
         (place / f"scan-{number}").touch()
         os.utime(place / f"scan-{number}", (number, number))
-    (place / ".123-scan-9").touch()
-    os.utime(place / ".123-scan-9", (0, 0))
-    (place / ".123-other").touch()
+    (place / ".regrow-123-0a1b2c3d").touch()
+    os.utime(place / ".regrow-123-0a1b2c3d", (0, 0))
+    (place / "other-0").touch()
     cache.keep_newest("scan-", 3)
-    assert sorted(os.listdir(place)) == [".123-other", "known", "scan-3", "scan-4", "scan-5"]
+    assert sorted(os.listdir(place)) == ["known", "other-0", "scan-3", "scan-4", "scan-5"]
 
 
 def test_what_is_in_use_counts_as_new(place: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from regrow.records.format import MARKED
-from regrow.records.store import directory_path
+from regrow.system import directories
 from regrow.watch import lock
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -132,7 +132,7 @@ def test_it_ends_between_two_marks(code: Path) -> None:
         assert watch.end() == 0
 
     assert len(marked_below(code)) < 300, "it ended too late to prove anything"
-    assert_every_mark_has_its_record(code, Path(directory_path()))
+    assert_every_mark_has_its_record(code, Path(directories.records()))
     known = records_by_path()
     assert set(known) == marked_below(code), "none was interrupted"
 
@@ -212,7 +212,7 @@ def test_a_configuration_that_is_broken_at_the_start_changes_nothing(
     done = regrow("watch", code)
     assert done.returncode == 2
     assert "no_such_key" in done.stderr
-    assert not Path(directory_path()).exists()
+    assert not Path(directories.records()).exists()
 
 
 # Output.
@@ -279,7 +279,7 @@ def test_a_reader_that_goes_ends_it_and_nothing_is_lost(code: Path) -> None:
         assert watch.process.wait(PATIENCE) == 1
 
         assert has_attribute(path)
-        assert_every_mark_has_its_record(code, Path(directory_path()))
+        assert_every_mark_has_its_record(code, Path(directories.records()))
 
 
 # What can't be read or written.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from regrow.errors import WatchError
-from regrow.records.store import directory_path
+from regrow.system import directories
 from regrow.watch import loop
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
@@ -315,7 +315,7 @@ def test_killed_at_any_moment_every_mark_has_its_record(code: Path) -> None:
                 modules(code / f"turn-{turn}/{number}")
             eventually(partial(are_more, before, code))
             watch.end(signal.SIGKILL)
-        assert_every_mark_has_its_record(code, Path(directory_path()))
+        assert_every_mark_has_its_record(code, Path(directories.records()))
 
     with Process(str(code)):
         agrees_with_a_sweep(code, count=180)

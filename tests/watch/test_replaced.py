@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from regrow.model import Record
-from regrow.records.store import Identity, Store, directory_path, file_name, identity_of, is_about
+from regrow.records.store import Identity, Store, file_name, identity_of, is_about
+from regrow.system import directories
 from regrow.watch.inotify import Inotify
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
@@ -205,7 +206,7 @@ def test_a_newer_regrows_record_beside_is_left_alone(code: Path) -> None:
     path = marked(environment(code / "shop/.venv"))
     aside = path.with_name(".venv.old")
     path.rename(aside)
-    newer = Path(directory_path()) / file_name(str(aside))
+    newer = Path(directories.records()) / file_name(str(aside))
     newer.write_text("format = 99\n")
     environment(path)
     age(path)

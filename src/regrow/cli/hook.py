@@ -91,10 +91,10 @@ def _check(stamp: str) -> int:
 
 def _touch(stamp: str) -> None:
     directory = os.path.dirname(stamp)
-    from regrow.system import ownership  # not when a script is printed
+    from regrow.system import own_files  # not when a script is printed
 
-    ownership.make_private(directory)
-    fd = ownership.create_private(stamp, os.O_WRONLY)
+    own_files.make_directory(directory)
+    fd = own_files.create(stamp, os.O_WRONLY)
     try:
         os.utime(fd)
     finally:

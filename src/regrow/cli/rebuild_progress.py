@@ -7,7 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from regrow.cli.output import show
 from regrow.rebuild.execute import Context, TaskResult, execute
-from regrow.rebuild.processes import Processes, logs_directory
+from regrow.rebuild.processes import Processes
+from regrow.system import directories
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def execute_all(
         The results, in the order in which they ended. After a signal the rest is interrupted.
     """
     processes = Processes(seconds)
-    context = Context(configuration, processes, logs_directory())
+    context = Context(configuration, processes, directories.logs())
     results: list[TaskResult] = []
     progress = _Progress(len(tasks))
     with _signals_interrupt(), progress, ThreadPoolExecutor(jobs) as pool:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from regrow.model import Result
 from regrow.programs.export.fresh import Fresh
 from regrow.records.store import Store
 from regrow.rules import loader
-from regrow.system import ownership
+from regrow.system import own_files
 from regrow.watch import lock, upgrade
 from regrow.watch.loop import Watch, is_of_interest
 from regrow.watch.source import watcher
@@ -166,18 +165,16 @@ def only_one(code: str) -> "Iterator[None]":
     """
     path = lock.path()
     try:
-        fd = ownership.create_private(path, os.O_RDWR)
+        fd = own_files.create(path, os.O_RDWR)
     except OSError as error:
         raise RecordError(f"{path}: {in_words(error)}") from error
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not own_files.try_lock(fd):
             number = os.read(fd, 32).partition(b"\n")[0].decode(errors="replace")
             raise WatchError(
                 f"another regrow watches already (process {number}); `regrow service status` tells"
                 " more"
-            ) from None
+            )
         os.ftruncate(fd, 0)
         os.pwrite(fd, lock.content(code), 0)
         yield

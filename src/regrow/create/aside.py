@@ -6,7 +6,6 @@ at any instant leaves its marks recorded. What stays there is found by ``regrow.
 """
 
 import errno
-import fcntl
 import os
 import time
 
@@ -73,21 +72,6 @@ def beside(path: str) -> list[str]:
         return [join(parent, other) for other in os.listdir(parent) if _belongs_to(other, name)]
     except OSError:
         return []
-
-
-def is_locked(fd: int) -> bool:
-    """Lock a file until its descriptor is closed, by the tools that inherit it, too.
-
-    Returns:
-        False, where another program holds the lock; True where the file system has no locks.
-    """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def lock(directory: Directory) -> None:

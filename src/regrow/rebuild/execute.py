@@ -22,6 +22,7 @@ from regrow.rebuild.processes import InterruptedError as Interrupted
 from regrow.rebuild.processes import StepError, ToolFailedError
 from regrow.records.format import REBUILD
 from regrow.records.store import Store, file_name
+from regrow.system import own_files
 from regrow_marks.directory import Directory, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.model import FAILED
@@ -88,7 +89,7 @@ def execute(task: Task, context: Context) -> TaskResult:
     except PathError as error:
         return TaskResult(task, FAILED, (str(error),))
     try:
-        if not aside.is_locked(log.fd):
+        if not own_files.try_lock(log.fd):
             return TaskResult(task, FAILED, (f"{task.path}: another program is filling it",))
         os.ftruncate(log.fd, 0)
         with Store() as store:

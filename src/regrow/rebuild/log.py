@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-from regrow.system import ownership
+from regrow.system import own_files
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import NamedTuple
 
@@ -47,7 +47,7 @@ def open_log(directory: str, name: str) -> Log:
     """
     path = os.path.join(directory, f"{name}.log")
     try:
-        ownership.make_private(directory)
-        return Log(path, ownership.create_private(path, os.O_WRONLY))
+        own_files.make_directory(directory)
+        return Log(path, own_files.create(path, os.O_WRONLY))
     except OSError as error:
         raise PathError(f"{path}: its log can't be written: {in_words(error)}") from error

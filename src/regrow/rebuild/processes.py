@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -36,19 +35,6 @@ class ToolFailedError(StepError):
 
 class InterruptedError(StepError):  # noqa: A001 - within this module's name
     """The user ended the rebuild."""
-
-
-def logs_directory() -> str:
-    """Return where logs are kept: ``~/Library/Logs/regrow`` on macOS, else in the state directory.
-
-    That is ``$XDG_STATE_HOME/regrow``, else ``~/.local/state/regrow``.
-    """
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Logs/regrow")
-    base = os.environ.get("XDG_STATE_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.local/state")
-    return os.path.join(base, "regrow")
 
 
 class Processes:

@@ -5,24 +5,17 @@ that regrow set has its record. Records are not synced to the disk one by one: t
 hundred times the mark itself, and what a power cut can lose here is told by ``regrow status``.
 """
 
-import fcntl
 import os
-import sys
 import time
 from functools import lru_cache
 
 from regrow.errors import RecordError
 from regrow.model import Record
 from regrow.records.format import HEAD, MARKED, decode, encode, line, state_line
-from regrow.system import ownership
+from regrow.system import directories, own_files, ownership
 from regrow_marks import safe_read
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
-
-try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
-    from _blake2 import blake2b
-except ImportError:
-    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +27,6 @@ ATTACHMENTS = ("package-lock.json",)
 _HASH_SIZE = 8  # bytes: with a million records, one collision in 37 million homes
 _LOCK = ".lock"
 _SLUG_LENGTH = 48  # characters: enough to know a project by, far from the limit of 255 bytes
-_LEFTOVER_AGE = 60  # seconds; a record is written in a thousandth of one
 _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 30 KiB
 
 
@@ -43,21 +35,6 @@ class Identity(NamedTuple):
 
     inode: int
     born: int | None
-
-
-def directory_path() -> str:
-    """Say where records are kept: a place that backups copy, never a cache.
-
-    ``~/Library/Application Support/regrow/records`` on macOS; elsewhere ``regrow/records`` in
-    ``$XDG_DATA_HOME``, else in ``~/.local/share``.
-    """
-    if sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Application Support")
-    else:
-        base = os.environ.get("XDG_DATA_HOME", "")
-        if not base.startswith("/"):
-            base = os.path.expanduser("~/.local/share")
-    return os.path.join(base, "regrow", "records")
 
 
 def host() -> str:
@@ -99,7 +76,7 @@ def attachment_name(path: str, name: str) -> str:
 
 def digest(text: str) -> str:
     """Give a name for a path that is short and its own."""
-    return blake2b(os.fsencode(text), digest_size=_HASH_SIZE).hexdigest()
+    return own_files.blake2b(os.fsencode(text), digest_size=_HASH_SIZE).hexdigest()
 
 
 class Store:
@@ -114,20 +91,20 @@ class Store:
         """Open the directory, and make it if it is missing.
 
         Args:
-            path: the directory; default: ``directory_path()``.
+            path: the directory; default: ``directories.records()``.
 
         Raises:
             RecordError: it can't be made or opened, or others may write there; the message names
                 it.
         """
-        self.path = path or directory_path()
+        self.path = path or directories.records()
         _refuse_others(self.path)
         try:
-            ownership.make_private(self.path)
+            own_files.make_directory(self.path)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
-        self._lock = Lock(self.path.rstrip("/") + _LOCK)
+        self._lock = own_files.Lock(self.path.rstrip("/") + _LOCK)
         self._identities: dict[Identity, str] | None = None
         self.unreadable: list[RecordError] = []
         """The records that ``paths`` could not read."""
@@ -140,11 +117,11 @@ class Store:
             RecordError: something else is there, or nobody can tell.
         """
         try:
-            os.lstat(directory_path())
+            os.lstat(directories.records())
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise RecordError(f"{directory_path()}: {in_words(error)}") from error
+            raise RecordError(f"{directories.records()}: {in_words(error)}") from error
         return cls()
 
     def __enter__(self) -> "Self":
@@ -225,10 +202,10 @@ class Store:
         with self.locked():
             names = frozenset(os.listdir(self._fd))
             for name in names:
-                if not _is_temporary(name) and not _is_alone(name, names):
+                if not name.startswith(own_files.TEMPORARY) and not _is_alone(name, names):
                     continue
                 try:
-                    if time.time() - self._status(name).st_mtime > _LEFTOVER_AGE:
+                    if time.time() - self._status(name).st_mtime > own_files.LEFTOVER_AGE:
                         os.unlink(name, dir_fd=self._fd)
                 except OSError:
                     continue  # it does no harm
@@ -312,7 +289,7 @@ class Store:
             if found:
                 yield Identity(int(found[1]), int(found[2])), name
 
-    def locked(self) -> "Lock":
+    def locked(self) -> own_files.Lock:
         """Keep other processes from recording and marking for the length of a ``with`` block.
 
         What is read, recorded and marked in the block fits together. Blocks may be nested.
@@ -369,22 +346,13 @@ class Store:
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
         name = name or file_name(path)
-        temporary = f".{os.getpid()}-{os.urandom(4).hex()}-{name}"  # see _is_temporary
         try:
-            fd = ownership.create_private(temporary, os.O_WRONLY | os.O_EXCL, self._fd)
-            try:
-                _write_all(fd, data)
-                os.rename(temporary, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-            except BaseException:
-                os.close(fd)
-                os.unlink(temporary, dir_fd=self._fd)
-                raise
+            return own_files.replace(self._fd, name, [data])
         except OSError as error:
             raise RecordError(
                 f"{path}: its record can't be written: {os.path.join(self.path, name)}:"
                 f" {in_words(error)}"
             ) from error
-        return fd
 
     def remove(self, path: str) -> None:
         """Remove the record of a directory's path, if there is one, and what stands beside it."""
@@ -429,44 +397,6 @@ def _refuse_others(path: str) -> None:
 def _refuse_size(path: str, data: bytes, limit: int) -> None:
     if len(data) > limit:
         raise RecordError(f"{path}: its record would be larger than {limit:,} bytes")
-
-
-class Lock:
-    """The lock on a directory of records: held inside a ``with`` block, which may be nested.
-
-    It is on a file beside, which nobody else can open. The directory itself, where it is an old
-    one, everybody may read, and so lock.
-    """
-
-    __slots__ = ("_depth", "_fd", "_path")
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
-        self._depth = 0
-
-    def close(self) -> None:
-        """Close the file; the lock is of no use afterwards."""
-        if self._fd >= 0:
-            os.close(self._fd)
-
-    def __enter__(self) -> None:
-        if self._depth == 0:
-            self._flock(fcntl.LOCK_EX)
-        self._depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self._flock(fcntl.LOCK_UN)
-
-    def _flock(self, operation: int) -> None:
-        try:
-            if self._fd < 0:
-                self._fd = ownership.create_private(self._path, os.O_RDWR)
-            fcntl.flock(self._fd, operation)
-        except OSError:
-            return  # a disk that is full, or without locks: records still appear whole
 
 
 class Written:
@@ -537,16 +467,3 @@ def is_about(record: Record, directory: Identity) -> bool:
     if (record.inode, record.born) != directory:
         return False
     return record.born is not None or record.host == host()
-
-
-def _is_temporary(name: str) -> bool:
-    """Tell the names under which records are written from what others put beside them."""
-    import re
-
-    return re.fullmatch(r"\.\d+-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
-from regrow.system import ownership
+from regrow.system import directories, own_files
 from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
@@ -25,9 +25,9 @@ class Launchd:
     title = "launchd"
 
     def __init__(self) -> None:
-        """Find out where agents and logs stand: ``~/Library/LaunchAgents``, ``~/Library/Logs``."""
-        agents = os.path.expanduser("~/Library/LaunchAgents")
-        self._log = os.path.expanduser("~/Library/Logs/regrow/watch.log")
+        """Find out where the agent and its log stand."""
+        agents = directories.launch_agents()
+        self._log = os.path.join(directories.logs(), "watch.log")
         self._domain = f"gui/{os.getuid()}"
         self.file = os.path.join(agents, f"{LABEL}.plist")
         self.log_place = self._log
@@ -73,9 +73,9 @@ class Launchd:
         """See ``Manager.start``."""
         self.stop()
         try:
-            ownership.make_private(split(self._log)[0])
+            own_files.make_directory(split(self._log)[0])
             # launchd appends to it, and would make one that others may read.
-            os.close(ownership.create_private(self._log, os.O_WRONLY))
+            os.close(own_files.create(self._log, os.O_WRONLY))
         except OSError as error:
             raise ServiceError(f"{self._log}: its directory can't be made: {error}") from error
         _carry_out("bootstrap", self._domain, self.file)

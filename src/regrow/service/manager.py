@@ -6,7 +6,7 @@ One unit is enough: ``regrow watch`` sweeps at its start and once a day by itsel
 import os
 import sys
 
-from regrow.system import ownership
+from regrow.system import own_files
 from regrow.system.program import find_program
 from regrow_marks.directory import split
 from regrow_marks.errors import RegrowError, in_words
@@ -221,21 +221,10 @@ def environment() -> dict[str, str]:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Write a file under a temporary name and rename it into place."""
-    directory, name = split(path)
-    temporary = os.path.join(directory, f".{name}-{os.getpid()}-{os.urandom(4).hex()}")
+    """Write a file, and make its directory where it is missing. Raises ServiceError."""
     try:
-        ownership.make_private(directory)
-        try:
-            with open(temporary, "xb") as file:
-                os.fchmod(file.fileno(), _MODE)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except BaseException:
-            _remove(temporary)
-            raise
+        own_files.make_directory(split(path)[0])
+        own_files.replace_at(path, [data], _MODE, is_synced=True)
     except OSError as error:
         raise ServiceError(f"{path}: it can't be written: {in_words(error)}") from error
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
+from regrow.system import directories
 from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
@@ -54,11 +55,8 @@ class Systemd:
     again = f"systemctl --user restart {UNIT}"
 
     def __init__(self) -> None:
-        """Find out where units stand: ``~/.config/systemd/user``; see systemd.unit(5)."""
-        base = os.environ.get("XDG_CONFIG_HOME", "")
-        if not base.startswith("/"):
-            base = os.path.expanduser("~/.config")
-        directory = os.path.join(base, "systemd", "user")
+        """Find out where the unit stands."""
+        directory = directories.systemd_units()
         wanted = os.path.join(directory, f"{_TARGET}.wants")
         self.file = os.path.join(directory, UNIT)
         self.left = (os.path.join(wanted, UNIT),)

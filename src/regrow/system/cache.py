@@ -7,13 +7,8 @@ from functools import lru_cache
 
 import regrow
 import regrow_marks
-from regrow.system import ownership
+from regrow.system import directories, own_files
 from regrow_marks.plain import TYPE_CHECKING
-
-try:  # the same function; hashlib loads OpenSSL, which costs 3 ms at start
-    from _blake2 import blake2b
-except ImportError:
-    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,26 +17,13 @@ DIGEST_SIZE = 16  # bytes: nobody meets another file's by chance
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def directory() -> str:
-    """Say where caches are: ``~/Library/Caches/regrow`` on macOS, else in the cache directory.
-
-    That is ``$XDG_CACHE_HOME/regrow``, else ``~/.cache/regrow``.
-    """
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/regrow")
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.cache")
-    return os.path.join(base, "regrow")
-
-
 def digest(data: bytes) -> bytes:
-    """Give what tells damaged data from whole ones: marshal may crash on them."""
-    return blake2b(data, digest_size=DIGEST_SIZE).digest()
+    """Return what tells damaged data from whole ones: marshal may crash on them."""
+    return own_files.blake2b(data, digest_size=DIGEST_SIZE).digest()
 
 
 def code() -> str:
-    """Tell what was computed by this code from what was by another: every file's size and times.
+    """Return a digest of the code that runs: of the size and the times of each of its files.
 
     A version alone would not do: whoever works on regrow changes the code and not the version.
     """
@@ -62,7 +44,7 @@ def code() -> str:
 
 @lru_cache(1)
 def running_code() -> str:
-    """Give ``code``, as it was when this process asked first."""
+    """Return ``code``, as it was when this process asked first."""
     return code()
 
 
@@ -77,7 +59,7 @@ def open_file(name: str) -> int | None:
     """
     try:
         fd = os.open(
-            os.path.join(directory(), name),
+            os.path.join(directories.caches(), name),
             os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
         )
     except OSError:
@@ -96,13 +78,13 @@ def open_file(name: str) -> int | None:
 def refresh(name: str) -> None:
     """Count a file among the newest, since it is in use; see ``keep_newest``."""
     try:
-        os.utime(os.path.join(directory(), name), follow_symlinks=False)
+        os.utime(os.path.join(directories.caches(), name), follow_symlinks=False)
     except OSError:
         return  # another regrow has removed it, or its disk can't be written
 
 
 def read(name: str) -> bytes | None:
-    """Read a file that ``write`` wrote; None where there is none, or it is not whole."""
+    """Return what ``write`` wrote; None where there is none, or it is not whole."""
     fd = open_file(name)
     if fd is None:
         return None
@@ -118,31 +100,17 @@ def write(name: str, content: bytes) -> None:
 
 
 def replace(name: str, parts: "Iterable[bytes]") -> None:
-    """Write a file under a temporary name and rename it into place, if that can be done.
+    """Write a file, if that can be done.
 
     Args:
         name: its name in the cache directory.
         parts: what is written, one after the other.
     """
-    place = directory()
-    temporary = os.path.join(place, f".{os.getpid()}-{name}")
+    place = directories.caches()
     try:
-        ownership.make_private(place)
-        if os.stat(place).st_uid != os.geteuid():
-            return  # with sudo, the home directory is somebody else's
-        try:
-            # Left by a process of the same number, if it is there.
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
-        fd = ownership.create_private(temporary, os.O_WRONLY | os.O_EXCL)
-        try:
-            with open(fd, "wb") as file:
-                file.writelines(parts)
-            os.replace(temporary, os.path.join(place, name))
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        own_files.make_directory(place)
+        if os.stat(place).st_uid == os.geteuid():  # with sudo, the home may be somebody else's
+            own_files.replace_at(os.path.join(place, name), parts)
     except OSError:
         return  # a cache is no reason to stop
 
@@ -155,12 +123,11 @@ def keep_newest(prefix: str, count: int) -> None:
         count: how many stay.
     """
     try:
-        with os.scandir(directory()) as entries:
+        with os.scandir(directories.caches()) as entries:
             found = [
                 (entry.stat(follow_symlinks=False).st_mtime_ns, entry.path)
                 for entry in entries
-                if entry.name.startswith(prefix)
-                or (entry.name[0] == "." and f"-{prefix}" in entry.name)
+                if entry.name.startswith((prefix, own_files.TEMPORARY))
             ]
         for _, path in sorted(found)[:-count]:
             os.unlink(path)

@@ -3,12 +3,10 @@
 A lock on a directory itself can be taken by everybody who may read it, and would stop regrow there.
 """
 
-import fcntl
 import os
 
-from regrow.records.store import directory_path
-from regrow.system import ownership
-from regrow_marks.directory import Directory, join, split
+from regrow.system import directories, own_files
+from regrow_marks.directory import Directory, join
 
 _TRIES = 100  # each fails only if the one before released the lock between two calls
 
@@ -23,24 +21,18 @@ def take(directory: Directory) -> bool:
         False, where another process holds the lock. True, too, where no lock can be had: a disk
         that is full, or without locks, stops nobody.
     """
-    place = join(split(directory_path())[0], "locks")
+    place = join(directories.data(), "locks")
     path = join(place, f"{directory.status.st_dev:x}-{directory.status.st_ino:x}")
     if directory.lock is not None:
         return True
     try:
-        ownership.make_private(place)
+        own_files.make_directory(place)
         for _ in range(_TRIES):
-            fd = ownership.create_private(path, os.O_RDWR)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                is_there = _is_at(fd, path)
-            except BlockingIOError:
+            fd = own_files.create(path, os.O_RDWR)
+            if not own_files.try_lock(fd):
                 os.close(fd)
                 return False
-            except OSError:
-                os.close(fd)
-                raise
-            if is_there:
+            if _is_at(fd, path):
                 directory.lock = (fd, path)
                 _remove_leftovers(place)
                 return True
@@ -51,7 +43,7 @@ def take(directory: Directory) -> bool:
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Tell whether an open file still stands at its path: who releases a lock removes its file."""
+    """Return whether an open file still stands at its path: who releases a lock removes it."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
@@ -67,8 +59,7 @@ def _remove_leftovers(place: str) -> None:
         except OSError:
             continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(fd, path):
+            if own_files.try_lock(fd) and _is_at(fd, path):
                 os.unlink(path)
         except OSError:
             continue

@@ -1,12 +1,10 @@
 """Who can have written a file: its owner, its permissions, and those of the directories above."""
 
-import errno
 import os
 import stat
 import sys
 
 from regrow_marks import safe_read
-from regrow_marks.directory import let_owner_in
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -179,57 +177,6 @@ def open_to_change(path: str, opener: "Opener") -> "Directory":
         directory.close()
         raise PathError(f"{path}: it belongs to another user: run regrow as that user")
     return directory
-
-
-def make_private(path: str) -> None:
-    """Make a directory and those above it that are missing, for this user alone.
-
-    Their permissions don't depend on the umask: ``os.makedirs`` would leave those above to it. The
-    superuser makes none where others can lead the way.
-
-    Raises:
-        OSError: one can't be made.
-    """
-    if os.geteuid() == 0:
-        why = not_trusted_way(path)
-        if why:
-            raise PermissionError(errno.EPERM, why, path)
-    missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
-    for one in reversed(missing):
-        try:
-            os.mkdir(one, 0o700)
-            if stat.S_IMODE(os.lstat(one).st_mode) != stat.S_IRWXU:
-                os.chmod(one, stat.S_IRWXU)  # the umask has taken bits of the owner's
-        except FileExistsError:
-            if not os.path.isdir(one):
-                raise
-
-
-def create_private(path: str, flags: int, place: int | None = None) -> int:
-    """Open a file to write to it, and make it for this user alone, whatever the umask.
-
-    Args:
-        path: the file; nothing is written through a link.
-        flags: what ``os.open`` takes besides ``O_CREAT``.
-        place: the descriptor of the directory that a relative path begins in.
-
-    Returns:
-        The descriptor.
-
-    Raises:
-        OSError: it can't be made or opened.
-    """
-    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(path, flags, 0o600, dir_fd=place)
-    try:
-        let_owner_in(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
 
 
 def _places(path: str) -> "Iterator[tuple[str, bool]]":

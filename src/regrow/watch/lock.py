@@ -1,10 +1,9 @@
 """The lock that the one process holds that watches for a user: inside, its number and its code."""
 
-import fcntl
 import os
 
-from regrow.records.store import directory_path
-from regrow_marks.directory import split
+from regrow.system import directories
+from regrow.system.own_files import try_lock
 from regrow_marks.plain import NamedTuple
 
 _SIZE = 256  # bytes: more than is ever written
@@ -26,7 +25,7 @@ class Owner(NamedTuple):
 
 def path() -> str:
     """Say where the lock is: beside the records."""
-    return os.path.join(split(directory_path())[0], "watch.lock")
+    return os.path.join(directories.data(), "watch.lock")
 
 
 def content(code: str) -> bytes:
@@ -46,14 +45,11 @@ def owner() -> Owner | None:
         if not _is_alive(found.pid):
             return None
         # Not before: for that moment no watch could begin.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return found
+        return None if try_lock(fd, is_shared=True) else found
     except (OSError, ValueError):
         return None
     finally:
         os.close(fd)
-    return None
 
 
 def _is_alive(number: int) -> bool:

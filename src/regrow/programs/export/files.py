@@ -4,8 +4,8 @@ import os
 import stat
 
 from regrow.programs.export import compose
-from regrow.system import ownership
-from regrow_marks.directory import let_owner_in, split
+from regrow.system import own_files, ownership
+from regrow_marks.directory import split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ def replace(path: str, form: "Format", data: bytes) -> None:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file under a temporary name and rename it into place.
+    """Write a file whole.
 
     A link is followed, so that it goes on leading to the file, but only the user's own or root's,
     through directories in which nobody else may write: what backups leave out is for nobody else to
@@ -80,33 +80,25 @@ def write(path: str, data: bytes) -> None:
             " in a directory of your own"
         )
     place, name = split(os.path.realpath(path))
-    temporary = f".regrow-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            _write(directory, temporary, name, data)
+            _write(directory, name, data)
         finally:
             os.close(directory)
     except OSError as error:
         raise PathError(f"{path}: the exclude file can't be written: {in_words(error)}") from error
 
 
-def _write(directory: int, temporary: str, name: str, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, 0o644, dir_fd=directory)
+def _write(directory: int, name: str, data: bytes) -> None:
+    mode = _mode_of_own(directory, name)
+    new = 0o644 if mode is None else mode & ~_OTHERS_MAY_WRITE
+    fd = own_files.replace(directory, name, [data], new, is_synced=True)
     try:
-        with open(fd, "wb") as file:
-            let_owner_in(fd)
-            mode = _mode_of_own(directory, name)
-            if mode is not None:
-                os.fchmod(fd, mode & ~_OTHERS_MAY_WRITE)
-            file.write(data)
-            file.flush()
-            os.fsync(fd)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except BaseException:
-        os.unlink(temporary, dir_fd=directory)
-        raise
+        if mode is not None:
+            os.fchmod(fd, new)  # the umask may have taken some
+    finally:
+        os.close(fd)
 
 
 def _mode_of_own(directory: int, name: str) -> int | None:
