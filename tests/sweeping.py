@@ -24,8 +24,9 @@ class Inside(Regrow):
     """Runs regrow in this process: ten times as fast as starting one."""
 
     def __call__(
-        self, *words: str | bytes | Path, cwd: Path | None = None, **_: Any
+        self, *words: str | bytes | Path, cwd: Path | None = None, **more: Any
     ) -> subprocess.CompletedProcess[str]:
+        assert not more, "only a process of its own can be told these"
         out, err = (io.TextIOWrapper(io.BytesIO(), errors="surrogateescape") for _ in range(2))
         given = [os.fsdecode(word) for word in words]
         with (

@@ -18,6 +18,7 @@ import pytest
 from regrow_marks.tag import SIGNATURE
 from tests import attributes
 from tests.conftest import Regrow
+from tests.sweeping import Inside
 
 pytestmark = pytest.mark.needs("git")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
@@ -25,6 +26,12 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Lin
 PAGE = Path(__file__).parents[1] / "docs/coming-from.md"
 ATTRIBUTE = "user.xdg.robots.backup"
 LOCK = '{"lockfileVersion": 3, "packages": {}}'
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

@@ -19,11 +19,18 @@ from regrow.doctor.tools import TOOLS, Tool
 from tests import attributes
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
+from tests.sweeping import Inside
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
 
 TOX = next(tool for tool in TOOLS if tool.name == "tox")
 ENTRY_POINTS = "[virtualenv.activate]\nregrow = regrow.plugins.virtualenv:RegrowActivator\n"
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 def findings(regrow: Regrow, place: Path) -> dict[str, dict[str, Any]]:

@@ -19,11 +19,18 @@ from regrow_marks.directory import open_directory
 from tests import attributes
 from tests.conftest import Regrow
 from tests.mounts import mounted_image
+from tests.sweeping import Inside
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
 ATTRIBUTE = "user.xdg.robots.backup"
 
 pytestmark = linux
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 def is_marked(path: Path) -> bool:

@@ -32,7 +32,7 @@ from tests.e2e.test_python_round_trip import (
     with_uv,
 )
 from tests.e2e.traces import birth, trace
-from tests.sweeping import rewrite, stamps
+from tests.sweeping import Inside, rewrite, stamps
 
 pytestmark = [
     pytest.mark.needs("uv"),
@@ -41,6 +41,12 @@ pytestmark = [
 
 PACKAGE = {"name": "site", "version": "1.0.0", "private": True}
 BOTH = ("bolt==1.0", "nut==2.0")
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ from tests.hostile.helpers import (
     use_creator,
 )
 from tests.mounts import mounted_image
+from tests.sweeping import Inside
 
 pytestmark = LINUX_ONLY
 
@@ -36,6 +37,12 @@ WITHOUT_ATTRIBUTES = [
     "ramfs",
 ]
 ext4 = pytest.mark.needs("mkfs.ext4")
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

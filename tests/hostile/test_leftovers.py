@@ -26,11 +26,17 @@ from tests.rebuilding import (
     running,
     write,
 )
-from tests.sweeping import set_attribute
+from tests.sweeping import Inside, set_attribute
 
 pytestmark = LINUX_ONLY
 
 TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 class Killed:

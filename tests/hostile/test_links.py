@@ -30,10 +30,17 @@ from tests.hostile.helpers import (
     snapshot,
     use_creator,
 )
+from tests.sweeping import Inside
 
 pytestmark = LINUX_ONLY
 
 COMMANDS = (("mark",), ("mark", "--tag"), ("unmark",))
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

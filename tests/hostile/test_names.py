@@ -19,6 +19,7 @@ from tests.hostile.helpers import (
     record_of,
     use_creator,
 )
+from tests.sweeping import Inside
 
 pytestmark = LINUX_ONLY
 
@@ -47,6 +48,12 @@ NAMES = {
 CONTROL = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

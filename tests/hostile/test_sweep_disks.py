@@ -29,12 +29,19 @@ from tests.hostile.helpers import (
     temporary_records,
 )
 from tests.mounts import mounted_image
+from tests.sweeping import Inside
 
 pytestmark = [LINUX_ONLY, pytest.mark.needs("git")]
 
 AsOrdinaryUser = Callable[[Callable[[], Any]], Any]
 NOBODY = 65534
 ext4 = pytest.mark.needs("mkfs.ext4")
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 class Swept(NamedTuple):

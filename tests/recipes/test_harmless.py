@@ -15,6 +15,7 @@ from regrow.rules import loader
 from tests.conftest import Regrow
 from tests.rebuilding import cmake, recorded, write
 from tests.recipes.test_python import Environment
+from tests.sweeping import Inside
 
 SECRET = "SeCrEt5"
 LONG = "x7Kq92LmPz04RtYv18Ws"
@@ -53,6 +54,12 @@ ADDRESSES = [
     *(f"https://example.org/p?{name}={SECRET}" for name in NAMES),
     *(f"https://example.org/p?ref=v1;{name}={SECRET}" for name in NAMES),
 ]
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.mark.parametrize("url", ADDRESSES)

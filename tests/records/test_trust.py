@@ -18,6 +18,12 @@ from tests.sweeping import Inside, age, attribute, modules
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 
 
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
+
+
 def mark(regrow: Regrow, *paths: Path) -> None:
     for path in paths:
         path.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,15 @@ import pytest
 from regrow.model import Rule
 from regrow.rules import loader
 from tests.conftest import Regrow
+from tests.sweeping import Inside
 
 CONTAINERS = [rule for rule in loader.shipped() if rule.container]
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 def environment(path: Path) -> Path:

@@ -13,9 +13,16 @@ from regrow.rules import loader
 from regrow.scan import evidence
 from tests import attributes
 from tests.conftest import Regrow
+from tests.sweeping import Inside
 
 pytestmark = pytest.mark.needs("git")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the attribute is Linux's")
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

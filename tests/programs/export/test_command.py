@@ -7,6 +7,13 @@ import pytest
 from regrow.programs.export import formats
 from tests import attributes
 from tests.conftest import Regrow
+from tests.sweeping import Inside
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

@@ -12,10 +12,17 @@ from regrow.config import Configuration, Export
 from regrow.programs.export.fresh import Fresh
 from regrow.watch.source import Changes
 from tests.conftest import Regrow
+from tests.sweeping import Inside
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux' own attribute")
 
 _PATIENCE = 20.0  # seconds
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 class Keeping:
