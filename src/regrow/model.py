@@ -1,9 +1,14 @@
 """The data that pass from one step to the next: plain, immutable, without behaviour."""
 
+import os
+
 from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, NOT_MARKED, UNMARKED, Outcome
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from regrow.config import Configuration
     from regrow.recipes.recipe import Recipe, RecipeResult
 
 KEPT = "kept"
@@ -114,12 +119,47 @@ class Candidate(NamedTuple):
     """A rule that says to keep this very directory, where there is one."""
 
 
+def true_paths(paths: "Iterable[str]") -> list[str]:
+    """Return directories as the kernel names them; ``~`` stands for the home directory."""
+    return [os.path.realpath(os.path.expanduser(path)) for path in paths]
+
+
+class Scope(NamedTuple):
+    """Where to look for what can be rebuilt, and by which settings."""
+
+    start: "Sequence[str]"
+    """The start directories, as the user names them."""
+    configuration: "Configuration"
+    rules: "Sequence[Rule]"
+    keep: "Sequence[str]" = ()
+    """Patterns besides the configuration's."""
+
+    @property
+    def places(self) -> list[str]:
+        """The start directories' true paths."""
+        return true_paths(self.start)
+
+
 class Unreadable(NamedTuple):
     """A directory that a scan could not read."""
 
     path: str
     error: str
     """Why, in words."""
+
+
+class Survey(NamedTuple):
+    """What a scan found."""
+
+    findings: "Sequence[Candidate | Unreadable]"
+    read: int
+    """How many directories were read."""
+    unchanged: int = 0
+    """How many were as an earlier scan had left them."""
+    signed: "Sequence[str]" = ()
+    """The paths of the directories that carry regrow's signature."""
+    is_whole: bool = True
+    """Whether all below the start directories was looked at."""
 
 
 NO_RECIPE: "Recipe" = {"kind": "none"}
@@ -133,7 +173,7 @@ MARKED_ALREADY = "marked already"
 TAKE_BACK = "take back"
 
 FAILURE = "failure"
-"""In place of a guard's name: to look at it failed; see ``mishaps``."""
+"""In place of a guard's name: to look at it failed."""
 
 
 class Decision(NamedTuple):
@@ -146,10 +186,23 @@ class Decision(NamedTuple):
     """The guard that keeps it."""
     reason: str = ""
     """Why it is kept, as a sentence for people."""
-    taken: "RecipeResult | None" = None
+    recipe: "RecipeResult | None" = None
     """What brings it back, where it is not kept."""
     markers: tuple[str, ...] = ()
     """The markers that must hold, by name, where it is not kept."""
+
+
+class Plan(NamedTuple):
+    """What is to be done with what a scan found."""
+
+    decisions: "Sequence[Decision]"
+    moved: "Sequence[str]" = ()
+    """The directories whose records are to follow them."""
+    unreadable: "Sequence[Unreadable]" = ()
+    read: int = 0
+    """How many directories were read."""
+    unchanged: int = 0
+    """How many were as an earlier scan had left them."""
 
 
 class Result(NamedTuple):

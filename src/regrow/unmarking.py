@@ -74,6 +74,31 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
         return outcomes
 
 
+def take_back(directory: "Directory", store: "Store") -> dict[str, Outcome]:
+    """Take back a mark that regrow set by itself; its recipe stays among the earlier ones.
+
+    Args:
+        directory: the directory, open.
+        store: where the records are.
+
+    Returns:
+        By marker: what became of it.
+
+    Raises:
+        RecordError: the record can't be read or removed.
+    """
+    from regrow.create import aside
+    from regrow.records import history
+
+    with store.locked():
+        if aside.is_waiting(directory.name):
+            return aside.expose(directory, store)
+        record = store.read(directory.path)
+        if record is not None:
+            history.add(store, record)  # what can't be described now could be once
+        return undo(directory, store)
+
+
 def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[str, Outcome]:
     """Take the marks off that a copy of a marked directory carries; records stay as they are."""
     outcomes = {}

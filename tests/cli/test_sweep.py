@@ -59,7 +59,7 @@ def test_without_a_terminal_one_of_yes_and_dry_run_is_needed(
     for words in ((), ("--json",), ("-0",)):
         done = regrow("sweep", *words, work)
         assert done.returncode == 2
-        assert "give --yes to mark, or --dry-run to see the plan" in done.stderr
+        assert "not a terminal: pass --yes to mark, or --dry-run to see the plan" in done.stderr
     assert not records_directory.exists()
 
 

@@ -12,12 +12,12 @@ import pytest
 from regrow import marking, pipeline, unmarking
 from regrow.config import Configuration
 from regrow.decide import decisions
-from regrow.model import MARK, VANISHED, Candidate, Decision
+from regrow.model import MARK, VANISHED, Candidate, Decision, Plan, Scope
 from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan.walk import Scan
 from regrow_marks import tag
-from regrow_marks.directory import Opener, open_directory
+from regrow_marks.directory import open_directory
 from tests.conftest import NOBODY, Regrow
 from tests.hostile.helpers import LINUX_ONLY, has_regrows_tag, read_records, record_of
 from tests.sweeping import (
@@ -611,7 +611,8 @@ def test_a_sweep_for_one_rule_takes_nothing_back(
 def decide(project: Path) -> Decision:
     (found,) = Scan([str(project)], loader.shipped())
     assert isinstance(found, Candidate)
-    (decision,) = decisions.decide([found], Configuration(), [str(project)])
+    scope = Scope([str(project)], Configuration(), loader.shipped())
+    (decision,) = decisions.decide([found], scope)
     assert decision.decision == MARK
     return decision
 
@@ -625,8 +626,8 @@ def test_what_tools_replaced_since_it_was_decided_about_is_left_alone(
     path.rename(project / "aside")
     if successor == "a directory":
         path.mkdir()
-    with Store() as store, Opener() as opener:
-        result = pipeline.carry_out(decision, store, opener)
+    with Store() as store:
+        (result,) = pipeline.apply(Plan([decision]), store)
     assert result.outcome == VANISHED
     assert ("replaced" if successor == "a directory" else "vanished") in result.error
     assert attribute(project / "aside") is None
@@ -656,8 +657,8 @@ def test_what_a_link_took_the_place_of_is_not_followed(
     decision = decide(project)
     path.rename(project / "aside")
     path.symlink_to("aside")
-    with Store() as store, Opener() as opener:
-        result = pipeline.carry_out(decision, store, opener)
+    with Store() as store:
+        (result,) = pipeline.apply(Plan([decision]), store)
     assert result.outcome == VANISHED
     assert attribute(project / "aside") is None
     assert read_records(records_directory) == []

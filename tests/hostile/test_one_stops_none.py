@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from regrow import pipeline
-from regrow.decide import decisions, guards
-from regrow.mishaps import TRACEBACK
+from regrow.decide import guards
+from regrow.errors import TRACEBACK
 from regrow.system import git
-from regrow_marks import markers
+from regrow_marks import markers, tag
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import Inside, modules
 from tests.sweeping import git as run_git
@@ -137,7 +137,7 @@ def raise_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, place: str
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(guards, "build_recipe_for"), (decisions, "choose_markers"), (pipeline, "mark")],
+    [(guards, "build_recipe_for"), (tag, "is_environment"), (pipeline, "mark")],
 )
 def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_out(
     module: Any, name: str, two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
@@ -147,7 +147,7 @@ def test_an_unforeseen_fault_is_that_directorys_failure_with_path_cause_and_way_
         monkeypatch.setattr(
             "regrow_marks.directory.Directory.__repr__", lambda self: self.path, raising=False
         )
-    if name == "choose_markers":
+    if name == "is_environment":
         monkeypatch.setattr(
             "regrow_marks.directory.Directory.__repr__", lambda self: self.path, raising=False
         )

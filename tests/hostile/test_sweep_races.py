@@ -19,11 +19,10 @@ import pytest
 
 from regrow import config, pipeline
 from regrow.decide import decisions
-from regrow.model import MARK, VANISHED, Candidate, Decision, Result
+from regrow.model import MARK, VANISHED, Candidate, Decision, Plan, Result, Scope
 from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan.walk import Scan
-from regrow_marks.directory import Opener
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     GATE,
@@ -326,17 +325,18 @@ def decide(tree: Path) -> list[Decision]:
     settings = config.read()
     found = [f for f in Scan([str(tree)], loader.shipped()) if isinstance(f, Candidate)]
     with Store() as store:
-        return decisions.decide(found, settings, [str(tree)], store=store)
+        return decisions.decide(found, Scope([str(tree)], settings, loader.shipped()), store)
 
 
 def carry_out(
     decided: list[Decision], meanwhile: Callable[[], None] = lambda: None
 ) -> list[Result]:
     """Carry decisions out; something happens after the first of them."""
-    with Store() as store, Opener() as opener:
-        results = [pipeline.carry_out(decided[0], store, opener)]
+    with Store() as store:
+        results = pipeline.apply(Plan(decided), store)
+        first = next(results)
         meanwhile()
-        return results + [pipeline.carry_out(decision, store, opener) for decision in decided[1:]]
+        return [first, *results]
 
 
 def delete(path: Path, _: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from regrow.config import Configuration
 from regrow.decide.decisions import decide
-from regrow.model import MARK, Candidate, Decision
+from regrow.model import MARK, Candidate, Decision, Scope
 from regrow.rules import loader
 from regrow.scan.contents import strangers
 from regrow.scan.evidence import Listing
@@ -32,7 +32,7 @@ def put(place: Path, *names: str) -> None:
 
 def decisions(start: Path) -> dict[str, Decision]:
     found = [one for one in Scan([str(start)], SHIPPED) if isinstance(one, Candidate)]
-    decided = decide(found, Configuration(), [str(start)])
+    decided = decide(found, Scope([str(start)], Configuration(), ()))
     return {str(Path(one.candidate.path).relative_to(start.resolve())): one for one in decided}
 
 

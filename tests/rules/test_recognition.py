@@ -9,7 +9,7 @@ import pytest
 from regrow.config import Configuration
 from regrow.decide.decisions import decide
 from regrow.errors import ConfigurationError
-from regrow.model import KEEP, MARK, Candidate, Decision, Rule
+from regrow.model import KEEP, MARK, Candidate, Decision, Rule, Scope
 from regrow.rules import loader
 from regrow.scan.walk import Scan
 from tests.rules.trees import build, concrete, pieces, place
@@ -37,7 +37,7 @@ def candidates(start: Path) -> list[Candidate]:
 
 
 def decisions(start: Path) -> dict[str, Decision]:
-    decided = decide(candidates(start), Configuration(), [str(start)])
+    decided = decide(candidates(start), Scope([str(start)], Configuration(), ()))
     return {os.path.relpath(d.candidate.path, start.resolve()): d for d in decided}
 
 

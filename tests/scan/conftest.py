@@ -2,7 +2,6 @@
 
 import pytest
 
-from regrow.decide import remembered
 from regrow.scan import incremental, snapshot
 from regrow.system import cache
 
@@ -13,6 +12,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incremental, "_KEPT_FROM", 0)
     monkeypatch.setattr(incremental, "_MOSTLY", 0)
     monkeypatch.setattr(snapshot, "FRESH", 0)
-    monkeypatch.setattr(remembered, "FRESH", 0)
+    monkeypatch.setattr("regrow.decide.cache.FRESH", 0)
     code = cache.code()  # whoever runs these tests may be at work on it
     monkeypatch.setattr(cache, "running_code", lambda: code)

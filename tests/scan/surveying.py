@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from regrow.model import Candidate, Unreadable
+from regrow.model import Candidate, Survey, Unreadable
 from regrow.rules import loader
 from regrow.scan import incremental
-from regrow.scan.incremental import Survey
 from regrow.scan.walk import Scan
 
 RULES = [rule for rule in loader.shipped() if not rule.home]

@@ -16,7 +16,7 @@ import pytest
 
 from regrow.config import Configuration
 from regrow.decide import decisions, guards
-from regrow.model import KEEP, MARK, Candidate, Decision, Unreadable
+from regrow.model import KEEP, MARK, Candidate, Decision, Scope, Unreadable
 from regrow.rules import loader
 from regrow.scan.walk import Scan
 from tests import attributes
@@ -44,7 +44,9 @@ def scan(*start: Path | str) -> tuple[set[str], list[Unreadable]]:
 def decide(*start: Path) -> dict[str, Decision]:
     places = [str(place) for place in start]
     found = [finding for finding in Scan(places, RULES) if isinstance(finding, Candidate)]
-    return {d.candidate.path: d for d in decisions.decide(found, Configuration(), places)}
+    return {
+        d.candidate.path: d for d in decisions.decide(found, Scope(places, Configuration(), ()))
+    }
 
 
 def make_target(project: Path) -> Path:
@@ -381,11 +383,11 @@ def test_a_candidate_that_was_replaced_since_is_kept(place: Path, tmp_path: Path
     found = [f for f in Scan([str(place)], RULES) if isinstance(f, Candidate)]
     target.rename(tmp_path / "away")
     target.mkdir()
-    (decision,) = decisions.decide(found, Configuration(), [str(place)])
+    (decision,) = decisions.decide(found, Scope([str(place)], Configuration(), ()))
     assert (decision.decision, decision.guard) == (KEEP, "not-ours")
     target.rmdir()
     target.symlink_to(tmp_path / "away")
-    (decision,) = decisions.decide(found, Configuration(), [str(place)])
+    (decision,) = decisions.decide(found, Scope([str(place)], Configuration(), ()))
     assert (decision.decision, decision.guard) == (KEEP, "not-ours")
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from regrow.model import Survey
 from regrow.scan import incremental, snapshot, walk
-from regrow.scan.incremental import Survey
 from regrow.scan.walk import Frame, Scan
 from regrow.system import worker
 from regrow.system.worker import Channel

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from regrow import pipeline
 from regrow.config import Configuration
+from regrow.model import Scope
 from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.scan import project_root
@@ -102,8 +104,9 @@ def test_all_of_a_project_is_marked_and_nothing_beside_it(home: Path) -> None:
         (home / place / "package-lock.json").write_text('{"lockfileVersion": 3}')
 
     def outcomes() -> dict[str, str]:
+        scope = Scope([f"{home}/shop"], Configuration(), IN_FORCE)
         with Store() as store:
-            results = project_root.mark_all(f"{home}/shop", IN_FORCE, Configuration(), store)
+            results = list(pipeline.apply(pipeline.plan(scope, store), store))
         return {result.decision.candidate.path: result.outcome for result in results}
 
     marked = {f"{home}/shop/node_modules", f"{home}/shop/packages/cart/node_modules"}
@@ -114,22 +117,10 @@ def test_all_of_a_project_is_marked_and_nothing_beside_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize("skip", ["~/shop", "~", "~/shop/"])
-def test_what_the_user_skips_is_not_entered(skip: str, home: Path) -> None:
+def test_what_the_user_skips_is_nobodys_project(skip: str, home: Path) -> None:
     make(home, "shop/package.json", "shop/node_modules/")
-    (home / "shop/package-lock.json").write_text('{"lockfileVersion": 3}')
-    with Store() as store:
-        found = project_root.mark_all(f"{home}/shop", IN_FORCE, Configuration(skip=(skip,)), store)
-        assert found == []
-        assert store.names() == []
-
-
-def test_what_is_kept_is_not_told_of(home: Path) -> None:
-    make(home, "shop/package.json", "shop/node_modules/")
-    (home / "shop/package-lock.json").write_text('{"lockfileVersion": 3}')
-    keep = Configuration(keep=("node_modules",))
-    with Store() as store:
-        assert project_root.mark_all(f"{home}/shop", IN_FORCE, keep, store) == []
-        assert store.names() == []
+    assert project_root.root_of(f"{home}/shop", IN_FORCE, (skip,)) is None
+    assert project_root.root_of(f"{home}/shop", IN_FORCE, ("~/shop/node_modules",))
 
 
 def test_what_cannot_be_listed_is_climbed_past(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

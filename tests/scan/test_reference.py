@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from regrow.config import Configuration
 from regrow.decide import decisions
-from regrow.model import MARK, Candidate, Decision, Rule
+from regrow.model import MARK, Candidate, Decision, Rule, Scope
 from regrow.rules import loader
 from regrow.scan.contents import NOISE
 from regrow.scan.walk import Scan
@@ -290,7 +290,7 @@ PROJECTS: Mapping[str, tuple[str, ...]] = {
 
 def decide(root: Path, keep: Sequence[str] = ()) -> list[Decision]:
     found = [f for f in Scan([str(root)], RULES) if isinstance(f, Candidate)]
-    return decisions.decide(found, Configuration(), [str(root)], keep)
+    return decisions.decide(found, Scope([str(root)], Configuration(), (), keep))
 
 
 def marked(root: Path, keep: Sequence[str] = ()) -> set[str]:

@@ -14,8 +14,8 @@ import pytest
 
 from regrow.config import Configuration
 from regrow.decide import decisions
-from regrow.decide.remembered import Memory
-from regrow.model import Candidate
+from regrow.decide.cache import Memory
+from regrow.model import Candidate, Scope
 from regrow.scan import incremental
 from tests.hostile.helpers import LINUX_ONLY
 from tests.scan.surveying import RULES, settle, snapshots
@@ -181,12 +181,12 @@ def test_ten_times_the_candidates_take_ten_times_as_long(home: Path) -> None:
         def decide(candidates: list[Candidate] = candidates, start: list[str] = start) -> None:
             for file in (home / ".cache/regrow").glob("decisions-*"):
                 file.unlink()
-            memory = Memory(Configuration(), start)
-            decisions.decide(candidates, Configuration(), start, (), None, memory)
+            scope = Scope(start, Configuration(), ())
+            decisions.decide(candidates, scope, None, Memory(scope))
 
         def recall(candidates: list[Candidate] = candidates, start: list[str] = start) -> None:
-            memory = Memory(Configuration(), start)
-            decisions.decide(candidates, Configuration(), start, (), None, memory)
+            scope = Scope(start, Configuration(), ())
+            decisions.decide(candidates, scope, None, Memory(scope))
 
         for work in (first, unchanged, with_one_change, decide, recall):
             costs.setdefault(work.__name__, []).append(processor_time(work) / count)

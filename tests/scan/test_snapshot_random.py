@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+import regrow.decide.cache
 from regrow.config import Configuration
-from regrow.decide import decisions, remembered
-from regrow.decide.remembered import Memory
-from regrow.model import Candidate
+from regrow.decide import decisions
+from regrow.decide.cache import Memory
+from regrow.model import Candidate, Scope
 from regrow.scan import incremental, snapshot
 from regrow_marks import tag, xdg
 from tests import attributes
@@ -295,7 +296,7 @@ def set_up(chance: random.Random) -> None:
     clock = SimpleNamespace(time_ns=lambda: time.time_ns() - behind)
     for module, name, value in (
         (snapshot, "FRESH", fresh),
-        (remembered, "FRESH", fresh),
+        (regrow.decide.cache, "FRESH", fresh),
         (incremental, "_KEPT_FROM", 0),
         (incremental, "_MOSTLY", chance.choice((0, 0, 0, 4))),
         (incremental, "_FORK_AFTER", chance.choice((1, 10, 1000))),
@@ -336,9 +337,9 @@ def same_decisions(findings: list[Any], start: list[Path], where: str) -> None:
     """Check that what is remembered is what would be decided now."""
     places = list(map(str, start))
     candidates = [finding for finding in findings if isinstance(finding, Candidate)]
-    memory = Memory(Configuration(), places)
-    known = decisions.decide(candidates, Configuration(), places, (), None, memory)
-    assert known == decisions.decide(candidates, Configuration(), places), where
+    scope = Scope(places, Configuration(), ())
+    known = decisions.decide(candidates, scope, None, Memory(scope))
+    assert known == decisions.decide(candidates, scope), where
 
 
 @pytest.fixture

@@ -452,7 +452,7 @@ import atexit, os
 def fork():
     raise AssertionError("a watch was forked")
 os.fork = fork
-names = ("helper", "remembered", "snapshot", "survey")
+names = ("system.worker", "decide.cache", "scan.snapshot", "scan.incremental")
 atexit.register(lambda: print("loaded", [n for n in names if f"regrow.{n}" in sys.modules]))
 """
     for number in range(40):  # a sweep would share that many

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from regrow import pipeline
 from regrow.config import Configuration
-from regrow.decide import decisions
-from regrow.model import Decision
+from regrow.decide import decisions, withdraw
+from regrow.model import Decision, Survey
 from regrow.records.format import PENDING
 from regrow.records.store import Store
+from regrow.scan.walk import Scan
 from regrow.watch import loop
 from regrow.watch.source import Changes
 from regrow_marks import tag
@@ -430,7 +432,7 @@ def test_a_mark_is_withdrawn_where_no_recipe_can_be_taken(code: Path, watch: InT
 def test_a_recipe_that_comes_late_keeps_the_mark(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
-    monkeypatch.setattr(decisions, "QUIET", 2.0)
+    monkeypatch.setattr(withdraw, "QUIET", 2.0)
     path = code / "shop/node_modules"
     path.mkdir(parents=True)
     (code / "shop/package.json").write_text('{"dependencies": {"a": "1.0.0"}}')
@@ -447,7 +449,7 @@ def test_a_recipe_that_comes_late_keeps_the_mark(
 def test_the_former_recipe_stays_while_a_directory_is_made_anew(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
-    monkeypatch.setattr(decisions, "QUIET", 3600)
+    monkeypatch.setattr(withdraw, "QUIET", 3600)
     path = modules_without_lock(code / "shop")
     becomes_recorded(path)
     recipe = records_by_path()[str(path)].recipe
@@ -480,7 +482,7 @@ def test_a_pending_record_of_a_killed_watch_is_completed(
     hidden = (path / ".package-lock.json").read_text()
     (path / ".package-lock.json").unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(decisions, "QUIET", 3600)
+        patch.setattr(withdraw, "QUIET", 3600)
         with InThread([code]):
             becomes_marked(path)
     assert records_by_path()[str(path)].state == PENDING
@@ -567,7 +569,7 @@ def test_the_recipe_of_what_moves_while_it_is_made_anew_moves_along(
     path = modules_without_lock(code / "shop")
     becomes_recorded(path)
     recipe = records_by_path()[str(path)].recipe
-    monkeypatch.setattr(decisions, "QUIET", 3600)
+    monkeypatch.setattr(withdraw, "QUIET", 3600)
     shutil.rmtree(path)
     path.mkdir()
     becomes_marked(path)
@@ -613,7 +615,7 @@ def test_what_moves_before_it_has_a_recipe_and_is_told_late_is_regrows_still(
     path = code / "shop/node_modules"
     path.mkdir(parents=True)
     (code / "shop/package.json").write_text("{}")
-    monkeypatch.setattr(decisions, "QUIET", 3600)
+    monkeypatch.setattr(withdraw, "QUIET", 3600)
     becomes_marked(path)
     true_wait = Inotify.wait
     is_late = threading.Event()
@@ -826,15 +828,15 @@ def test_a_directory_filled_between_its_listing_and_the_end_of_the_scan(
     made: list[Path] = []
     for number in range(4):
         (code / f"empty-{number}").mkdir()
-    true_candidates = loop._candidates
+    true_survey_of = pipeline.survey_of
 
-    def candidates(findings: Any) -> Any:
-        found = true_candidates(findings)
+    def survey_of(scan: Scan) -> Survey:
+        found = true_survey_of(scan)
         if len(made) < 4:
             made.append(modules(code / f"empty-{len(made)}"))
         return found
 
-    monkeypatch.setattr(loop, "_candidates", candidates)
+    monkeypatch.setattr(pipeline, "survey_of", survey_of)
     with InThread([code]):
         agrees_with_a_sweep(code, count=4)
 

@@ -22,7 +22,7 @@ import pytest
 
 from regrow import config
 from regrow.config import Configuration
-from regrow.decide import decisions
+from regrow.decide import withdraw
 from regrow.model import Record, Result
 from regrow.programs.export.fresh import Fresh
 from regrow.records.format import MARKED
@@ -46,10 +46,10 @@ QUIET = 0.7
 
 HURRY = f"""
 import sys
-from regrow.decide import decisions
+from regrow.decide import withdraw
 from regrow.cli.main import main
 from regrow.watch import loop, recursive, source
-decisions.QUIET = {QUIET}
+withdraw.QUIET = {QUIET}
 vars(loop).update({HURRIED})
 sys.exit(main(sys.argv[1:]))
 """
@@ -57,7 +57,7 @@ sys.exit(main(sys.argv[1:]))
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process' watches and sweeps wait for seconds only."""
-    monkeypatch.setattr(decisions, "QUIET", QUIET)
+    monkeypatch.setattr(withdraw, "QUIET", QUIET)
     for name, seconds in HURRIED.items():
         monkeypatch.setattr(loop, name, seconds)
     monkeypatch.setattr(recursive, "_TIMEOUT", 100)

@@ -4,15 +4,14 @@ import argparse
 import os
 import shlex
 
-from regrow import config
+from regrow import config, pipeline
 from regrow.cli.output import parser, print_json, show
-from regrow.decide import decisions
+from regrow.decide.decisions import guards_words
 from regrow.decide.guards import GUARDS
-from regrow.model import KEEP, MARK, Candidate, Decision, Rule
+from regrow.model import KEEP, MARK, Candidate, Decision, Rule, Scope
 from regrow.rules import loader
-from regrow.scan import evidence
+from regrow.scan import evidence, walk
 from regrow.scan.matching import Index
-from regrow.scan.walk import Scan, towards
 from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
 from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from regrow.config import Configuration
+    from regrow.model import Survey
     from regrow.recipes.recipe import RecipeResult
 
 
@@ -108,25 +108,25 @@ def explain(
         if not parent.has(name):
             raise PathError(f"{path}: it does not exist")
         near = _near(parent, name, active_rules)
-    start = _start_above(true_path, configuration)
-    candidate: Candidate | None = None
-    scan = Scan([start], active_rules, configuration.skip, towards(true_path))
-    for finding in scan:
-        if isinstance(finding, Candidate):
-            candidate = finding
-    home_rule = loader.at_home(active_rules).get(true_path)
-    if home_rule is not None:
-        status = os.lstat(true_path)
-        candidate = Candidate(
-            true_path, home_rule, split(true_path)[0], (), False, status.st_dev, status.st_ino
-        )
-    if candidate is None or candidate.path != true_path:
+    scope = Scope([_start_above(true_path, configuration)], configuration, active_rules)
+    at_home = [one for one in walk.at_home(active_rules) if one.path == true_path]
+    scan = walk.Scan(scope.start, active_rules, configuration.skip, walk.towards(true_path))
+
+    def look() -> "Survey":
+        found = pipeline.survey_of(scan)
+        if not any(one.rule.container for one in at_home):
+            return found
+        inside = walk.Scan([true_path], active_rules, configuration.skip)
+        return found._replace(findings=[*found.findings, *inside])
+
+    plan = pipeline.plan(scope, None, scan=look, also=at_home)
+    decisions = {decision.candidate.path: decision for decision in plan.decisions}
+    decision = decisions.get(true_path)
+    if decision is None:
+        above = next((one.candidate for one in plan.decisions), None)
         reached = scan.last_seen in (true_path, split(true_path)[0])
-        return Explanation(true_path, None, candidate, reached, near, {})
-    inside = Scan([true_path], active_rules, configuration.skip) if candidate.rule.container else ()
-    contents = [finding for finding in inside if isinstance(finding, Candidate)]
-    decision = decisions.decide([candidate, *contents], configuration, [start])[0]
-    words = decisions.guards_words(candidate, configuration, [start])
+        return Explanation(true_path, None, above, reached, near, {})
+    words = guards_words(decision.candidate, scope)
     return Explanation(true_path, decision, None, True, near, words)
 
 
@@ -186,8 +186,8 @@ def _print_json(explanation: Explanation) -> None:
             "reason": decision.reason or None if decision else _why_not(explanation),
             "guards": explanation.words,
             "rebuilt_by": candidate.rule.command if candidate else None,
-            "recipe": decision.taken.recipe if decision and decision.taken else None,
-            "remarks": list(decision.taken.remarks) if decision and decision.taken else [],
+            "recipe": decision.recipe.recipe if decision and decision.recipe else None,
+            "remarks": list(decision.recipe.remarks) if decision and decision.recipe else [],
             "near": [
                 {
                     "rule": near.rule.name,
@@ -218,8 +218,8 @@ def _print(explanation: Explanation) -> None:
     print(f"  it comes back by: {show(rule.command)}")
     if rule.note:
         print(f"  note: {show(rule.note)}")
-    if decision.taken is not None:
-        for line in _recipe_lines(decision.taken):
+    if decision.recipe is not None:
+        for line in _recipe_lines(decision.recipe):
             print(f"  {show(line)}")
     if rule.documentation:
         print(f"  see {show(rule.documentation)}")
@@ -232,9 +232,9 @@ _COMMANDS = ("command", "configure", "build")  # the words of a command line
 _SHOWN = 5  # entries of a long list; --json has all
 
 
-def _recipe_lines(taken: "RecipeResult") -> "Iterator[str]":
-    """Write a recipe for people, long lists cut."""
-    for key, value in taken.recipe.items():
+def _recipe_lines(result: "RecipeResult") -> "Iterator[str]":
+    """Yield a recipe as lines for people, long lists cut."""
+    for key, value in result.recipe.items():
         if isinstance(value, list) and key in _COMMANDS:
             yield f"recipe, {key}: {shlex.join(value)}"
         elif isinstance(value, list):
@@ -242,7 +242,7 @@ def _recipe_lines(taken: "RecipeResult") -> "Iterator[str]":
             yield f"recipe, {key}: {', '.join(value[:_SHOWN]) or 'none'}{more}"
         elif value != "":
             yield f"recipe, {key}: {value}"
-    for remark in taken.remarks:
+    for remark in result.remarks:
         yield f"remark: {remark}"
 
 

@@ -6,10 +6,6 @@ import signal
 
 from regrow.cli.output import parser, show
 from regrow.errors import ConfigurationError
-from regrow_marks.plain import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from regrow.model import Result
 
 SHELLS = ("bash", "fish", "zsh")
 
@@ -119,22 +115,20 @@ def _is_running(process: int) -> bool:
 
 
 def _mark(directory: str) -> None:
-    from regrow import config  # every shell that starts prints a script first
+    # Imported here: every shell that starts prints a script first.
+    from regrow import config, pipeline
+    from regrow.model import Scope
     from regrow.records.store import Store
-    from regrow.rules import loader  # every shell that starts prints a script first
-    from regrow.scan import project_root  # every shell that starts prints a script first
+    from regrow.rules import loader
+    from regrow.scan import project_root
 
     configuration = config.read()
     active_rules = loader.active_rules(configuration, config.path())
-    root = project_root.root_of(directory, active_rules)
+    root = project_root.root_of(directory, active_rules, configuration.skip)
     if root is None:
         return
     with Store() as store:
-        for result in project_root.mark_all(root, active_rules, configuration, store):
-            _tell(result)
-
-
-def _tell(result: "Result") -> None:
-    """Tell what changed; of failures `regrow sweep` tells."""
-    if result.change:
-        print(f"regrow: {show(result.change)}")
+        plan = pipeline.plan(Scope([root], configuration, active_rules), store)
+        for result in pipeline.apply(plan, store, is_settled=True):
+            if result.change:  # `regrow sweep` names what failed
+                print(f"regrow: {show(result.change)}")

@@ -97,10 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
         return SOME_FAILED
     except Exception as error:  # noqa: BLE001 - people read words, not tracebacks
         from regrow.cli.output import complain
-        from regrow.mishaps import TRACEBACK
-        from regrow.mishaps import words as in_a_sentence
+        from regrow.errors import TRACEBACK, as_sentence
 
-        complain(f"{in_a_sentence(error)}; to report it, set {TRACEBACK}=1 and try again")
+        complain(f"{as_sentence(error)}; to report it, set {TRACEBACK}=1 and try again")
         return SOME_FAILED
     finally:
         # Or the interpreter, as it ends, looks twice through all there is for garbage (2 ms).

@@ -4,11 +4,11 @@ import argparse
 import os
 import sys
 
-from regrow import config, marking
+from regrow import config, marking, pipeline
 from regrow.cli.output import complain, parser
 from regrow.create import uv_project
 from regrow.errors import ConfigurationError
-from regrow.model import Result
+from regrow.model import Result, Scope
 from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.rules import loader
@@ -108,10 +108,15 @@ def _surroundings() -> _Surroundings | None:
     return _Surroundings(directory, configuration, active_rules)
 
 
+def _project(directory: str, surroundings: _Surroundings) -> str | None:
+    skip = surroundings.configuration.skip
+    return project_root.root_of(directory, surroundings.active_rules, skip)
+
+
 def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared | None:
     """Make and mark the environment that uv is about to fill; None where that can't be foreseen."""
     place = uv_project.environment_to_come(command, surroundings.directory)
-    if place is None or project_root.root_of(place[0], surroundings.active_rules) is None:
+    if place is None or _project(place[0], surroundings) is None:
         return None
     from contextlib import ExitStack  # most runs prepare nothing
 
@@ -131,13 +136,14 @@ def _mark(
     surroundings: _Surroundings, prepared: _Prepared | None, report: "Callable[[Result], None]"
 ) -> None:
     """Mark what the command made in its project, and report it."""
-    directory, configuration, active_rules = surroundings
     try:
-        root = project_root.root_of(directory, active_rules)
+        root = _project(surroundings.directory, surroundings)
         if root is None:
             return
         with Store() as store:
-            for result in project_root.mark_all(root, active_rules, configuration, store):
+            scope = Scope([root], surroundings.configuration, surroundings.active_rules)
+            plan = pipeline.plan(scope, store)
+            for result in pipeline.apply(plan, store, is_settled=True):
                 report(result)
             if prepared:
                 _take_back_unless_marked(prepared.path, store)

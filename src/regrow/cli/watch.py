@@ -8,7 +8,7 @@ import sys
 
 from regrow import config
 from regrow.cli.output import complain, parser, print_json, show
-from regrow.decide import decisions
+from regrow.decide.guards import Circumstances
 from regrow.errors import ConfigurationError, RecordError, WatchError
 from regrow.model import Result
 from regrow.programs.export.fresh import Fresh
@@ -90,7 +90,7 @@ def _settings(places: "Sequence[str]") -> _Settings:
     """Read the configuration and check all of it. Raises ConfigurationError."""
     configuration = config.read()
     active_rules = loader.active_rules(configuration, config.path())
-    decisions.decide([], configuration, [])  # it reads the patterns
+    Circumstances(start=(), keep=configuration.keep)  # it refuses patterns that are none
     start = [os.path.realpath(os.path.expanduser(place)) for place in places or configuration.start]
     return _Settings(start, configuration, active_rules)
 

@@ -9,7 +9,7 @@ import re
 import stat
 
 from regrow.errors import ConfigurationError
-from regrow.model import Candidate
+from regrow.model import FAILURE, Candidate
 from regrow.recipes.recipe import RecipeError, build_recipe_for
 from regrow.system import mounts, ownership
 from regrow_marks.directory import ancestors, is_below, join, open_child, open_parent, split
@@ -19,9 +19,11 @@ from regrow_marks.safe_read import UnsafeFileError, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Self
 
     from pathspec import GitIgnoreSpec
 
+    from regrow.model import Scope
     from regrow.recipes.recipe import RecipeResult
     from regrow.system.git import Verdict
 
@@ -55,6 +57,11 @@ class Circumstances:
         self._recipes: dict[str, RecipeResult] = {}
         self._projects: dict[str, GitIgnoreSpec | str | None] = {}
 
+    @classmethod
+    def of(cls, scope: "Scope") -> "Self":
+        """Return what holds for a scan. Raises ConfigurationError for a pattern that is none."""
+        return cls(start=scope.places, keep=[*scope.configuration.keep, *scope.keep])
+
     def recipe(self, candidate: Candidate) -> "RecipeResult":
         """Take a candidate's recipe, once. Raises RecipeError."""
         if candidate.path not in self._recipes:
@@ -71,6 +78,18 @@ class Circumstances:
         return self._projects[directory]
 
 
+NOT_OURS = "not-ours"
+LACKS_RECIPE = "no-recipe"
+_GIT_SILENT = "git-silent"
+_EVIDENCE_PLACE = "evidence-place"
+
+SILENT = frozenset((_GIT_SILENT, NOT_OURS, _EVIDENCE_PLACE, FAILURE))
+"""Guards whose objection is no evidence that a mark is wrong: they never take one back."""
+
+FORGOTTEN = frozenset((_GIT_SILENT, NOT_OURS, LACKS_RECIPE, FAILURE))
+"""Guards whose answer depends on more than can be named: it is not remembered."""
+
+
 class Guard(NamedTuple):
     """One guard, for ``explain`` and for the summary."""
 
@@ -78,6 +97,8 @@ class Guard(NamedTuple):
     question: str
     """What it asks, in words."""
     ask: "Callable[[Candidate, Circumstances], str | None]"
+    reads: tuple[str, ...] = ()
+    """What its answer depends on inside the candidate, besides what stands directly in it."""
 
 
 def kept_by_rule(candidate: Candidate, _: Circumstances) -> str | None:
@@ -236,16 +257,18 @@ def _not_writable(fd: int, status: os.stat_result) -> str | None:
 GUARDS = (
     Guard("kept-rule", "does a rule say to keep it?", kept_by_rule),
     Guard("tracked", "does git track anything inside?", tracked_by_git),
-    Guard("git-silent", "can git not be asked?", git_is_silent),
+    Guard(_GIT_SILENT, "can git not be asked?", git_is_silent),
     Guard("generic-name", "is its name too common to be sure?", generic_name),
     Guard("foreign", "does it hold what its tool does not make?", holds_foreign_entries),
-    Guard("evidence-place", "does its evidence stand where no project is?", evidence_out_of_place),
+    Guard(_EVIDENCE_PLACE, "does its evidence stand where no project is?", evidence_out_of_place),
     Guard("kept-by-user", "did you say to keep it?", kept_by_user),
-    Guard("not-ours", "is it out of our hands?", not_ours),
-    Guard("repository", "does it hold somebody's sources?", holds_repository),
-    Guard("no-recipe", "is there no way to bring it back?", no_recipe),
+    Guard(NOT_OURS, "is it out of our hands?", not_ours),
+    Guard("repository", "does it hold somebody's sources?", holds_repository, ("src", "lib")),
+    Guard(LACKS_RECIPE, "is there no way to bring it back?", no_recipe),
 )
 """In the order in which they are asked; only the last two read what is inside."""
+
+BY_NAME = {guard.name: guard for guard in GUARDS}
 
 
 def _anywhere(pattern: str) -> str:

@@ -1,162 +1,386 @@
-"""What carries regrow's signature where no candidate stands: it was moved, copied, or put back.
+"""Which marks are taken back: those that regrow set by itself, and that nothing stands for now.
 
-A record follows its directory. A mark that no rule stands for any more is taken back, but where the
-user set it on this very directory.
+Three ways lead here. A guard keeps a candidate that was marked earlier (``is_due``); no rule
+recognises a recorded directory any more (``unrecognised``); or a directory carries regrow's
+signature where no candidate stands (``strays``). What the user marked stays marked where it is.
 """
 
 import os
+import time
 
-from regrow.create import aside
-from regrow.decide import decisions
-from regrow.decide.decisions import COPIED, MOVED, NO_RULE
-from regrow.model import EXPLICIT, TAKE_BACK, Candidate, Decision, Rule
-from regrow.records import moves
-from regrow.records.format import PENDING, REBUILD
-from regrow.records.moves import Standing
-from regrow.records.store import now
-from regrow.system import locks
-from regrow_marks.birth import PREFIX
-from regrow_marks.directory import is_below, open_directory, split
+from regrow.decide.guards import LACKS_RECIPE, NOT_OURS, SILENT
+from regrow.errors import RecordError
+from regrow.model import (
+    EXPLICIT,
+    MARK,
+    MARKED_ALREADY,
+    TAKE_BACK,
+    Candidate,
+    Decision,
+    Record,
+    Rule,
+    true_paths,
+)
+from regrow.records.format import MARKED, PENDING, REBUILD
+from regrow.records.format import is_unfinished as says_unfinished
+from regrow.records.store import file_name, identity_of, is_about, now
+from regrow_marks import tag
+from regrow_marks.directory import ancestors, is_below, open_directory, split
 from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from regrow.config import Configuration
+    from regrow.model import Scope
+    from regrow.records.moves import Standing
     from regrow.records.store import Store
     from regrow_marks.directory import Directory
-    from regrow_marks.model import Outcome
+
+NO_RULE = "no-rule"
+"""In place of a guard's name: no rule recognises what regrow marked earlier."""
+
+UNFINISHED = "unfinished"
+"""In place of a guard's name: a rebuild was begun and not ended."""
+
+INTERRUPTED = "a rebuild of it was interrupted: `regrow rebuild` does it again"
+
+QUIET = 60
+"""Seconds without a change: longer than a package manager pauses while it fills a directory."""
+
+_EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less between two entries
+
+
+# A guard keeps a candidate.
+
+
+def is_unfinished(candidate: Candidate, store: "Store") -> bool:
+    """Return whether an interrupted rebuild left a candidate: its record has the whole recipe.
+
+    Raises:
+        RecordError: its record can't be read.
+    """
+    data = store.data(candidate.path)
+    if data is not None:
+        return says_unfinished(data, candidate.inode)
+    from regrow.records import moves
+
+    return moves.is_moved_unfinished(candidate.path, store)
+
+
+def is_due(candidate: Candidate, guard: str, store: "Store") -> bool:
+    """Return whether a candidate that is kept carries a mark, or the copy of one, to take back.
+
+    Args:
+        candidate: what the scan found.
+        guard: the name of the guard that keeps it.
+        store: where the records are.
+    """
+    from regrow.records import moves
+
+    try:
+        with open_directory(candidate.path) as directory:
+            known = moves.standing(directory, store)
+    except PathError:
+        return False
+    if known.is_copied:
+        return guard != NOT_OURS
+    record = known.record
+    if record is None or record.rule == EXPLICIT or not record.set:
+        return False
+    if known.is_restored:
+        return guard != NOT_OURS
+    if known.is_here and record.path != candidate.path:
+        return False  # that path is decided about on its own
+    if guard in SILENT:
+        return False
+    return guard != LACKS_RECIPE or not is_being_filled(candidate)
+
+
+# No rule recognises a recorded directory.
+
+
+def unrecognised(
+    candidates: "Iterable[Candidate]", scope: "Scope", store: "Store"
+) -> "Iterator[Decision]":
+    """Find what regrow marked by a rule below the start directories, and no rule recognises now.
+
+    Its recipe is of no use any more: the lock is gone, say, or the project.
+
+    Args:
+        candidates: all that a scan of the start directories found.
+        scope: where it looked, and by which settings.
+        store: where the records are.
+
+    Yields:
+        The decision to take the marks back. A directory that a scan does not reach, being skipped
+        or inside another candidate, keeps them if its record is complete; so does one that a tool
+        may just be making.
+    """
+    paths = {candidate.path for candidate in candidates}
+    names = set(map(file_name, paths))
+    places = scope.places
+    for name, path in store.paths().items():
+        if name in names or not any(is_below(path, place) for place in places):
+            continue
+        record = _readable(store, name)
+        candidate = _marked_by_rule(record) if record is not None else None
+        if record is None or candidate is None or is_being_filled(candidate):
+            continue
+        reason = _inside_another(record, paths) or _not_recognised(record, scope)
+        if reason:
+            yield Decision(candidate, TAKE_BACK, NO_RULE, reason)
+
+
+def _inside_another(record: Record, candidates: "Collection[str]") -> str:
+    """It was begun, and then a candidate was found further up."""
+    outer = next((path for path in ancestors(record.path) if path in candidates), None)
+    if outer is None or record.state != PENDING:
+        return ""
+    return f"it is inside {outer}, which is decided about as a whole"
+
+
+def _not_recognised(record: Record, scope: "Scope") -> str:
+    """A scan looks at it, and finds nothing in it or above it."""
+    from regrow.scan.walk import Scan, towards
+
+    # From the start furthest up: the evidence of a rule with a path stands above its match.
+    starts = (*scope.places, *true_paths(scope.configuration.start))
+    place = min((start for start in starts if is_below(record.path, start)), key=len)
+    match = next((rule.directory for rule in scope.rules if rule.name == record.rule), "")
+    project = record.path
+    for _ in match.split("/"):
+        project = split(project)[0]
+    if not is_below(project, place):
+        return ""
+    scan = Scan([place], scope.rules, scope.configuration.skip, towards(record.path))
+    if list(scan) or scan.last_seen != record.path:
+        return ""
+    return f"rule {record.rule} does not recognise it any more, nor does another"
+
+
+def _marked_by_rule(record: Record) -> Candidate | None:
+    """Make a candidate of a directory that is there and that regrow marked without being told."""
+    if record.rule == EXPLICIT or not record.set or record.state == REBUILD:
+        return None
+    try:
+        with open_directory(record.path) as directory:
+            if directory.path != record.path or not is_about(record, identity_of(directory.fd)):
+                return None
+            return _candidate(directory, record.rule, record.evidence)
+    except PathError:
+        return None
+
+
+# A directory carries regrow's signature where no candidate stands.
 
 
 class Strays(NamedTuple):
     """What is to be done about signed directories."""
 
-    moved: list[str]
+    moved: "Sequence[str]" = ()
     """Those whose records are to follow them; see ``moves.follow``."""
-    decisions: list[Decision]
+    decisions: "Sequence[Decision]" = ()
     """The marks that are to be taken back, after that."""
 
 
 def strays(
-    paths: "Iterable[str]",
-    candidates: "Container[str]",
-    configuration: "Configuration",
-    start: "Sequence[str]",
-    active_rules: "Sequence[Rule]",
-    store: "Store",
+    signed: "Iterable[str]", decided: "Sequence[Decision]", scope: "Scope", store: "Store"
 ) -> Strays:
-    """Decide about signed directories; nothing is changed.
+    """Decide about signed directories: they were moved, copied, or put back from a backup.
 
     Args:
-        paths: their true paths; see ``decisions.to_look_at``.
-        candidates: the paths of those that are decided about as candidates: their records follow
-            them, and no more.
-        configuration: the user's settings.
-        start: the start directories' true paths.
-        active_rules: the rules.
+        signed: the true paths of all that carry the signature.
+        decided: what was decided about the candidates: their records follow them, and no more.
+        scope: where the scan looked, and by which settings.
         store: where the records are.
     """
-    seen = []
+    paths = _not_marked_where_recorded(signed, decided, store)
+    if not paths:
+        return Strays()
+    from regrow.records import moves
+
+    candidates = {decision.candidate.path for decision in decided}
+    seen = list(_look_at(paths, store))
+    left = {k.record.path for _, k in seen if k.record is not None and k.is_moved}
+    moved, taken_back = [], []
+    for candidate, known in seen:
+        if known.is_restored and candidate.path in left:
+            known = known._replace(word=moves.COPIED)  # the one that left has the record
+        if moves.is_to_follow(known):
+            moved.append(candidate.path)
+        if candidate.path in candidates:
+            continue
+        for name, ask in _REASONS:
+            reason = ask(candidate.path, known)
+            if reason and not _is_recognised_above(candidate.path, scope):
+                taken_back.append(Decision(candidate, TAKE_BACK, name, reason))
+            if reason:
+                break
+    return Strays(moved, taken_back)
+
+
+def _not_marked_where_recorded(
+    signed: "Iterable[str]", decided: "Iterable[Decision]", store: "Store"
+) -> list[str]:
+    """Return the signed directories but those that are marked as candidates and recorded there."""
+    signed = list(signed)
+    if not signed:
+        return []
+    names = set(store.names())
+    marked = {d.candidate.path for d in decided if d.decision in (MARK, MARKED_ALREADY)}
+    return [path for path in signed if path not in marked or file_name(path) not in names]
+
+
+def _look_at(paths: "Iterable[str]", store: "Store") -> "Iterator[tuple[Candidate, Standing]]":
+    """Yield the directories that nobody is at work on, with what the records say of each."""
+    from regrow.create import aside
+    from regrow.records import moves
+    from regrow.system import locks
+
     for path in paths:
         try:
             with open_directory(path) as directory:
                 known = moves.standing(directory, store)
                 if aside.is_waiting(directory.name) and not locks.take(directory):
                     continue  # a rebuild is at work on it
-                candidate = _candidate(directory, known)
+                rule = known.record.rule if known.record is not None else NO_RULE
+                candidate = _candidate(directory, rule)
         except PathError:
             continue  # it is gone again
-        if known.record is None or not _is_begun(candidate, known):
-            seen.append((candidate, known))
-    left = {k.record.path for _, k in seen if k.record is not None and k.word == moves.MOVED}
-    moved, taken_back = [], []
-    for candidate, known in seen:
-        if known.word == moves.RESTORED and candidate.path in left:
-            known = known._replace(word=moves.COPIED)  # the one that left has the record
-        if moves.is_to_follow(known):
-            moved.append(candidate.path)
-        if candidate.path in candidates:
-            continue
-        guard, reason = _why_to_take_back(candidate, known)
-        if reason and not _is_recognised_above(candidate.path, configuration, start, active_rules):
-            taken_back.append(Decision(candidate, TAKE_BACK, guard, reason))
-    return Strays(moved, taken_back)
+        if known.record is None or not known.is_moved or not _is_begun(path, known.record):
+            yield candidate, known
 
 
-def take_back(directory: "Directory", store: "Store") -> "dict[str, Outcome]":
-    """Take the marks off a directory, as it was decided; the caller holds the store's lock.
-
-    Args:
-        directory: the directory, open.
-        store: where the records are.
-
-    Returns:
-        By marker: what became of it.
-    """
-    from regrow import unmarking
-    from regrow.records import history
-
-    if aside.is_waiting(directory.name):
-        return aside.expose(directory, store)
-    record = store.read(directory.path)
-    if record is not None:
-        history.add(store, record)  # what can't be described now could be once
-    return unmarking.undo(directory, store)
-
-
-def _candidate(directory: "Directory", known: Standing) -> Candidate:
-    record = known.record
-    rule = Rule(record.rule if record is not None else NO_RULE, directory.name)
-    status = directory.status
-    project = split(directory.path)[0]
-    return Candidate(directory.path, rule, project, (), False, status.st_dev, status.st_ino)
-
-
-def _is_begun(candidate: Candidate, known: Standing) -> bool:
+def _is_begun(path: str, record: Record) -> bool:
     """Return whether a directory may stand under another name than it is about to get."""
-    record = known.record
-    if record is None or known.word != moves.MOVED:
-        return False
-    if split(candidate.path)[1].startswith(PREFIX):
+    from regrow_marks.birth import PREFIX
+
+    if split(path)[1].startswith(PREFIX):
         return record.state in (PENDING, REBUILD)
-    return record.state == PENDING and (abs(now() - record.time) < decisions.QUIET)
+    return record.state == PENDING and abs(now() - record.time) < QUIET
 
 
-def _why_to_take_back(candidate: Candidate, known: Standing) -> tuple[str, str]:
-    """Return in place of a guard's name what became of a directory, and the reason; empty: none."""
-    record = known.record
-    if aside.is_waiting(split(candidate.path)[1]) and known.word in (moves.HERE, moves.MOVED):
-        return decisions.UNFINISHED, "a rebuild left it: what is in it belongs in the backup"
-    if known.word == moves.COPIED and record is None:
-        return COPIED, "it carries a mark of regrow's without a record, and no rule recognises it"
-    if record is None or (record.rule == EXPLICIT and known.word != moves.COPIED):
-        return "", ""
-    if known.word == moves.COPIED:
-        return COPIED, f"it is a copy of {record.path}, and no rule recognises it"
-    if known.word == moves.MOVED:
-        return MOVED, f"it was moved here from {record.path}, and no rule recognises it"
-    if known.word == moves.RESTORED:
-        return NO_RULE, f"rule {record.rule} does not recognise it any more, nor does another"
-    return "", ""
+def _left_by_rebuild(path: str, known: "Standing") -> str:
+    """A rebuild was killed after it had moved the directory aside."""
+    from regrow.create import aside
+
+    if aside.is_waiting(split(path)[1]) and (known.is_here or known.is_moved):
+        return "a rebuild left it: what is in it belongs in the backup"
+    return ""
 
 
-def _is_recognised_above(
-    path: str,
-    configuration: "Configuration",
-    start: "Sequence[str]",
-    active_rules: "Sequence[Rule]",
-) -> bool:
+def _copied(_: str, known: "Standing") -> str:
+    """It came here with the marks of another directory."""
+    if not known.is_copied:
+        return ""
+    if known.record is None:
+        return "it carries a mark of regrow's without a record, and no rule recognises it"
+    return f"it is a copy of {known.record.path}, and no rule recognises it"
+
+
+def _moved(_: str, known: "Standing") -> str:
+    """It was marked by a rule somewhere else."""
+    if not known.is_moved or known.record is None or known.record.rule == EXPLICIT:
+        return ""
+    return f"it was moved here from {known.record.path}, and no rule recognises it"
+
+
+def _restored(_: str, known: "Standing") -> str:
+    """It was taken out of a backup, to where an earlier one was marked by a rule."""
+    if not known.is_restored or known.record is None or known.record.rule == EXPLICIT:
+        return ""
+    return f"rule {known.record.rule} does not recognise it any more, nor does another"
+
+
+_REASONS: "tuple[tuple[str, Callable[[str, Standing], str]], ...]" = (
+    (UNFINISHED, _left_by_rebuild),
+    ("copied", _copied),
+    ("moved", _moved),
+    (NO_RULE, _restored),
+)
+"""In the order in which they are asked; the first that speaks decides. The names stand in place of
+a guard's."""
+
+
+def _is_recognised_above(path: str, scope: "Scope") -> bool:
     """Return whether a scan that begins further up finds a candidate at a directory or above it.
 
     The evidence of a rule with a path may stand above the place where this scan began.
     """
     from regrow.scan.walk import Scan, towards
 
-    given = (os.path.realpath(os.path.expanduser(one)) for one in configuration.start)
-    above = [one for one in given if is_below(path, one)]
+    above = [one for one in true_paths(scope.configuration.start) if is_below(path, one)]
     top = min(above, key=len, default=path)
-    if any(is_below(path, one) and is_below(top, one) for one in start):
+    if any(is_below(path, one) and is_below(top, one) for one in scope.places):
         return False  # this scan began there, or further up
-    findings = Scan([top], active_rules, configuration.skip, towards(path))
+    findings = Scan([top], scope.rules, scope.configuration.skip, towards(path))
     return any(isinstance(finding, Candidate) for finding in findings)
+
+
+# Somebody is at work on a directory.
+
+
+def is_being_filled(candidate: Candidate) -> bool:
+    """Return whether a tool may be at work: what is half-made lacks evidence, or a recipe."""
+    changed = last_change(candidate)
+    return changed is None or abs(time.time() - changed) < QUIET
+
+
+def last_change(candidate: Candidate) -> float | None:
+    """Return when what a recipe is taken from was changed last.
+
+    Args:
+        candidate: the directory.
+
+    Returns:
+        Seconds since 1970 (UTC); None where that can't be told.
+    """
+    from regrow.recipes.recipe import stamp_of
+
+    kind = candidate.rule.recipe
+    try:
+        if kind in ("command", "contents"):
+            return os.lstat(candidate.path).st_mtime
+        return stamp_of(kind, candidate.path) / 1e9
+    except OSError:
+        return None
+
+
+def is_being_emptied(candidate: Candidate, store: "Store") -> bool:
+    """Return whether a directory lost its tag just now: somebody may be removing all the rest.
+
+    A tag put back in the middle of ``rm -r`` would make that fail; a later sweep puts it back.
+
+    Args:
+        candidate: what is to be marked.
+        store: where its record may be.
+    """
+    try:
+        status = os.lstat(candidate.path)
+    except OSError:
+        return False  # it is gone, as the next step finds out
+    if abs(time.time() - status.st_mtime) >= _EMPTYING:
+        return False
+    record = _readable(store, file_name(candidate.path))
+    return (
+        record is not None
+        and (record.state, record.inode) == (MARKED, status.st_ino)
+        and tag.CachedirTag.name in (*record.set, *record.found)
+        and not os.path.lexists(f"{candidate.path}/{tag.NAME}")
+    )
+
+
+def _candidate(directory: "Directory", rule: str, evidence: tuple[str, ...] = ()) -> Candidate:
+    parent, name = split(directory.path)
+    status = directory.status
+    return Candidate(
+        directory.path, Rule(rule, name), parent, evidence, False, status.st_dev, status.st_ino
+    )
+
+
+def _readable(store: "Store", name: str) -> Record | None:
+    try:
+        return store.by_name(name)
+    except RecordError:
+        return None  # `regrow list` names it

@@ -6,6 +6,7 @@ import os
 from regrow import marking
 from regrow.create import aside
 from regrow.create.claim import Caller, claim, parent_of
+from regrow.errors import as_sentence
 from regrow.rebuild import notes, remains, verify
 from regrow.rebuild.condition import (
     REMAINS,
@@ -104,9 +105,7 @@ def execute(task: Task, context: Context) -> TaskResult:
             place = f"{os.fsdecode(error.filename)}: " if error.filename else ""
             words = f"{place}{in_words(error)}"
     except Exception as error:  # noqa: BLE001 - the others are still to be rebuilt
-        from regrow import mishaps
-
-        words = mishaps.words(error)
+        words = as_sentence(error)
     finally:
         os.close(log.fd)
     return TaskResult(task, FAILED, (words, *log.last_lines()), log.path)

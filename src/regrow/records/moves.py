@@ -43,6 +43,26 @@ class Standing(NamedTuple):
     directory it is a copy of, where there is one."""
     signature: "Signature | None" = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its own record is at its path, or at another path that leads to it as well."""
+        return self.word == HERE
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether its own record is at the path that it stood at before."""
+        return self.word == MOVED
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether its signature names the record at its path, which is of an earlier one."""
+        return self.word == RESTORED
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether it carries regrow's signature, and no record is its own."""
+        return self.word == COPIED
+
 
 def standing(directory: "Directory", store: "Store") -> Standing:
     """Return what regrow knows of a directory; nothing is changed.

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 
+from regrow.model import Survey
 from regrow.scan import snapshot
 from regrow.scan.snapshot import DamagedError, Recorder, Revision
 from regrow.system import cache, mounts, worker
@@ -32,18 +33,6 @@ _SHARED_FROM = 8  # sections: to compare them takes ten times as long as to fork
 _MOSTLY = 20  # where more than every twentieth directory has changed, to read all costs less
 _IDLE = None
 """The message of a process that has nothing left to do."""
-
-
-class Survey(NamedTuple):
-    """What was found."""
-
-    findings: "list[Finding]"
-    read: int
-    """How many directories were read."""
-    unchanged: int = 0
-    """How many were as an earlier scan had left them."""
-    signed: "Sequence[str]" = ()
-    """The paths of the directories that carry regrow's signature."""
 
 
 def survey(

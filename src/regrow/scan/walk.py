@@ -13,6 +13,7 @@ import os
 import sys
 from functools import lru_cache
 
+from regrow.errors import as_sentence
 from regrow.model import Candidate, Rule, Unreadable
 from regrow.rules import loader
 from regrow.scan.evidence import HUGE, Listing, directories_in, entries_of
@@ -360,11 +361,9 @@ class Scan:
             self._doubtful(path)
             return Unreadable(path, in_words(error))
         except Exception as error:  # noqa: BLE001 - the others are still to be looked at
-            from regrow import mishaps
-
             self._leave(path)
             self._doubtful(path)
-            return Unreadable(path, mishaps.words(error))
+            return Unreadable(path, as_sentence(error))
         finally:
             if not keep_open:
                 os.close(fd)

@@ -4,9 +4,8 @@ import os
 import sys
 import tempfile
 
-from regrow import config
-from regrow.decide import decisions
-from regrow.model import KEEP, Candidate
+from regrow import config, pipeline
+from regrow.model import KEEP, Scope
 from regrow.rules import loader
 from regrow.scan.walk import Scan, at_home, towards
 from regrow_marks.directory import is_below
@@ -69,13 +68,11 @@ def _kind(place: str) -> str | None:
 
 
 def _marked(environment: str, configuration: "Configuration") -> str | None:
-    """Find what a sweep would mark of the environment and the directories above it."""
-    active_rules = loader.active_rules(configuration, config.path())
-    start = configuration.start
-    scan = Scan(start, active_rules, configuration.skip, towards(environment))
-    found = [finding for finding in scan if isinstance(finding, Candidate)]
-    found = [one for one in (*found, *at_home(active_rules)) if is_below(environment, one.path)]
-    for decision in decisions.decide(found, configuration, start):
-        if decision.decision != KEEP:
-            return decision.candidate.path
-    return None
+    """Return what a sweep would mark of the environment and the directories above it."""
+    rules = loader.active_rules(configuration, config.path())
+    scan = Scan(configuration.start, rules, configuration.skip, towards(environment))
+    above = [one for one in at_home(rules) if is_below(environment, one.path)]
+    scope = Scope(configuration.start, configuration, rules)
+    plan = pipeline.plan(scope, None, scan=lambda: pipeline.survey_of(scan), also=above)
+    marked = (one.candidate.path for one in plan.decisions if one.decision != KEEP)
+    return next(marked, None)

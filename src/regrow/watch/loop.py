@@ -4,9 +4,10 @@ import contextlib
 import os
 import time
 
-from regrow import marking, pipeline
-from regrow.decide import decisions, withdraw
-from regrow.errors import RecordError, WatchError
+from regrow import pipeline
+from regrow.decide import withdraw
+from regrow.decide.guards import BY_NAME, LACKS_RECIPE
+from regrow.errors import RecordError, WatchError, as_sentence
 from regrow.model import (
     EXPLICIT,
     KEEP,
@@ -16,16 +17,17 @@ from regrow.model import (
     VANISHED,
     Candidate,
     Decision,
+    Plan,
     Result,
+    Scope,
     Unreadable,
-    summed_up,
 )
 from regrow.records import moves
 from regrow.records.format import PENDING, has_rule
 from regrow.scan.walk import Scan, at_home
 from regrow.system import git
-from regrow_marks.directory import Opener, ancestors, is_below, join, open_directory, split
-from regrow_marks.errors import PathError, RegrowError
+from regrow_marks.directory import ancestors, is_below, join, open_directory, split
+from regrow_marks.errors import PathError
 from regrow_marks.markers import CACHEDIR_TAG
 from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, UNMARKED
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -103,8 +105,7 @@ class Watch:
             upgrade: notices that another regrow was installed.
         """
         self._start = start
-        self._configuration = configuration
-        self._active_rules = active_rules
+        self._scope = Scope(start, configuration, active_rules)
         self._store = store
         self._report = report
         self._tell = tell
@@ -160,9 +161,7 @@ class Watch:
 
     def _survive(self, error: Exception) -> None:
         """Go on after what nobody foresaw: it is told once, and all is swept again later."""
-        from regrow import mishaps
-
-        problem = mishaps.words(error)
+        problem = as_sentence(error)
         if self._is_new("", problem):
             self._tell(f"a look failed, another follows: {problem}")
         self._sweep_within(_SOON)
@@ -186,13 +185,17 @@ class Watch:
         self._next_sweep = time.monotonic() + DAY
         self._watcher.unwatched = 0
         noting = _Noting(self._watcher)
-        scan = Scan(self._start, self._active_rules, self._configuration.skip, None, noting)
-        findings = list(scan)
-        self._tell_of_unreadable(findings)
-        found = [*_candidates(findings), *at_home(self._active_rules)]
-        self._handle(found)
-        taken_back = self._take_back_the_unrecognised(found)
-        taken_back += self._look_at_signed(scan.signed, found)
+        rules, skip = self._scope.rules, self._scope.configuration.skip
+        scan = Scan(self._start, rules, skip, None, noting)
+        plan = pipeline.plan(
+            self._scope,
+            self._store,
+            scan=lambda: pipeline.survey_of(scan),
+            also=at_home(rules),
+        )
+        self._tell_of_unreadable(plan.unreadable)
+        found = [decision.candidate for decision in plan.decisions]
+        taken_back = self._handle(plan)
         if any(_has_changed_lately(path) for path in self._doubtful(noting, found)):
             self._sweep_within(_later())
         self._look_at_watcher()
@@ -201,34 +204,6 @@ class Watch:
         self._last_sweep = time.monotonic()
         if taken_back:
             self._look(taken_back)  # as long as they were marked, nobody looked inside
-
-    def _take_back_the_unrecognised(self, found: "Sequence[Candidate]") -> list[str]:
-        """Take the marks off what no rule recognises any more; gives the paths."""
-        unrecognised = decisions.no_longer_recognised(
-            found, self._configuration, self._start, self._active_rules, self._store
-        )
-        with Opener() as opener:
-            results = [self._carry_out(decision, opener) for decision in unrecognised]
-        return [one.decision.candidate.path for one in results if one.outcome == UNMARKED]
-
-    def _look_at_signed(self, signed: "Sequence[str]", found: "Sequence[Candidate]") -> list[str]:
-        """Let records follow what has moved, and take other marks back; returns the paths."""
-        paths = decisions.to_look_at(signed, (), self._store)
-        if not paths:
-            return []
-        self._store.forget_identities()
-        candidates = {candidate.path for candidate in found}
-        strays = withdraw.strays(
-            paths, candidates, self._configuration, self._start, self._active_rules, self._store
-        )
-        with self._uninterrupted():
-            try:
-                moves.follow(strays.moved, self._store)
-            except RecordError as error:
-                self._tell(str(error))
-        with Opener() as opener:
-            results = [self._carry_out(decision, opener) for decision in strays.decisions]
-        return [one.decision.candidate.path for one in results if one.outcome == UNMARKED]
 
     def _look(self, changed: "Iterable[str]" = (), again: "Iterable[str]" = ()) -> list[Candidate]:
         """Look at directories that have changed and all below them, and at single others again.
@@ -248,18 +223,23 @@ class Watch:
             return parent in noting.anew or join(parent, name) in route
 
         start = [path for path in self._start if path in route]
-        scan = Scan(start, self._active_rules, self._configuration.skip, visits, noting)
-        found = _candidates(scan)
-        at_homes = at_home(self._active_rules)
-        found += [candidate for candidate in at_homes if candidate.path in again]
-        self._handle(found)
+        rules, skip = self._scope.rules, self._scope.configuration.skip
+        scan = Scan(start, rules, skip, visits, noting)
+        at_homes = at_home(rules)
+        plan = pipeline.plan(
+            self._scope,
+            self._store,
+            scan=lambda: pipeline.survey_of(scan)._replace(is_whole=False),
+            also=[candidate for candidate in at_homes if candidate.path in again],
+        )
+        found = [decision.candidate for decision in plan.decisions]
+        taken_back = self._handle(plan)
         containers = [candidate.path for candidate in at_homes if candidate.rule.container]
         if self._doubtful(noting, found) or any(
             is_below(path, container) for container in containers for path in changed
         ):
             self._sweep_within(_later())  # it takes back what stays so
         self._look_at_watcher()
-        taken_back = self._look_at_signed(scan.signed, found)
         if taken_back:
             self._look(taken_back)
         return found
@@ -286,19 +266,27 @@ class Watch:
             return False  # `regrow list` tells of it
         return data is not None and not has_rule(data, EXPLICIT)
 
-    def _handle(self, found: "Sequence[Candidate]") -> None:
-        """Decide and act; what is still being filled is marked now and completed later."""
-        if not found:
-            return
-        self._store.forget_identities()
-        decided = decisions.decide(found, self._configuration, self._start, (), self._store)
-        with Opener() as opener:
-            for decision in decisions.spare_the_emptied(decided, self._store):
-                self._act(decision, opener)
+    def _handle(self, plan: Plan) -> list[str]:
+        """Act on each decision; what is still being filled is marked now and completed later.
 
-    def _act(self, decision: Decision, opener: Opener) -> None:
+        Returns:
+            The paths of what was taken back and no rule recognises: all in it is to be looked at.
+        """
+        with self._uninterrupted():
+            try:
+                list(pipeline.apply(Plan((), plan.moved), self._store))
+            except RecordError as error:
+                self._tell(str(error))
+        results = [self._act(decision) for decision in plan.decisions]
+        return [
+            one.decision.candidate.path
+            for one in results
+            if one and one.outcome == UNMARKED and one.decision.guard not in BY_NAME
+        ]
+
+    def _act(self, decision: Decision) -> Result | None:
         candidate = decision.candidate
-        lacks_recipe = (decision.decision, decision.guard) == (KEEP, "no-recipe")
+        lacks_recipe = (decision.decision, decision.guard) == (KEEP, LACKS_RECIPE)
         is_for_marking = lacks_recipe or decision.decision not in (KEEP, TAKE_BACK)
         if is_for_marking and not candidate.rule.container:
             self._watcher.leave(candidate.path)
@@ -307,25 +295,27 @@ class Watch:
             self._wait(seen, _later())
         elif is_for_marking and not seen.is_quiet(_QUIET):
             if decision.decision != MARKED_ALREADY or self._has_moved_here(candidate):
-                self._mark_pending(decision)
+                self._begin(decision)
             self._wait(seen, _LOOK)
-        elif lacks_recipe and not seen.is_quiet(decisions.QUIET):
+        elif lacks_recipe and not seen.is_quiet(withdraw.QUIET):
             if self._has_moved_here(candidate):
-                self._mark_pending(decision)
+                self._begin(decision)
             self._wait(seen, _later())  # then it is decided to take the mark back
         else:
             was_begun = self._waiting.pop(candidate.path, None) is not None
-            result = self._carry_out(decision, opener, was_begun=was_begun)
+            result = self._carry_out(decision, was_begun=was_begun)
             if result.outcome == FAILED:
                 self._wait(seen, _SOON)
             elif result.outcome == VANISHED and was_begun:
                 self._wait(seen, _LOOK)  # its record is still to be withdrawn
             elif _is_git_at_work(candidate.path):
                 self._wait(seen, _later())
+            return result
+        return None
 
-    def _carry_out(self, decision: Decision, opener: Opener, *, was_begun: bool = False) -> Result:
+    def _carry_out(self, decision: Decision, *, was_begun: bool = False) -> Result:
         with self._uninterrupted():
-            result = pipeline.carry_out(decision, self._store, opener)
+            (result,) = pipeline.apply(Plan([decision]), self._store)
             # It was told when it was begun; not so what it lacks.
             if result.notes or not (was_begun and _adds_tag_only(result)):
                 self._take_note(result)
@@ -350,29 +340,10 @@ class Watch:
         except PathError:
             return False  # the next look tells
 
-    def _mark_pending(self, decision: Decision) -> None:
-        """Mark what is being filled: attributes alone, so that no tool meets a file of ours."""
-        candidate = decision.candidate
-        reason = marking.Reason(candidate.rule.name, candidate.evidence)
-        if decision.taken:
-            reason = reason._replace(recipe=decision.taken.recipe, files=decision.taken.files)
+    def _begin(self, decision: Decision) -> None:
+        """Record and mark what is still being filled."""
         with self._uninterrupted():
-            try:
-                with open_directory(candidate.path) as directory:
-                    found = (directory.status.st_dev, directory.status.st_ino)
-                    if found != (candidate.device, candidate.inode):
-                        return  # another one stands there: the watcher tells of it
-                    chosen = marking.choose_markers(directory, self._configuration, wants_tag=False)
-                    outcomes = marking.mark_before_birth(
-                        directory, chosen, self._store, reason, candidate.path
-                    )
-            except PathError:
-                return  # it vanished; if not, the next look tells
-            except RegrowError as error:
-                self._take_note(Result(decision, FAILED, error=str(error)))
-                return
-            state = summed_up(outcomes, MARKED)
-            self._take_note(Result(decision, state, outcomes))
+            self._take_note(pipeline.begin(decision, self._store, self._scope.configuration))
 
     def _take_note(self, result: Result) -> None:
         path = result.decision.candidate.path
@@ -385,9 +356,9 @@ class Watch:
         elif self._is_new(path, result.problem):
             self._report(result)
 
-    def _tell_of_unreadable(self, findings: "Iterable[Candidate | Unreadable]") -> None:
+    def _tell_of_unreadable(self, findings: "Iterable[Unreadable]") -> None:
         for finding in findings:
-            if isinstance(finding, Unreadable) and self._is_new(finding.path, finding.error):
+            if self._is_new(finding.path, finding.error):
                 self._tell(f"{finding.path}: {finding.error}")
 
     def _is_new(self, path: str, problem: str) -> bool:
@@ -399,7 +370,7 @@ class Watch:
     def _see(self, candidate: Candidate) -> _Seen:
         """Look when a directory was changed last; to be gone is a change, too."""
         now = time.monotonic()
-        changed = None if _is_gone(candidate) else decisions.last_change(candidate)
+        changed = None if _is_gone(candidate) else withdraw.last_change(candidate)
         known = self._waiting.get(candidate.path)
         if known and (known.candidate.inode, known.changed) == (candidate.inode, changed):
             return known
@@ -427,7 +398,7 @@ class Watch:
             elif not _is_gone(candidate):
                 self._wait(seen, _LOOK)
                 quiet[candidate.path] = candidate
-            elif not seen.is_quiet(decisions.QUIET):
+            elif not seen.is_quiet(withdraw.QUIET):
                 self._wait(seen, _later())  # if it was moved, its record is of use at the new place
             else:
                 del self._waiting[candidate.path]
@@ -448,8 +419,7 @@ class Watch:
         outer = next((path for path in found if is_below(candidate.path, path)), "")
         if outer and self._is_pending(candidate.path):
             reason = f"it is inside {outer}, which is decided about as a whole"
-            with Opener() as opener:
-                self._carry_out(Decision(candidate, TAKE_BACK, decisions.NO_RULE, reason), opener)
+            self._carry_out(Decision(candidate, TAKE_BACK, withdraw.NO_RULE, reason))
 
     def _is_pending(self, path: str) -> bool:
         try:
@@ -482,10 +452,6 @@ class _Noting:
         self._watcher.leave(path)
 
 
-def _candidates(findings: "Iterable[Candidate | Unreadable]") -> list[Candidate]:
-    return [finding for finding in findings if not isinstance(finding, Unreadable)]
-
-
 def _adds_tag_only(result: Result) -> bool:
     states = {name: outcome.state for name, outcome in result.outcomes.items()}
     return states.pop(CACHEDIR_TAG, "") == MARKED and set(states.values()) == {ALREADY_MARKED}
@@ -504,7 +470,7 @@ def _is_gone(candidate: Candidate) -> bool:
 
 def _later() -> float:
     """Give the seconds after which what is quiet now is taken for settled."""
-    return decisions.QUIET + _LOOK
+    return withdraw.QUIET + _LOOK
 
 
 def _is_git_at_work(path: str) -> bool:
@@ -518,7 +484,7 @@ def _is_git_at_work(path: str) -> bool:
 
 def _has_changed_lately(path: str) -> bool:
     try:
-        return abs(time.time() - os.lstat(path).st_mtime) < decisions.QUIET
+        return abs(time.time() - os.lstat(path).st_mtime) < withdraw.QUIET
     except OSError:
         return False  # it is gone
 

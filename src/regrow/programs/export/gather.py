@@ -1,15 +1,14 @@
-"""Finds the directories that an exclude file shall name."""
+"""Finds the directories that an exclude file is to name."""
 
 import os
 
-from regrow import config
-from regrow.decide import decisions
+from regrow import config, pipeline
 from regrow.errors import RecordError
-from regrow.model import MARK, MARKED_ALREADY, TAKE_BACK, Candidate
+from regrow.model import MARK, MARKED_ALREADY, TAKE_BACK, Scope
 from regrow.records import status
 from regrow.records.store import Store
 from regrow.rules import loader
-from regrow.scan.walk import Scan, at_home
+from regrow.scan.walk import at_home
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,14 +25,13 @@ class Gathered(NamedTuple):
 
 
 def gather(configuration: "Configuration", *, marked_only: bool) -> Gathered:
-    """Find what is marked, and what a sweep of the start directories would mark.
+    """Return what is marked, and what a sweep of the start directories would mark.
+
+    Nothing is changed.
 
     Args:
         configuration: the user's settings.
-        marked_only: leave aside what is not marked yet. It has no record.
-
-    Returns:
-        The directories. Nothing is changed.
+        marked_only: leave aside what is not marked yet.
     """
     store = Store.if_any()
     try:
@@ -58,23 +56,18 @@ def _marked(store: Store) -> tuple[set[str], list[str]]:
 
 
 def _sweep(configuration: "Configuration", store: Store | None, directories: set[str]) -> list[str]:
-    """Change a set of directories as a sweep would change what is marked."""
-    start = configuration.start
-    active_rules = loader.active_rules(configuration, config.path())
-    found: list[Candidate] = list(at_home(active_rules))
-    problems = []
-    places = {os.path.expanduser(path) for path in start}
-    for finding in Scan(start, active_rules, configuration.skip):
-        if isinstance(finding, Candidate):
-            found.append(finding)
-        elif os.path.expanduser(finding.path) in places:
-            problems.append(f"{finding.path}: not read: {finding.error}")
-    decided = decisions.decide(found, configuration, start, (), store)
-    if store:
-        decided += decisions.no_longer_recognised(found, configuration, start, active_rules, store)
-    for decision in decided:
+    """Change a set of directories as a sweep would change what is marked; return problems."""
+    rules = loader.active_rules(configuration, config.path())
+    scope = Scope(configuration.start, configuration, rules)
+    plan = pipeline.plan(scope, store, also=at_home(rules))
+    for decision in plan.decisions:
         if decision.decision in (MARK, MARKED_ALREADY):
             directories.add(decision.candidate.path)
         elif decision.decision == TAKE_BACK:
             directories.discard(decision.candidate.path)
-    return problems
+    start = set(map(os.path.expanduser, scope.start))
+    return [
+        f"{finding.path}: not read: {finding.error}"
+        for finding in plan.unreadable
+        if os.path.expanduser(finding.path) in start
+    ]

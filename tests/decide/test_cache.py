@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from regrow.config import Configuration
-from regrow.decide import decisions, remembered
-from regrow.decide.remembered import Memory
+from regrow.decide import decisions
+from regrow.decide.cache import Memory
 from regrow.errors import GitError
-from regrow.model import KEEP, MARK, MARKED_ALREADY, Candidate, Decision
+from regrow.model import KEEP, MARK, MARKED_ALREADY, Candidate, Decision, Scope
 from regrow.rules import loader
 from regrow.scan.walk import Scan
 from regrow.system import directories, git, mounts
@@ -32,7 +32,7 @@ TICK = 0.02  # seconds: two changes that far apart have different times
 @pytest.fixture(autouse=True)
 def nothing_is_too_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is a moment old count as settled: tests wait for a tick instead of two seconds."""
-    monkeypatch.setattr(remembered, "FRESH", 0)
+    monkeypatch.setattr("regrow.decide.cache.FRESH", 0)
 
 
 @pytest.fixture
@@ -76,17 +76,17 @@ class Sweeps:
         self.keep: tuple[str, ...] = ()
         self.decided: list[str] = []
         self.asked: list[str] = []
-        decide, run = decisions._decide, git._run
+        assess, run = decisions._assess_one, git._run
 
-        def counted_decide(candidate: Candidate, *rest: object) -> Decision:
+        def counted_assess(candidate: Candidate, *rest: object) -> decisions.Assessment:
             self.decided.append(candidate.path)
-            return decide(candidate, *rest)  # type: ignore[arg-type]
+            return assess(candidate, *rest)  # type: ignore[arg-type]
 
         def counted_run(place: str, directory: GitDirectory | None, words: list[str]) -> str:
             self.asked.append(place)
             return run(place, directory, words)
 
-        monkeypatch.setattr(decisions, "_decide", counted_decide)
+        monkeypatch.setattr(decisions, "_assess_one", counted_assess)
         monkeypatch.setattr(decisions, "_SHARED_FROM", 10**9)  # a second process counts for itself
         monkeypatch.setattr(git, "_run", counted_run)
 
@@ -96,11 +96,11 @@ class Sweeps:
         start = [str(self.start)]
         active_rules = loader.active_rules(self.configuration, "")
         found = [one for one in Scan(start, active_rules) if isinstance(one, Candidate)]
-        afresh = decisions.decide(found, self.configuration, start, self.keep)
+        scope = Scope(start, self.configuration, (), self.keep)
+        afresh = decisions.decide(found, scope)
         self.decided.clear()
         self.asked.clear()
-        memory = Memory(self.configuration, start, self.keep)
-        known = decisions.decide(found, self.configuration, start, self.keep, None, memory)
+        known = decisions.decide(found, scope, None, Memory(scope))
         assert known == afresh
         return {os.path.relpath(one.candidate.path, self.start): one for one in known}
 
@@ -145,7 +145,7 @@ def test_what_changes_elsewhere_in_a_repository_asks_nothing(sweeps: Sweeps, pro
 def test_what_comes_and_goes_further_up_asks_nothing(
     sweeps: Sweeps, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remembered, "FRESH", 10**9)
+    monkeypatch.setattr("regrow.decide.cache.FRESH", 10**9)
     time.sleep(1)
     for file in Path(directories.caches()).glob("decisions-*"):
         file.unlink()
@@ -246,9 +246,9 @@ def test_a_lock_that_says_something_else_is_noticed(
     (project / "requirements.txt").write_text("attrs==1.0\n")
     sweeps.settle()
     write_over("requirements.txt", "attrs==2.0\n")(project)
-    taken = sweeps()[VENV].taken
-    assert taken is not None
-    assert taken.recipe["agrees_with"] == []
+    result = sweeps()[VENV].recipe
+    assert result is not None
+    assert result.recipe["agrees_with"] == []
 
 
 def test_marks_that_are_taken_away_are_noticed(sweeps: Sweeps, project: Path) -> None:
@@ -421,7 +421,7 @@ def test_another_directory_in_its_place_is_decided_about(sweeps: Sweeps, project
 def test_what_is_too_fresh_is_decided_again(
     sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
-    monkeypatch.setattr(remembered, "FRESH", 3600 * 10**9)
+    monkeypatch.setattr("regrow.decide.cache.FRESH", 3600 * 10**9)
     (project / "target/new").touch()
     sweeps()
     sweeps()
