@@ -3,23 +3,24 @@
 import argparse
 
 from regrow import config, marking
-from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
+from regrow.cli.output import Counter, complain, parser, report_failure, report_outcomes, show
 from regrow.decide.refusals import Refusals
+from regrow.model import summed_up
 from regrow.records.store import Store
 from regrow.system import git, ownership
 from regrow_marks.directory import Opener
 from regrow_marks.errors import RegrowError
-from regrow_marks.model import ALREADY_MARKED, FAILED, MARKED, Outcome
+from regrow_marks.model import FAILED, MARKED, Outcome
 
 LOOKING = "looking for version control"
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command's arguments."""
+    """Return the parser of the command's arguments."""
     made = parser(
         "mark",
-        "Leave directories out of backups. Your word is enough: neither a rule nor a recipe is"
-        " asked for, and `regrow unmark` takes it back. Each directory is recorded, with its"
+        "Leave directories out of backups. Neither a rule nor a recipe is needed, and"
+        " `regrow unmark` takes it back. Each directory is recorded, with its"
         " recipe if it has one. Refused, unless --force is given, are home directories and what"
         " holds them, mount points, what version control stands in or tracks files in, and what"
         " holds the sources of marked projects.",
@@ -45,7 +46,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; return its exit code."""
     options = arguments().parse_args(words)
     configuration = config.read()
     if configuration.nodump:
@@ -74,37 +75,16 @@ def run(words: list[str]) -> int:
                     true_path = directory.path
             except RegrowError as error:
                 failed = True
-                _report_failure(path, error, options.json)
+                report_failure(path, error, options.json)
                 continue
             _report(true_path, outcomes, options.json)
             failed |= not all(outcome.holds for outcome in outcomes.values())
     return int(failed)
 
 
-def outcome_of(outcomes: dict[str, Outcome]) -> str:
-    """Sum the markers' outcomes up in a word: a directory is marked when all of them hold."""
-    states = {outcome.state for outcome in outcomes.values()}
-    if FAILED in states:
-        return FAILED
-    return MARKED if MARKED in states else ALREADY_MARKED
-
-
-def _report_failure(path: str, error: RegrowError, as_json: bool) -> None:
-    if as_json:
-        print_json({"path": path, "outcome": FAILED, "error": str(error)})
-    else:
-        complain(str(error))
-
-
 def _report(path: str, outcomes: dict[str, Outcome], as_json: bool) -> None:
-    summary = outcome_of(outcomes)
-    if as_json:
-        line = {"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)}
-        print_json(line)
-        return
-    for outcome in outcomes.values():
-        if outcome.error:
-            complain(f"{path}: {outcome.error}")
+    summary = summed_up(outcomes, MARKED)
+    report_outcomes(path, summary, outcomes, as_json)
     held = ", ".join(name for name, outcome in outcomes.items() if outcome.holds)
-    if held:
+    if held and not as_json:
         print(f"{summary if summary != FAILED else 'marked in part'}  {show(path)}  ({held})")

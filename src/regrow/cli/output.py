@@ -84,6 +84,32 @@ def print_null_ended(paths: "Iterable[str]") -> None:
         sys.stdout.buffer.write(os.fsencode(path) + b"\0")
 
 
+def report_failure(path: str, error: Exception, as_json: bool) -> None:
+    """Print that nothing was done to a path, and why: for people or as a line of JSON."""
+    if as_json:
+        print_json({"path": path, "outcome": "failed", "error": str(error)})
+    else:
+        complain(str(error))
+
+
+def report_outcomes(path: str, summary: str, outcomes: "dict[str, Outcome]", as_json: bool) -> None:
+    """Print what became of a directory's markers: a line of JSON, or for people the errors alone.
+
+    Args:
+        path: the directory.
+        summary: the outcome of the directory; see ``regrow.model.summed_up``.
+        outcomes: by marker.
+        as_json: whether JSON was asked for.
+    """
+    if as_json:
+        line = {"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)}
+        print_json(line)
+        return
+    for outcome in outcomes.values():
+        if outcome.error:
+            complain(f"{path}: {outcome.error}")
+
+
 def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -> None:
     """Print rows in columns: through rich on a terminal, aligned text elsewhere.
 

@@ -18,7 +18,7 @@ BACKED_UP = "backed up"
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command's arguments."""
+    """Return the parser of the command's arguments."""
     made = parser(
         "status",
         "Show for each backup program in use whether it leaves a path out, by which mark, and"
@@ -42,7 +42,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; return its exit code."""
     options = arguments().parse_args(words)
     configuration = config.read()
     set_here = [mark.name for mark in markers.selected(nodump=configuration.nodump)]

@@ -18,6 +18,7 @@ from regrow.cli.output import (
     track,
 )
 from regrow.errors import RecordError
+from regrow.model import summed_up
 from regrow.rebuild import leftovers
 from regrow.records import history, status
 from regrow.records.status import INTERRUPTED, LEFTOVER, LOST, THERE, UNFINISHED, UNKNOWN
@@ -175,8 +176,7 @@ def _undo(path: str, store: Store, opener: Opener) -> Undone:
     failed = [outcome.error for outcome in outcomes.values() if outcome.state == FAILED]
     if failed:
         return Undone(path, FAILED, outcomes, f"{path}: {'; '.join(failed)}")
-    states = {outcome.state for outcome in outcomes.values()}
-    return Undone(path, UNMARKED if UNMARKED in states else NOT_MARKED, outcomes)
+    return Undone(path, summed_up(outcomes, UNMARKED), outcomes)
 
 
 def _print_json(undone: "Sequence[Undone]") -> None:

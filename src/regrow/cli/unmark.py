@@ -3,17 +3,18 @@
 import argparse
 
 from regrow import config, unmarking
-from regrow.cli.output import complain, outcomes_as_json, parser, print_json, show
+from regrow.cli.output import parser, report_failure, report_outcomes, show
+from regrow.model import summed_up
 from regrow.records import history
 from regrow.records.store import Store
 from regrow.system import ownership
 from regrow_marks.directory import Opener
 from regrow_marks.errors import RegrowError
-from regrow_marks.model import FAILED, NOT_MARKED, UNMARKED, Outcome
+from regrow_marks.model import FAILED, UNMARKED
 
 
 def arguments() -> argparse.ArgumentParser:
-    """Describe the command's arguments."""
+    """Return the parser of the command's arguments."""
     made = parser(
         "unmark",
         "Put directories back into the backups: attributes are taken off whoever set them, and a"
@@ -27,7 +28,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def run(words: list[str]) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; return its exit code."""
     options = arguments().parse_args(words)
     configuration = config.read()
     failed = False
@@ -40,31 +41,11 @@ def run(words: list[str]) -> int:
                     history.remove_with_record(store, true_path)
             except RegrowError as error:
                 failed = True
-                if options.json:
-                    print_json({"path": path, "outcome": FAILED, "error": str(error)})
-                else:
-                    complain(str(error))
+                report_failure(path, error, options.json)
                 continue
-            failed |= any(outcome.state == FAILED for outcome in outcomes.values())
-            _report(true_path, outcomes, options.json)
+            summary = summed_up(outcomes, UNMARKED)
+            failed |= summary == FAILED
+            report_outcomes(true_path, summary, outcomes, options.json)
+            if not options.json:
+                print(f"{summary}  {show(true_path)}")
     return int(failed)
-
-
-def outcome_of(outcomes: dict[str, Outcome]) -> str:
-    """Sum the markers' outcomes up in a word."""
-    states = {outcome.state for outcome in outcomes.values()}
-    if FAILED in states:
-        return FAILED
-    return UNMARKED if UNMARKED in states else NOT_MARKED
-
-
-def _report(path: str, outcomes: dict[str, Outcome], as_json: bool) -> None:
-    summary = outcome_of(outcomes)
-    if as_json:
-        line = {"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)}
-        print_json(line)
-        return
-    for outcome in outcomes.values():
-        if outcome.error:
-            complain(f"{path}: {outcome.error}")
-    print(f"{summary}  {show(path)}")

@@ -7,14 +7,16 @@ import signal
 import sys
 
 from regrow import config
-from regrow.cli.mark import LOOKING, outcome_of
+from regrow.cli.mark import LOOKING
 from regrow.cli.output import Counter, complain, outcomes_as_json, parser, print_json, show
 from regrow.create import creators, environment
 from regrow.create.claim import Caller
 from regrow.decide.refusals import Refusals
 from regrow.errors import CreatorError, CreatorFailedError
+from regrow.model import summed_up
 from regrow.records.store import Store
 from regrow_marks.directory import open_child, open_parent, split_for_creation
+from regrow_marks.model import MARKED
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
                 "creator": creator,
                 "python": made.python,
                 "activate": activate,
-                "outcome": outcome_of(made.outcomes),
+                "outcome": summed_up(made.outcomes, MARKED),
                 "markers": outcomes_as_json(made.outcomes),
             }
         )
