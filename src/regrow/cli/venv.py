@@ -179,7 +179,7 @@ def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _recipe(options: argparse.Namespace, extra: list[str]) -> "Recipe":
-    """Say which command makes such an environment again, wherever it is run."""
+    """Return a recipe with the command that makes such an environment again, from anywhere."""
     command = ["regrow", "venv"]
     for flag, value in (
         ("--python", options.python),
@@ -201,21 +201,21 @@ def _recipe(options: argparse.Namespace, extra: list[str]) -> "Recipe":
 
 
 def _activation(path: str) -> str:
-    """Give the line that activates an environment in the user's shell."""
+    """Return the line that activates an environment in the user's shell."""
     shell = os.path.basename(os.environ.get("SHELL", ""))
     ending = {"fish": ".fish", "csh": ".csh", "tcsh": ".csh"}.get(shell, "")
     return f"source {shlex.quote(os.path.join(path, 'bin', f'activate{ending}'))}"
 
 
 def _progress() -> "AbstractContextManager[object]":
-    """Give what shows on a terminal that the creator is still at work."""
+    """Return a context manager that shows on a terminal that the creator is still at work."""
     from contextlib import nullcontext
 
     return _Spinner() if sys.stderr.isatty() else nullcontext()
 
 
 class _Spinner:
-    """Turns once the creator has taken a second; most are done before that."""
+    """Shows a spinner when the creator takes longer than a second; most don't."""
 
     _PATIENCE = 1.0  # seconds
 

@@ -1,8 +1,8 @@
-"""Directories that are moved aside to be replaced: under a name of their own, locked, recorded.
+"""Moves directories aside that are to be replaced, and puts them back.
 
-A directory that a command replaces gets another name beside it, so that it can come back: its own
-after one of the prefixes below and eight random digits. It has a record under both names: a kill
-at any instant leaves its marks recorded. What stays there is found by ``regrow.rebuild.leftovers``.
+A directory that a command replaces is renamed to ``PREFIX12345678-NAME`` in the same parent, with
+eight random digits. It is recorded under both names, so that its marks have their record after a
+kill at any instant. ``regrow.rebuild.leftovers`` finds what stays there.
 """
 
 import errno
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from regrow.records.store import Store
 
 REBUILT = ".regrow-old-"
-"""The prefix of what a rebuild replaces: what its recipe does not bring goes back to its place."""
+"""The prefix of what a rebuild replaces: what no recipe brings back is moved to the new one."""
 
 CLEARED = ".regrow-cleared-"
-"""The prefix of what the user had replaced, by ``regrow venv --clear``: nothing of it goes back."""
+"""The prefix of what ``regrow venv --clear`` replaces: nothing of it is moved to the new one."""
 
 KEPT = ".regrow-kept-"
-"""The prefix of what is left of either: the user's own, which is nobody's to touch any more."""
+"""The prefix of the user's own files that are left of either; regrow leaves them alone."""
 
 RULE = "aside"
 """The rule in the record of a directory that had none before it was moved aside."""
@@ -42,17 +42,17 @@ RULE = "aside"
 _PREFIXES = (REBUILT, CLEARED)
 
 _TRIES = 4
-_PAUSE = 0.05  # seconds; a sweep that finds out whether somebody is at work holds a lock for less
+_PAUSE = 0.05  # seconds; a sweep that only tests a lock holds it for less
 _LONGEST_NAME = 200  # bytes: with prefix and number it stays below the limit of 255
 
 
 def is_aside(name: str) -> bool:
-    """Return whether a name is that of a directory which was moved aside."""
+    """Return whether a directory of this name was moved aside."""
     return name.startswith((*_PREFIXES, KEPT))
 
 
 def is_waiting(name: str) -> bool:
-    """Return whether a name is that of a directory which a rebuild is still to settle."""
+    """Return whether a directory of this name was moved aside and is still to be settled."""
     return name.startswith(_PREFIXES)
 
 
@@ -75,10 +75,10 @@ def beside(path: str) -> list[str]:
 
 
 def lock(directory: Directory) -> None:
-    """Tell other runs that this one is at work on a directory, until its descriptor is closed.
+    """Lock a directory against other runs until it is closed.
 
     Raises:
-        PathError: another run is at work on it, or it is not at its path any more.
+        PathError: another run holds it, or it is not at its path any more.
     """
     for _ in range(_TRIES):
         if locks.take(directory):
@@ -144,7 +144,7 @@ def _record(directory: Directory, path: str, store: "Store") -> None:
 
 
 def keep(parent: Directory, directory: Directory) -> None:
-    """Give what is left of a directory that was moved aside the name that says so.
+    """Rename a directory so that its name says that it holds the user's own files.
 
     Args:
         parent: the directory that holds it, open.
@@ -160,16 +160,16 @@ def keep(parent: Directory, directory: Directory) -> None:
 
 
 def expose(directory: Directory, store: "Store") -> dict[str, Outcome]:
-    """Let backups have what a killed run moved aside: nothing brings back what people put there.
+    """Take the marks off what a killed run moved aside: it may hold somebody's own files.
 
-    Its record stays, without marks: the next rebuild goes by it.
+    Its record stays, without marks: the next rebuild needs it.
 
     Args:
         directory: the directory, open.
         store: where its record is.
 
     Returns:
-        By marker: what became of it. A tag goes whoever wrote it: creators write one.
+        By marker: what became of it. A tag is removed whoever wrote it: creators write one.
     """
     outcomes = unmarking.undo(directory, store)
     if tag.CachedirTag().read(directory).state == HOLDS:
@@ -182,7 +182,7 @@ def expose(directory: Directory, store: "Store") -> dict[str, Outcome]:
 
 
 def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
-    """Give a directory that was moved aside its name and its record back.
+    """Rename a directory that was moved aside to its own name, and restore its record.
 
     Args:
         parent: the directory that holds both names, open.
@@ -212,8 +212,8 @@ def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
 def of(parent: Directory, name: str, store: "Store") -> list[str]:
     """Return the names of what regrow moved aside from *name*, newest first.
 
-    Only what has its record is: an archive, or somebody who may write to the parent, may have put
-    something else of such a name there.
+    Those without a record of regrow's don't count: an archive, or anybody who may write to the
+    parent, can have put a directory of such a name there.
     """
     with os.scandir(parent.fd) as entries:
         names = [entry.name for entry in entries if _belongs_to(entry.name, name)]
@@ -239,7 +239,7 @@ def recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str
         notice: called with a sentence that the user should read.
 
     Raises:
-        PathError: another run is at work on it.
+        PathError: another run is replacing it.
     """
     for old in of(parent, name, store):
         try:
@@ -270,5 +270,5 @@ def _aside_name(prefix: str, end: str) -> str:
 
 
 def ending(name: str) -> str:
-    """Return what tells whose directory was moved aside: its name, or one that is not too long."""
+    """Return the end of a directory's name once it is moved aside: its name, or a short digest."""
     return name if len(os.fsencode(name)) <= _LONGEST_NAME else digest(name)

@@ -39,7 +39,7 @@ class EnvBuilder(venv.EnvBuilder):
     def create(self, env_dir: "StrOrBytesPath") -> None:
         """Make an environment; see ``venv.EnvBuilder.create``.
 
-        A mark that can't be set is told by ``outcomes``, and raises nothing.
+        A mark that can't be set raises nothing: ``outcomes`` says so.
 
         Args:
             env_dir: where it is made; parents that are missing are made as well.
@@ -56,7 +56,7 @@ class EnvBuilder(venv.EnvBuilder):
         try:
             self.outcomes = self._mark(path)
         except PathError:
-            pass  # venv says in its own words what is wrong with the path
+            pass  # venv itself reports what is wrong with the path
         try:
             return super().ensure_directories(env_dir)
         except BaseException:

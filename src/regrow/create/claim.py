@@ -8,20 +8,21 @@ it has its name. What is left then is found by ``regrow.rebuild.leftovers``.
 import contextlib
 import os
 import stat
+from functools import partial
 
-from regrow import marking, unmarking
+from regrow import marking
 from regrow.create import aside, birth
 from regrow.records.store import Store
 from regrow.system import locks
 from regrow.system.descend import delete
-from regrow_marks import markers
+from regrow_marks import markers, signature
 from regrow_marks.directory import Directory, is_empty, join, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
-from regrow_marks.model import MARKED
+from regrow_marks.model import ALREADY_MARKED, MARKED
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from regrow.config import Configuration
     from regrow_marks.model import Outcome
@@ -44,15 +45,12 @@ class Claim(NamedTuple):
 
     parent: Directory
     directory: Directory
-    """Open."""
     found: frozenset[str] | None
     """The names of what stood in it; None: the directory was made."""
     at_birth: "dict[str, Outcome]"
     """What became of the attributes that go on before the first file."""
-    record: bytes | None
-    """The record that there was at its path, as the store's ``data`` returned it."""
-    files: "Sequence[tuple[str, bytes]]"
-    """What stood beside that record."""
+    restore_record: "Callable[[], None]"
+    """Puts back the record that there was at its path, or removes the new one."""
 
 
 @contextlib.contextmanager
@@ -123,13 +121,15 @@ def claim(
             # These go first: their marks are recorded where the old directory's record comes back.
             birth.remove_leftovers(parent)
             aside.recover(parent, name, store, caller.notice)
-            there = held.enter_context(_take(parent, name)) if parent.has(name) else None
+            there = held.enter_context(open_child(parent, name)) if parent.has(name) else None
             old = None
-            if there is not None and not is_empty(there):
-                check(there)
-                if prefix is not None:
-                    aside.move(parent, there, store, prefix)
-                    old, there = there, None
+            if there is not None:
+                aside.lock(there)
+                if not is_empty(there):
+                    check(there)
+                    if prefix is not None:
+                        aside.move(parent, there, store, prefix)
+                        old, there = there, None
             try:
                 claimed = _begin(parent, name, there, reason, store, caller.configuration)
             except BaseException as error:
@@ -229,7 +229,7 @@ def _begin(
         at_birth.update(marking.mark_before_birth(directory, attributes, store, reason, path))
 
     with store.locked():
-        record, files = store.data(path), marking.attachments(path, store)
+        restore = partial(store.restore, path, store.data(path), marking.attachments(path, store))
         try:
             if there is None:
                 directory, found = birth.create(parent, name, prepare), None
@@ -237,9 +237,9 @@ def _begin(
                 directory, found = there, frozenset(os.listdir(there.fd))
                 prepare(directory)
         except BaseException:
-            store.restore(path, record, files)
+            restore()
             raise
-    return Claim(parent, directory, found, at_birth, record, files)
+    return Claim(parent, directory, found, at_birth, restore)
 
 
 def _abandon(claimed: Claim, store: Store) -> None:
@@ -251,7 +251,7 @@ def _abandon(claimed: Claim, store: Store) -> None:
         RecordError: the record can't be put back.
         OSError: the directory can't be read or removed.
     """
-    parent, directory, found, at_birth, record, files = claimed
+    parent, directory, found = claimed.parent, claimed.directory, claimed.found
     with store.locked():
         if directory.is_at(directory.path):
             if frozenset(os.listdir(directory.fd)) != (found or frozenset()):
@@ -259,22 +259,20 @@ def _abandon(claimed: Claim, store: Store) -> None:
             if found is None:
                 os.rmdir(directory.name, dir_fd=parent.fd)
             else:
-                for name, outcome in at_birth.items():
-                    if outcome.state == MARKED:
-                        markers.take_off(markers.marker(name), directory)
+                _take_marks_off(claimed)
         elif found is None and parent.has(directory.name):
             return  # somebody put something else there
-        store.restore(directory.path, record, files)
+        claimed.restore_record()
 
 
-def _take(parent: Directory, name: str) -> Directory:
-    directory = open_child(parent, name)
-    try:
-        aside.lock(directory)
-    except BaseException:
-        directory.close()
-        raise
-    return directory
+def _take_marks_off(claimed: Claim) -> None:
+    """Take off the marks that were not on the directory before it was claimed."""
+    states = {name: outcome.state for name, outcome in claimed.at_birth.items()}
+    for name, state in states.items():
+        if state == MARKED:
+            markers.take_off(markers.marker(name), claimed.directory)
+    if ALREADY_MARKED not in states.values():
+        signature.clear(claimed.directory)
 
 
 def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) -> None:
@@ -283,10 +281,10 @@ def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) 
     Where that can't be deleted in full, its record goes on saying that it is not finished. What
     somebody has put into the directory or in its place meanwhile is not ours to delete.
     """
-    parent, directory, store = claimed.parent, claimed.directory, caller.store
+    parent, directory = claimed.parent, claimed.directory
     found = claimed.found or frozenset()
     if not found <= HOLLOW_NAMES:
-        store.restore(directory.path, claimed.record, claimed.files)
+        claimed.restore_record()
         return  # its tool goes on from what it left there
     others: frozenset[str] = frozenset()
     if directory.is_at(directory.path):
@@ -296,10 +294,10 @@ def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) 
     elif claimed.found is None and _is_worthless(parent, directory.name):
         delete(directory.name, parent.fd)
     if not others:
-        _abandon(claimed, store)
+        _abandon(claimed, caller.store)
         return
-    unmarking.undo(directory, store)
-    store.restore(directory.path, claimed.record, claimed.files)
+    _take_marks_off(claimed)
+    claimed.restore_record()
     if is_replaced:
         aside.keep(parent, directory)
     caller.notice(f"kept in {directory.path}, for no tool made it: {', '.join(sorted(others))}")

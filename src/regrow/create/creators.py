@@ -20,12 +20,16 @@ VENV = "venv"
 NAMES = (UV, VIRTUALENV, VENV)
 """In the order in which they are looked for."""
 
+_HOW_TO_GET = {
+    UV: "`pip install uv` or your package manager has it",
+    VIRTUALENV: "it comes with regrow: reinstall regrow, or `pip install virtualenv` beside it",
+}
 
-_PATIENCE = 5.0  # seconds that a creator has to end when it is told to
+_PATIENCE = 5.0  # seconds that a creator has to end after SIGTERM
 
 
 class Request(NamedTuple):
-    """What the environment shall be like."""
+    """What the environment is to be like."""
 
     python: str | None = None
     """A version, a command or a path; None: the creator's own choice."""
@@ -56,7 +60,7 @@ def find(wanted: str | None = None) -> str:
 
 
 def is_here(name: str) -> bool:
-    """Tell whether a creator can be run."""
+    """Return whether a creator can be run."""
     if name == UV:
         return find_program(UV) is not None
     if name == VIRTUALENV:
@@ -66,40 +70,26 @@ def is_here(name: str) -> bool:
     return True
 
 
-_HOW_TO_GET = {
-    UV: "`pip install uv` or your package manager has it",
-    VIRTUALENV: "it comes with regrow: reinstall regrow, or `pip install virtualenv` beside it",
-}
-
-
 def command(name: str, path: str, request: Request) -> list[str]:
-    """Write the command line that makes an environment.
+    """Return the command line that makes an environment.
 
-    uv leaves pip out unless ``seed`` is asked for; the other two always put it in, since without
+    uv leaves pip out unless ``seed`` is asked for. The other two always put it in, since without
     uv nothing else could install into the environment.
 
     Args:
         name: the creator.
         path: the directory, absolute; it exists and is empty.
-        request: what it shall be like.
-
-    Returns:
-        The words of the command.
+        request: what it is to be like.
 
     Raises:
         CreatorError: the Python asked for can't be found (venv only; the others look themselves).
     """
-    words = {
-        UV: [UV, "venv"],
-        # -I, -P: no module of the current directory takes the place of one of Python's own.
-        VIRTUALENV: [
-            sys.executable,
-            _isolating(name) if name == VIRTUALENV else "",
-            "-m",
-            "virtualenv",
-        ],
-        VENV: [_python_for_venv(request.python) if name == VENV else "", "-I", "-m", "venv"],
-    }[name]
+    if name == UV:
+        words = [UV, "venv"]
+    elif name == VIRTUALENV:
+        words = [sys.executable, _isolation_of_virtualenv(), "-m", "virtualenv"]
+    else:
+        words = [_python_for_venv(request.python), "-I", "-m", "venv"]
     if request.python is not None and name != VENV:
         words += ["--python", request.python]
     if request.seed and name == UV:
@@ -111,14 +101,12 @@ def command(name: str, path: str, request: Request) -> list[str]:
     return [*words, *request.extra, path]
 
 
-def _isolating(name: str) -> str:
-    """Return the option that keeps the current directory out of ``sys.path``.
+def _isolation_of_virtualenv() -> str:
+    """Return the option that keeps modules of the current directory out of virtualenv's process.
 
-    ``-I`` keeps the user's own site-packages out as well, and the variables; where the module
-    stands in those, ``-P`` is left.
+    It is ``-I``, or ``-P`` where virtualenv is installed in the user's own site-packages, which
+    ``-I`` would leave out, too.
     """
-    if name != VIRTUALENV:
-        return "-I"
     import site
     from importlib.util import find_spec
 
@@ -129,9 +117,10 @@ def _isolating(name: str) -> str:
 
 
 def refuse_named_by_project(directory: str) -> None:
-    """Refuse what uv would take for its interpreter: a program that a project names.
+    """Refuse to let uv run an interpreter that a project names by path.
 
-    uv runs whatever ``.python-version`` names, in the directory or above it; a version is fine.
+    uv runs the program that ``.python-version`` names, in the directory or above it. A version
+    number there is fine.
 
     Args:
         directory: where uv is run.
@@ -159,7 +148,11 @@ def refuse_named_by_project(directory: str) -> None:
 
 
 def _python_for_venv(wanted: str | None) -> str:
-    """Find the interpreter that runs its own venv module: a path, a command, or a version."""
+    """Return the path of the interpreter whose ``venv`` module is run.
+
+    Args:
+        wanted: a path, a command or a version; None: the interpreter that runs regrow.
+    """
     if wanted is None:
         return sys.executable
     for candidate in (wanted, f"python{wanted}"):
@@ -173,7 +166,7 @@ def _python_for_venv(wanted: str | None) -> str:
 
 
 def run(name: str, words: list[str], progress: "AbstractContextManager[object]") -> bytes:
-    """Run a creator; its words are kept for the case that it fails.
+    """Run a creator, and keep what it prints for the case that it fails.
 
     Args:
         name: the creator.

@@ -1,7 +1,7 @@
-"""Where uv is about to make a project's environment, so that it can be marked before birth.
+"""Foresees where uv will make a project's environment, so that it can be marked before birth.
 
-An empty ``.venv`` that nobody fills breaks ``uv pip install`` and is adopted by other tools: it is
-prepared only where uv is sure to fill it. Wherever there is doubt, it is marked afterwards.
+An empty ``.venv`` that stays empty breaks ``uv pip install``, and other tools adopt it. So one is
+made only where uv is sure to fill it; in doubt, the environment is marked afterwards.
 """
 
 import os
@@ -32,13 +32,13 @@ _VARIABLES = (
     "UV_FROZEN", "UV_ISOLATED", "UV_NO_PROJECT", "UV_NO_SYNC", "UV_PROJECT",
     "UV_PROJECT_ENVIRONMENT", "UV_WORKING_DIR",
 )  # fmt: skip
-"""Variables that do as much."""
+"""Variables with the same effect."""
 
 _SCRIPT_LIMIT = 1024 * 1024  # bytes
 
 
 def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, str] | None:
-    """Tell which environment a uv command is sure to make.
+    """Return the environment that a uv command is sure to make.
 
     Args:
         words: the command.
@@ -68,7 +68,7 @@ def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, st
 
 
 def _is_script(word: str, directory: str) -> bool:
-    """Tell whether a word names a script that brings its own environment, or may do so."""
+    """Return whether a word may name a script that has an environment of its own."""
     if word == "-" or "://" in word:
         return True
     if not word.lower().endswith((".py", ".pyw")):
@@ -84,7 +84,7 @@ def _is_script(word: str, directory: str) -> bool:
 
 
 def _root(directory: str) -> str | None:
-    """Find the root of the workspace, else of the project, as uv looks for it."""
+    """Return the root of uv's workspace, else of its project; None where it is uncertain."""
     places = (directory, *ancestors(directory))
     holding = [place for place in places if os.path.lexists(join(place, "pyproject.toml"))][:2]
     if not holding:
@@ -103,11 +103,11 @@ def _root(directory: str) -> str | None:
             return project
         return _root_in(above[0], project, workspace)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return None  # uv will tell what is wrong with it
+        return None  # uv reports what is wrong with it
 
 
 def _root_in(root: str, project: str, workspace: "dict[str, Any]") -> str | None:
-    """Tell whether a project is in a workspace or on its own; None where only uv knows."""
+    """Return the workspace's root if a project is a member, else the project; None: uncertain."""
     members, exclude = (workspace.get(key, []) for key in ("members", "exclude"))
     if any("**" in pattern for pattern in (*members, *exclude)):
         return None

@@ -21,7 +21,7 @@ _BACKENDS = ("venv", "uv")
 
 
 def register(core: "Core") -> None:  # noqa: ARG001 - pdm gives it to every plugin
-    """Put regrow around the making of environments: pdm calls this when it starts."""
+    """Wrap the backends that make environments; pdm calls this when it starts."""
     attempt(_mark_at_birth)
 
 

@@ -1,7 +1,7 @@
 """tox's plugin: marks the environments that virtualenv's plugin does not see being made.
 
-They are those of tox-uv, and those for which tox runs an older virtualenv in a process of its own
-because the newest does not make environments for their Python any more.
+They are those of tox-uv, and those for old Pythons, for which tox runs an older virtualenv in a
+process of its own.
 """
 
 import pluggy
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from regrow.recipes.recipe import Recipe
 
-# Optional, for tox 3 knows other hooks; its environments are made by virtualenv.
+# Optional: tox 3 has other hooks, and its environments are made by virtualenv.
 _hook = pluggy.HookimplMarker("tox")(optionalhook=True)
 
 

@@ -1,7 +1,7 @@
 """virtualenv's plugin: its environments are recorded and marked before their first file.
 
-virtualenv imports it at every creation, for its entry point is one of an activator's. So it comes
-to every tool that runs virtualenv: tox, nox, poetry, pdm, hatch, pipenv, pre-commit.
+virtualenv imports it for every creation, since it is registered as an activator. So it works in
+every tool that runs virtualenv: tox, nox, poetry, pdm, hatch, pipenv, pre-commit.
 """
 
 import functools
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _mark_at_birth() -> bool:
-    """Put regrow around the making of every environment; True says that it is there."""
+    """Wrap ``Session.run``, which makes every environment; return True when that is done."""
     from virtualenv.run import Session
 
     run = Session.run
@@ -41,7 +41,7 @@ def _mark_at_birth() -> bool:
 
 
 def _birth(creator: "Creator") -> Birth:
-    """Prepare for the moment at which a creator, done with clearing, is about to write."""
+    """Return the birth of an environment, which begins when its creator has done its clearing."""
     birth = Birth(os.fspath(creator.dest), _recipe(creator))
     create = creator.create
 
@@ -64,10 +64,10 @@ _MARKS_AT_BIRTH = attempt(_mark_at_birth)
 
 
 class RegrowActivator(Activator):
-    """Writes no script. Marks the environment late if a virtualenv to come can't be wrapped."""
+    """Writes no script. Marks the environment late if this virtualenv could not be wrapped."""
 
     def generate(self, creator: "Creator") -> "list[Path]":
-        """See ``Activator.generate``; gives no files."""
+        """See ``Activator.generate``; returns no files."""
         if not _MARKS_AT_BIRTH:
             attempt(lambda: _mark_late(creator))
         return []
