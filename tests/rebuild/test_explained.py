@@ -10,7 +10,7 @@ import pytest
 
 from regrow.rebuild import trees
 from regrow.rebuild.explained import Installed, distributions
-from regrow.recipes.python import site_packages
+from regrow.recipes.distributions import site_packages
 from tests.e2e.making import over_creators
 from tests.rebuild.test_trees import opened
 from tests.rebuilding import use_index, write_wheel

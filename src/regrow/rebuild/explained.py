@@ -15,7 +15,7 @@ import stat
 from functools import partial
 
 from regrow.create.claim import HOLLOW_NAMES
-from regrow.recipes import python
+from regrow.recipes.distributions import HEAD, canonical, name_and_version, site_packages
 from regrow.recipes.files import read_lines
 from regrow.recipes.recipe import RecipeError
 from regrow_marks.directory import join
@@ -141,7 +141,7 @@ class Installed:
         self._stays: set[str] = set()
         names_back = {name for name, _ in back or ()}
         self._directories = {"bin", "lib", "lib64", "include", "share"}
-        for place in python.site_packages(path):
+        for place in site_packages(path):
             below = place[len(path.rstrip("/")) + 1 :]
             self._directories.update(_parents(f"{below}/x"))
             for entry, name, version in distributions(place):
@@ -245,18 +245,18 @@ def distributions(place: str) -> "Iterator[tuple[str, str, str]]":
     for entry in sorted(os.listdir(place)):
         if entry.endswith(".dist-info"):
             try:
-                head = read_head(f"{place}/{entry}/METADATA", python.HEAD)
-                name, version = python.name_and_version(head, entry)
+                head = read_head(f"{place}/{entry}/METADATA", HEAD)
+                name, version = name_and_version(head, entry)
             except (OSError, ValueError, RecipeError):
                 continue
-            yield entry, python.canonical(name), version
+            yield entry, canonical(name), version
 
 
 def installed(path: str) -> set[tuple[str, str]]:
     """Return the normalised names and the versions of what is installed in an environment."""
     return {
         (name, version)
-        for place in python.site_packages(path)
+        for place in site_packages(path)
         for _, name, version in distributions(place)
     }
 

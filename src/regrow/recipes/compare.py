@@ -3,7 +3,7 @@
 import os
 import re
 
-from regrow.recipes.python import SEEDS, canonical
+from regrow.recipes.distributions import SEEDS, canonical
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import os
 import re
 
 from regrow.recipes import harmless
+from regrow.recipes.distributions import check_reinstallable, read_distributions, site_packages
 from regrow.recipes.files import parse_json
-from regrow.recipes.python import read_distributions, refuse_lost, site_packages
 from regrow.recipes.recipe import CUT, RecipeError, RecipeResult
 from regrow_marks.plain import TYPE_CHECKING
 from regrow_marks.safe_read import read
@@ -52,7 +52,7 @@ def build(path: str) -> RecipeResult:
     distributions = []
     for packages in site_packages(path):
         distributions += read_distributions(packages, remarks, owned)
-    refuse_lost(distributions, path)
+    check_reinstallable(distributions, path)
     recipe: Recipe = {
         "kind": "conda",
         "explicit": explicit,

@@ -113,8 +113,8 @@ def build(path: str, project: str) -> RecipeResult:
     )
 
 
-def places(lock: str, path: str, project: str) -> list[str]:
-    """Name what a recipe depends on; see ``recipe.inputs_of``.
+def inputs(lock: str, path: str, project: str) -> list[str]:
+    """Return the paths that a recipe depends on; see ``recipe.inputs_of``.
 
     Args:
         lock: the lock that was found; empty: none.

@@ -1,4 +1,4 @@
-"""How a directory comes back: one module a kind of recipe, and the choice among them."""
+"""How a directory comes back: one module per kind of recipe, and the choice among them."""
 
 import os
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RecipeError(RegrowError):
-    """No recipe can be taken; the text says why."""
+    """No recipe can be built; the text says why."""
 
 
 class RecipeResult(NamedTuple):
@@ -30,7 +30,7 @@ class RecipeResult(NamedTuple):
 
 
 CUT = "credentials were cut out of "
-"""How a remark begins that says what is not written down; whoever rebuilds has to supply it."""
+"""How a remark begins about what is not written down; whoever rebuilds has to supply it."""
 
 _KINDS = {
     "python": "pyvenv.cfg",
@@ -48,17 +48,14 @@ _STAMPED = {
     "cmake": ("CMakeCache.txt",),
     "meson": ("meson-info", "meson-private/cmd_line.txt"),
 }
-"""By kind: what is written anew when the contents change; empty is the directory itself."""
+"""By kind: what changes when the contents do; the empty name is the directory itself."""
 
 
 def build_recipe_for(candidate: "Candidate") -> RecipeResult:
-    """Take the recipe of a candidate. Nothing from the tree is run.
+    """Return the recipe of a candidate. Nothing from the tree is run.
 
     Args:
         candidate: what the scan found.
-
-    Returns:
-        What brings it back.
 
     Raises:
         RecipeError: it can't be described; the text says why.
@@ -72,7 +69,7 @@ def build_recipe_for(candidate: "Candidate") -> RecipeResult:
 
 
 def kind_of(path: str) -> str:
-    """Tell from what is inside a directory which kind of recipe it has; empty: none."""
+    """Return the kind of recipe that a directory has, by what is inside; empty: none."""
     for kind, name in _KINDS.items():
         if os.path.lexists(f"{path}/{name}"):
             return kind
@@ -83,7 +80,7 @@ def kind_of(path: str) -> str:
 
 
 def build_recipe(kind: str, path: str, project: str) -> RecipeResult:
-    """Take a recipe of a kind.
+    """Return the recipe of a directory.
 
     Args:
         kind: ``python``, ``conda``, ``pixi``, ``node``, ``cmake`` or ``meson``.
@@ -97,9 +94,8 @@ def build_recipe(kind: str, path: str, project: str) -> RecipeResult:
         RecipeError: it can't be described; the text says why.
     """
     try:
-        # RecipeResult first: what changes while it is read is noticed next time.
-        at_first = stamp_of(kind, path)
-        taken = _take(kind, path, project)
+        stamp = stamp_of(kind, path)  # first: a change while it is read is noticed next time
+        result = _build(kind, path, project)
     except RecipeError:
         raise
     except OSError as error:
@@ -107,15 +103,15 @@ def build_recipe(kind: str, path: str, project: str) -> RecipeResult:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         # Metadata are other programs' files: whatever is wrong with them, the directory stays.
         raise RecipeError(f"what is in it can't be read: {error}") from error
-    for key, value in taken.recipe.items():
-        _refuse_halves(key, value if isinstance(value, list) else [value])
-    cut = [text.removeprefix(CUT) for text in taken.remarks if text.startswith(CUT)]
-    told: Recipe = {"cut": list(dict.fromkeys(cut))} if cut else {}
-    return taken._replace(recipe={**taken.recipe, **told, "stamp": at_first})
+    for key, value in result.recipe.items():
+        _check_encodable(key, value if isinstance(value, list) else [value])
+    cut = [text.removeprefix(CUT) for text in result.remarks if text.startswith(CUT)]
+    noted: Recipe = {"cut": list(dict.fromkeys(cut))} if cut else {}
+    return result._replace(recipe={**result.recipe, **noted, "stamp": stamp})
 
 
-def _refuse_halves(key: str, values: "Iterable[object]") -> None:
-    """Refuse what no file and no command line can hold: JSON can name half a character."""
+def _check_encodable(key: str, values: "Iterable[object]") -> None:
+    """Reject lone surrogates, which JSON can name: no file and no command line can hold them."""
     for value in values:
         if isinstance(value, str) and not value.isascii():
             try:
@@ -126,7 +122,7 @@ def _refuse_halves(key: str, values: "Iterable[object]") -> None:
                 ) from error
 
 
-def _take(kind: str, path: str, project: str) -> RecipeResult:
+def _build(kind: str, path: str, project: str) -> RecipeResult:
     if kind == "python":
         from regrow.recipes import python
 
@@ -149,25 +145,22 @@ def _take(kind: str, path: str, project: str) -> RecipeResult:
 
 
 def stamp_of(kind: str, path: str) -> int:
-    """Tell cheaply whether a recipe is still true: it is while this number stays the same.
+    """Return when the contents of a directory changed last: its recipe is true until then.
 
     Args:
         kind: the kind of recipe.
         path: the directory.
 
     Returns:
-        When its contents were changed last, in nanoseconds since 1970 (UTC), by the times of the
-        few places that every change touches.
+        Nanoseconds since 1970 (UTC): the latest modification of the few places that every change
+        touches.
     """
     places = [os.path.join(path, name) for name in _STAMPED[kind]]
-    roots = [path] if kind in ("python", "conda") else []
+    roots = _environments(kind, path)
     if kind == "pixi":
-        from regrow.recipes.conda import environments
-
-        roots = [os.path.join(path, name) for name in environments(path)]
         places += (os.path.join(root, "conda-meta") for root in roots)
     if roots:
-        from regrow.recipes.python import site_packages
+        from regrow.recipes.distributions import site_packages
 
         for root in roots:
             places += site_packages(root)
@@ -180,44 +173,50 @@ def stamp_of(kind: str, path: str) -> int:
     return max(times, default=0)
 
 
-def inputs_of(taken: "Recipe", kind: str, path: str, project: str) -> list[str]:
-    """Name what a recipe depends on: a change of any of them may change it.
+def _environments(kind: str, path: str) -> list[str]:
+    """Return the Python and conda environments that a directory is, or holds."""
+    if kind != "pixi":
+        return [path] if kind in ("python", "conda") else []
+    from regrow.recipes.conda import environments
+
+    return [os.path.join(path, name) for name in environments(path)]
+
+
+def inputs_of(recipe: "Recipe", kind: str, path: str, project: str) -> list[str]:
+    """Return the paths that a recipe depends on: a change of any of them may change it.
 
     What a package brought is not among them one by one: its coming and going changes the directory
     that holds it.
 
     Args:
-        taken: the recipe; empty where none could be taken.
+        recipe: the recipe; empty where none could be built.
         kind: the kind of recipe.
         path: the directory.
         project: the directory that it belongs to.
 
     Returns:
-        The paths, whether or not something is there.
+        Their paths, whether or not something is there.
     """
     found = [os.path.join(path, name) for name in _STAMPED.get(kind, ())]
     if kind == "node":
         from regrow.recipes import node
 
-        return found + node.places(str(taken.get("lock", "")), path, project)
-    roots = [path] if kind in ("python", "conda") else []
+        return found + node.inputs(str(recipe.get("lock", "")), path, project)
+    roots = _environments(kind, path)
     if kind == "pixi":
-        from regrow.recipes.conda import environments
-
-        roots = [os.path.join(path, name) for name in environments(path)]
         found += (os.path.join(root, "conda-meta") for root in roots)
         found.append(os.path.join(project, "pixi.lock"))
     if roots:
         from regrow.recipes import python
 
         for root in roots:
-            found += python.places(root)
-        found += python.others(taken, project)
+            found += python.inputs_inside(root)
+        found += python.inputs_outside(recipe, project)
     return found
 
 
 def command_recipe(rule: "Rule", project: str) -> RecipeResult:
-    """Give the recipe of a directory that one command brings back. Raises RecipeError."""
+    """Return the recipe of a directory that one command brings back. Raises RecipeError."""
     from shlex import split
 
     place = os.path.expanduser("~") if rule.home else project

@@ -133,7 +133,7 @@ def _is_ruin(record: "Record") -> bool:
         return False
     if record.recipe.get("kind") != "python" or not names <= _OF_ENVIRONMENTS:
         return False
-    from regrow.recipes.python import site_packages
+    from regrow.recipes.distributions import site_packages
 
     return bool(site_packages(record.path)) or os.path.lexists(join(record.path, "bin/python"))
 

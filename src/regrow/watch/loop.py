@@ -499,9 +499,9 @@ def is_of_interest(active_rules: "Sequence[Rule]") -> "Callable[[str], bool]":
     from fnmatch import translate
 
     from regrow.decide.guards import PROJECT_FILE
-    from regrow.recipes import node, python
+    from regrow.recipes import locks, node
 
-    names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *python.LOCKS}
+    names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *locks.LOCKS}
     for rule in active_rules:
         evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
         for name in (*evidence, *rule.inside_none):
