@@ -40,15 +40,13 @@ def told(what, channel=sys.stdout):
     print(what, int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) * 1024,
           int(re.search(r"VmRSS:\\s+(\\d+)", status)[1]) * 1024, flush=True, file=channel)
 
-here = os.getpid()
-send = worker.Channel.send
+serve = worker._Worker._serve
 
-def measured(channel, message):
-    if os.getpid() != here:
-        told("helper")  # it is killed when it has said its last word
-    send(channel, message)
+def measured(*arguments):
+    serve(*arguments)
+    told("worker")
 
-worker.Channel.send = measured
+worker._Worker._serve = measured
 os.sched_getaffinity = lambda _: {0, 1}
 found = incremental.survey(sys.argv[1:], [rule for rule in loader.shipped() if not rule.home])
 told("parent")
@@ -84,12 +82,12 @@ class Measured:
         told = re.findall(r"(\w+) (\d+) (\d+)", done.stdout)
         self.read, self.unchanged = next((int(a), int(b)) for what, a, b in told if what == "read")
         (file,) = snapshots(home)
-        # A helper lets go of what it tells while its parent takes it over: both have the most
-        # when all is told.
+        # A worker drops each result that it has written, and its parent takes it over: together
+        # they have the most when all is written.
         parent = next(int(most) for what, most, _ in told if what == "parent")
-        helper = next((int(last) for what, _, last in reversed(told) if what == "helper"), 0)
-        self.helped = helper > 0
-        self.memory = parent + helper - file.stat().st_size
+        worker = next((int(last) for what, _, last in reversed(told) if what == "worker"), 0)
+        self.helped = worker > 0
+        self.memory = parent + worker - file.stat().st_size
         print(f"{self.read} read, {self.memory / MEGABYTE:.0f} MB beside the snapshot")
 
 
@@ -124,7 +122,7 @@ def touch(*places: Path) -> None:
 
 
 def processor_time(of: Callable[[], object]) -> float:
-    """Measure what this process and its helpers take, in seconds; the least of three times."""
+    """Measure what this process and its workers take, in seconds; the least of three times."""
     taken = []
     for _ in range(3):
         before = _used()

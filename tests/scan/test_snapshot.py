@@ -383,7 +383,7 @@ def test_what_changes_just_before_a_scan_is_looked_at_by_the_next(
 
 def looked_at_again(*start: Path) -> set[str]:
     """Give the directories whose time the snapshot does not believe."""
-    asked = incremental._Asked(tuple(map(str, start)), list(map(str, start)), RULES, (), print)
+    asked = incremental._Wanted(tuple(map(str, start)), list(map(str, start)), RULES, (), print)
     earlier = snapshot.load(incremental._key(asked), RULES)
     assert earlier is not None
     with earlier:

@@ -1,5 +1,6 @@
-"""A second process for a piece of work: whatever befalls it, the work is done, and it is gone."""
+"""Jobs shared with a worker: whatever happens to it, they are all done, and it is gone."""
 
+import marshal
 import os
 import resource
 import select
@@ -14,7 +15,6 @@ from typing import Any
 import pytest
 
 from regrow.system import worker
-from regrow.system.worker import Channel, HelperLostError
 from tests.forking import descriptors_left, have_two_processors, leaving_nothing
 
 if sys.platform != "linux":
@@ -36,11 +36,6 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     have_two_processors(monkeypatch)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "PATIENCE", 0.2)
-
-
 def share(work: Callable[[int], Any], count: int = COUNT) -> list[Any]:
     return list(worker.share(count, work, pays=True))
 
@@ -60,8 +55,8 @@ def pid_and(act: Callable[[], None] = lambda: None) -> Callable[[int], tuple[int
     return work
 
 
-def in_the_helper(act: Callable[[], Any], from_job: int = 10) -> Callable[[int], int]:
-    """Make a job that does something in the helper alone."""
+def in_the_worker(act: Callable[[], Any], from_job: int = 10) -> Callable[[int], int]:
+    """Make a job that does something in the worker alone."""
     here = os.getpid()
 
     def work(number: int) -> int:
@@ -104,7 +99,7 @@ def test_where_it_does_not_pay_nothing_is_forked() -> None:
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_what_else_there_is_to_do_is_done_while_the_helper_works() -> None:
+def test_what_else_there_is_to_do_is_done_while_the_worker_works() -> None:
     reading, writing = os.pipe()
     unread = select.poll()
     unread.register(reading, select.POLLIN)
@@ -116,16 +111,16 @@ def test_what_else_there_is_to_do_is_done_while_the_helper_works() -> None:
             time.sleep(0.002)
 
     try:
-        work = in_the_helper(lambda: os.read(reading, 1), from_job=0)
+        work = in_the_worker(lambda: os.read(reading, 1), from_job=0)
         assert list(worker.share(1, work, meanwhile, pays=True)) == [0]
-        assert not unread.poll(0), "the helper has not begun meanwhile"
+        assert not unread.poll(0), "the worker has not begun meanwhile"
     finally:
         os.close(reading)
         os.close(writing)
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_nothing_is_done_meanwhile_where_there_is_no_helper() -> None:
+def test_nothing_is_done_meanwhile_where_there_is_no_worker() -> None:
     done: list[str] = []
     list(worker.share(COUNT, pid_and(), lambda: done.append("meanwhile"), pays=False))
     assert not done
@@ -143,37 +138,42 @@ def test_a_job_that_fails_in_both_is_told_as_if_there_were_one_process() -> None
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_what_fails_in_the_helper_alone_is_done_again() -> None:
+def test_what_fails_in_the_worker_alone_is_done_again() -> None:
     def fail() -> None:
         raise ZeroDivisionError
 
-    assert share(in_the_helper(fail)) == in_order()
+    assert share(in_the_worker(fail)) == in_order()
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_an_exception_in_a_helper_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_in_a_worker_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise KeyboardInterrupt
 
-    share(in_the_helper(fail))
+    share(in_the_worker(fail))
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("two_processors")
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
-def test_what_a_killed_helper_had_is_done_again(name: str) -> None:
+def test_what_a_killed_worker_had_is_done_again(name: str) -> None:
     number = signal.Signals[name]
-    assert share(in_the_helper(lambda: os.kill(os.getpid(), number))) == in_order()
+    assert share(in_the_worker(lambda: os.kill(os.getpid(), number))) == in_order()
 
 
-@pytest.mark.usefixtures("two_processors", "impatient")
-def test_what_a_stopped_helper_had_is_done_again() -> None:
-    assert share(in_the_helper(lambda: os.kill(os.getpid(), signal.SIGSTOP))) == in_order()
-
-
-@pytest.mark.usefixtures("two_processors", "impatient")
-def test_what_a_helper_hangs_in_is_done_again() -> None:
-    assert share(in_the_helper(lambda: time.sleep(3600))) == in_order()
+def test_of_what_a_dying_worker_has_written_whole_results_count() -> None:
+    parts = [marshal.dumps((number, "x" * number)) for number in (3, 1)]
+    stream = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+    for end in range(len(stream) + 1):
+        reading, writing = os.pipe()
+        os.write(writing, stream[:end])
+        os.close(writing)
+        half = object.__new__(worker._Worker)
+        half._results = reading
+        found = list(half.results())
+        os.close(reading)
+        count = (end >= 4 + len(parts[0])) + (end == len(stream))
+        assert found == [(3, "xxx"), (1, "x")][:count]
 
 
 @pytest.mark.usefixtures("two_processors")
@@ -184,7 +184,7 @@ def test_a_result_that_can_not_be_told_is_made_again() -> None:
 
 
 @pytest.mark.usefixtures("two_processors")
-def test_an_interruption_ends_the_helper() -> None:
+def test_an_interruption_ends_the_worker() -> None:
     here = os.getpid()
 
     def work(number: int) -> int:
@@ -236,7 +236,7 @@ def test_with_one_processor_nothing_is_forked() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert not worker.is_of_use()
+        assert not worker.is_useful()
         assert {process for _, process in share(pid_and())} == {os.getpid()}
     finally:
         os.sched_setaffinity(0, before)
@@ -245,114 +245,32 @@ def test_with_one_processor_nothing_is_forked() -> None:
 @pytest.mark.usefixtures("two_processors")
 def test_on_macos_nothing_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Apple's frameworks may be loaded, and must not be used in a forked process."""
-    assert worker.is_of_use()
+    assert worker.is_useful()
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert not worker.is_of_use()
+    assert not worker.is_useful()
     assert {process for _, process in share(pid_and())} == {os.getpid()}
-
-
-# Channels.
-
-
-def echo(channel: Channel) -> None:
-    while True:
-        channel.send(channel.receive())
-
-
-def hold(channel: Channel) -> None:
-    time.sleep(3600)
-
-
-def test_messages_of_any_size_come_back() -> None:
-    with worker.fork(echo) as channel:
-        for size in (0, 1, 4095, 4096, 65_535, 65_536, 5_000_000):
-            channel.send(b"x" * size)
-            assert channel.receive() == b"x" * size
-        assert not channel.has_message()
-
-
-def test_a_helper_that_has_ended_is_lost_for_both_directions() -> None:
-    with worker.fork(lambda _: None) as channel:
-        with pytest.raises(HelperLostError):
-            channel.receive()
-        assert channel.has_message()
-        with pytest.raises(HelperLostError):
-            channel.send(b"x")
-
-
-def test_a_message_that_ends_in_the_middle_is_a_loss() -> None:
-    def half(channel: Channel) -> None:
-        os.write(channel._writing, (100).to_bytes(4, "little") + b"x" * 50)
-
-    with worker.fork(half) as channel, pytest.raises(HelperLostError):
-        channel.receive()
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_helper_that_does_not_read_is_given_up_when_its_pipe_is_full() -> None:
-    with worker.fork(hold) as channel:
-        with pytest.raises(HelperLostError):
-            channel.send(b"x" * 1_000_000)
-        with pytest.raises(HelperLostError):
-            channel.receive()
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_helper_waits_for_its_parent_however_long() -> None:
-    def patient(channel: Channel) -> None:
-        channel.send(channel.receive())
-        channel.send(b"x" * 1_000_000)
-
-    with worker.fork(patient) as channel:
-        time.sleep(0.6)
-        channel.send("late")
-        assert channel.receive() == "late"
-        time.sleep(0.6)
-        assert len(channel.receive()) == 1_000_000
-
-
-def test_a_helper_whose_number_was_waited_for_already_is_not_killed() -> None:
-    channel = worker.fork(lambda _: None)
-    os.waitpid(channel._child, 0)
-    channel.close()
-
-
-def test_a_helper_that_ignores_everything_is_gone_after_closing() -> None:
-    def stubborn(channel: Channel) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_IGN)
-        channel.send("ready")
-        hold(channel)
-
-    with worker.fork(stubborn) as channel:
-        assert channel.receive() == "ready"
 
 
 PARENT = """\
 import os, sys, time
 from regrow.system import worker
 
-def work(channel):
-    os.write(1, b"%d\\n" % os.getpid())
-    {work}
+here = os.getpid()
+os.sched_getaffinity = lambda _: {0, 1}
 
-channel = worker.fork(work)
-time.sleep(3600)
+def work(number):
+    if os.getpid() != here:
+        os.write(1, b"%d\\n" % os.getpid())
+        return b"x" * 1_000_000
+    time.sleep(3600)
+
+list(worker.share(2, work, lambda: time.sleep(3600), pays=True))
 """
+"""Its worker does all there is to do, and can't write it, since nobody reads."""
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
-        "channel.receive()",
-        'channel.send(b"x" * 1_000_000)',
-        "while not channel.has_message(): time.sleep(0.01)",
-    ],
-)
-def test_a_helper_whose_parent_was_killed_goes_by_itself(work: str) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT.format(work=work)], stdout=subprocess.PIPE
-    )
+def test_a_worker_whose_parent_was_killed_ends_by_itself() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     parent.kill()
@@ -364,7 +282,17 @@ def test_a_helper_whose_parent_was_killed_goes_by_itself(work: str) -> None:
     assert not Path(f"/proc/{child}/exe").exists()
 
 
-def test_a_helper_that_is_interrupted_as_it_begins_ends_nothing_of_its_parents(
+@pytest.mark.usefixtures("two_processors")
+def test_a_worker_whose_number_was_waited_for_already_is_not_killed() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel waits for children
+    try:
+        assert share(lambda number: number) == in_order()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_a_worker_that_is_interrupted_as_it_begins_ends_nothing_of_its_parents(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here = os.getpid()
@@ -377,10 +305,7 @@ def test_a_helper_that_is_interrupted_as_it_begins_ends_nothing_of_its_parents(
 
     monkeypatch.setattr(os, "close", interrupted)
     try:
-        channel = worker.fork(echo)
-        with pytest.raises(HelperLostError):
-            channel.receive()
-        channel.close()
+        assert share(lambda number: number) == in_order()
     finally:
         if os.getpid() != here:  # it has come back here as if it were the parent
             (tmp_path / "two").touch()

@@ -10,7 +10,7 @@ from regrow.decide.decisions import guards_words
 from regrow.decide.guards import GUARDS
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule, Scope
 from regrow.rules import loader
-from regrow.scan import evidence, walk
+from regrow.scan import evidence, home, walk
 from regrow.scan.matching import Index
 from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
 from regrow_marks.errors import PathError
@@ -109,7 +109,7 @@ def explain(
             raise PathError(f"{path}: it does not exist")
         near = _near(parent, name, active_rules)
     scope = Scope([_start_above(true_path, configuration)], configuration, active_rules)
-    at_home = [one for one in walk.at_home(active_rules) if one.path == true_path]
+    at_home = [one for one in home.at_home(active_rules) if one.path == true_path]
     scan = walk.Scan(scope.start, active_rules, configuration.skip, walk.towards(true_path))
 
     def look() -> "Survey":

@@ -146,7 +146,7 @@ def _plan(options: argparse.Namespace, scope: Scope, store: Store | None) -> "Pl
             return survey(scope.start, scope.rules, scope.configuration.skip, tick, memory)
 
     def home() -> "Iterator[Candidate]":
-        from regrow.scan.walk import at_home
+        from regrow.scan.home import at_home
 
         # What the configuration names is looked for unless the command line names other places.
         for candidate in at_home(scope.rules):

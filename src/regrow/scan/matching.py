@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
     from regrow.scan.evidence import Listing
 
-    # A hint in plain data: the rule's name, and the other fields.
-    Packed = tuple[str, tuple[str, ...], str, tuple[str, ...]]
-
-
 _REMEMBERED = 4096  # names of directories
 
 
@@ -38,8 +34,6 @@ class Index:
 
     def __init__(self, active_rules: "Iterable[Rule]") -> None:
         """Arrange the rules; those for home caches are no business of a scan."""
-        active_rules = tuple(active_rules)
-        self._rules = {rule.name: rule for rule in active_rules}
         self._by_name: dict[str, list[Rule]] = {}
         self._by_glob: list[Rule] = []
         self._by_path: dict[str, list[Rule]] = {}
@@ -109,12 +103,6 @@ class Index:
                 found.append(hint._replace(rest=hint.rest[1:]))
         return found
 
-    def unpack(self, hints: "Iterable[Packed]") -> list[Hint]:
-        """Turn plain data into hints again; see ``pack``."""
-        return [
-            Hint(self._rules[name], rest, project, found) for name, rest, project, found in hints
-        ]
-
     def recognise_unlisted(
         self, path: str, status: os.stat_result, hints: "Sequence[Hint]"
     ) -> Candidate | None:
@@ -167,11 +155,6 @@ class Index:
                 hint = Hint(rule, (), split(path)[0], ())
                 return _candidate(path, status, hint, _kept_by(hints), found, foreign)
         return None
-
-
-def pack(hints: "Iterable[Hint]") -> "list[Packed]":
-    """Turn hints into plain data, for another process with the same rules."""
-    return [(hint.rule.name, hint.rest, hint.project, hint.found) for hint in hints]
 
 
 def _foreign(rule: Rule, listing: "Listing", found: "Sequence[str]") -> str | None:

@@ -13,17 +13,17 @@ from operator import attrgetter
 
 from regrow.model import Candidate, Unreadable
 from regrow.system import cache
-from regrow_marks.directory import split
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, Self
 
     from regrow.model import Rule
     from regrow.scan.walk import Finding
 
     Packed = tuple[Any, ...]
+    Row = tuple[str, int, int]
 
 _SECTION = 512  # directories: two milliseconds to compare, 50 KiB to hold
 FRESH = 2_000_000_000
@@ -43,7 +43,7 @@ _changed = attrgetter("st_ctime_ns")
 
 
 class Recorder:
-    """Takes notes of a scan; see ``scan.Recorder``."""
+    """Records what a snapshot is made of; see ``observer.Recorder``."""
 
     def __init__(self, began: int) -> None:
         """Begin.
@@ -52,23 +52,21 @@ class Recorder:
             began: when the scan began, in nanoseconds since 1970 (UTC).
         """
         self._fresh = began - FRESH
-        self._rows: list[tuple[str, int, int]] = []
+        self._rows: list[Row] = []
         self.sections: list[bytes] = []
-        """What was noted, in the form in which it is kept."""
+        """What was recorded, in the form in which it is kept; see ``end``."""
         self.owners: dict[str, str] = {}
         """By path: the directory that has to be looked at again when this changes."""
         self.hinted_ones: set[str] = set()
-        """Those about which a listing further up says something."""
+        """The directories for which a listing further up holds evidence."""
 
     def looked_at(self, path: str, status: os.stat_result) -> None:
-        """See ``scan.Recorder``."""
+        """See ``observer.Recorder``."""
         changed = status.st_ctime_ns
-        self._rows.append((path, changed if changed < self._fresh else _NEVER, status.st_ino))
-        if len(self._rows) == _SECTION:
-            self._end_section()
+        self.add_row((path, changed if changed < self._fresh else _NEVER, status.st_ino))
 
     def depends_on(self, path: str, names: "Iterable[str]") -> None:
-        """See ``scan.Recorder``."""
+        """See ``observer.Recorder``."""
         for name in names:
             inner = f"{path}/{name}"
             if inner in self.owners:
@@ -76,49 +74,41 @@ class Recorder:
             try:
                 status = os.lstat(inner)
             except OSError:
-                continue  # what holds it tells when it appears
+                continue  # when it appears, the directory that holds it changes
             self.owners[inner] = path
             Recorder.looked_at(self, inner, status)
 
     def doubtful(self, path: str) -> None:
-        """See ``scan.Recorder``."""
-        self._rows.append((path, _NEVER, 0))
+        """See ``observer.Recorder``."""
+        self.add_row((path, _NEVER, 0))
 
     def hinted(self, path: str) -> None:
-        """See ``scan.Recorder``."""
+        """See ``observer.Recorder``."""
         self.hinted_ones.add(path)
 
-    def entered(self, path: str) -> None:
-        """See ``scan.Recorder``."""
+    def add_row(self, row: "Row") -> None:
+        """Record a path, when it was changed last, and its inode."""
+        self._rows.append(row)
+        if len(self._rows) == _SECTION:
+            self.end()
 
-    def passed_by(self, path: str) -> None:
-        """See ``scan.Recorder``."""
+    def packed(self) -> "Packed":
+        """Return everything that was recorded, as plain data for ``add``."""
+        return self.sections, self._rows, self.owners, self.hinted_ones
 
-    def begin_again(self) -> None:
-        """Forget everything."""
-        self._rows.clear()
-        self.sections.clear()
-        self.owners.clear()
-        self.hinted_ones.clear()
-
-    def packed(self) -> "tuple[dict[str, str], set[str], int]":
-        """Give what another process takes over by ``add``, with the number of sections."""
-        return self.owners, self.hinted_ones, len(self.sections)
-
-    def end(self) -> None:
-        """Finish the last section."""
-        if self._rows:
-            self._end_section()
-
-    def add(
-        self, owners: "Mapping[str, str]", hinted: "Iterable[str]", sections: "Iterable[bytes]"
-    ) -> None:
-        """Take over what another process has noted of the same scan."""
+    def add(self, packed: "Packed") -> None:
+        """Take over what was recorded of another part of the same scan."""
+        sections, rows, owners, hinted = packed
+        self.sections += sections
+        for row in rows:
+            self.add_row(row)
         self.owners.update(owners)
         self.hinted_ones.update(hinted)
-        self.sections += sections
 
-    def _end_section(self) -> None:
+    def end(self) -> None:
+        """Turn the last rows into a section."""
+        if not self._rows:
+            return
         paths, times, inodes = zip(*self._rows, strict=True)
         section = (
             os.fsencode("\0".join(paths)),
@@ -127,78 +117,6 @@ class Recorder:
         )
         self.sections.append(marshal.dumps(section))
         self._rows.clear()
-
-
-class Revision(Recorder):
-    """Takes notes of a scan that visits a part, and tells what of an earlier one stays true."""
-
-    def __init__(self, began: int, changed: "Container[str]") -> None:
-        """Begin.
-
-        Args:
-            began: as for a ``Recorder``.
-            changed: the directories whose children are not all the known ones.
-        """
-        super().__init__(began)
-        self._changed = changed
-        self._visited: set[str] = set()
-        self._entered: set[str] = set()
-        self._kept: set[str] = set()
-        self._verdicts: dict[str, bool] = {}
-
-    def looked_at(self, path: str, status: os.stat_result) -> None:
-        """See ``scan.Recorder``."""
-        super().looked_at(path, status)
-        self._visited.add(path)
-
-    def doubtful(self, path: str) -> None:
-        """See ``scan.Recorder``."""
-        super().doubtful(path)
-        self._visited.add(path)  # it may not even have been opened
-
-    def entered(self, path: str) -> None:
-        """See ``scan.Recorder``."""
-        self._entered.add(path)
-
-    def passed_by(self, path: str) -> None:
-        """See ``scan.Recorder``."""
-        self._kept.add(path)
-
-    def adopt(self, earlier: "Snapshot") -> None:
-        """Take over what stays true of an earlier scan's notes."""
-        for row in earlier.rows():
-            if row[0] not in self.owners and self.stays(row[0]):
-                self._rows.append(row)
-                if len(self._rows) == _SECTION:
-                    self._end_section()
-        kept = {path: owner for path, owner in earlier.owners.items() if self.stays(path)}
-        self.owners = {**kept, **self.owners}
-        self.hinted_ones.update(filter(self.stays, earlier.hinted_ones))
-
-    def stays(self, path: str) -> bool:
-        """Tell whether what was known about a directory, and not looked at again, is still true.
-
-        That is decided by the nearest directory above it that was looked at: its listing has not
-        changed, or the way down from there was left out on purpose.
-        """
-        if path in self._visited:
-            return False
-        way = []
-        verdict = None
-        while verdict is None:
-            if path in self._kept:
-                verdict = True
-            elif path in self._visited:
-                verdict = path in self._entered and path not in self._changed
-            elif path == "/":
-                verdict = False
-            else:
-                verdict = self._verdicts.get(path)
-                way.append(path)
-                path = split(path)[0]
-        # Of the many that hold no other, each is asked about once.
-        self._verdicts.update(dict.fromkeys(way[1:], verdict))
-        return verdict
 
 
 class Snapshot:
@@ -260,7 +178,7 @@ class Snapshot:
                     if word != SAME:
                         yield path, word == ANOTHER
 
-    def rows(self) -> "Iterator[tuple[str, int, int]]":
+    def rows(self) -> "Iterator[Row]":
         """Give every path, when it was changed last, and its inode."""
         for number in range(self.count):
             paths, times, inodes = self._section(number)

@@ -7,7 +7,8 @@ import tempfile
 from regrow import config, pipeline
 from regrow.model import KEEP, Scope
 from regrow.rules import loader
-from regrow.scan.walk import Scan, at_home, towards
+from regrow.scan.home import at_home
+from regrow.scan.walk import Scan, towards
 from regrow_marks.directory import is_below
 from regrow_marks.plain import TYPE_CHECKING
 

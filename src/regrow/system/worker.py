@@ -1,231 +1,153 @@
-"""A second process for a piece of work, where that pays; whatever befalls it costs time only.
+"""Shares numbered jobs with a forked worker process, where two processors make that faster.
 
-It is forked, so that it knows all that is known already, reads the disk and changes nothing. A
-thread would not do: Python lets one at a time work on directory entries.
+The worker begins with everything that its parent has in memory, reads the disk, and changes
+nothing. If it dies, the parent does its jobs again. A thread would not help: the interpreter's
+lock is taken and given back for every directory entry.
+
+The protocol is two pipes. One holds the numbers of all jobs; each process takes the next number
+until none is left. Then the worker writes its results to the other pipe, and exits. A result is
+its length and the marshalled pair of the job's number and what came out.
 """
 
 import marshal
 import os
-import select
 import sys
 
-from regrow_marks.errors import RegrowError
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, NoReturn, Self, TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
-
-PATIENCE = 20.0
-"""Seconds without a word after which a helper is given up: a disk that wakes up takes ten."""
+    Work = Callable[[int], T]
 
 _SIGKILL = 9  # importing signal costs a millisecond
-_LENGTH = 4  # bytes of a message's length, and of a job's number
-_PIPE = 64 * 1024  # bytes that a pipe holds, by pipe(7)
+_NUMBER = 4  # bytes of a job's number, and of a result's length
 
 
-class HelperLostError(RegrowError):
-    """The other process is gone, or does not answer."""
-
-
-def is_of_use() -> bool:
-    """Tell whether a second process may be forked, and has a processor to run on.
+def is_useful() -> bool:
+    """Return whether a worker may be forked, and has a processor to run on.
 
     Apple's frameworks must not be used in a forked process, and they may be loaded already.
     """
     return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
-class Channel:
-    """Messages to and from the other process: what ``marshal`` can write. A context manager."""
-
-    def __init__(self, reading: int, writing: int, child: int = 0) -> None:
-        """Hold two pipes.
-
-        Args:
-            reading: the descriptor that the other's messages come from.
-            writing: the one that ours go to.
-            child: the number of the other process; 0: it is the one that forked us.
-        """
-        self._reading = reading
-        self._writing = writing
-        self._child = child
-        # A helper needs none: when the one that forked it is gone, the pipes say so.
-        self._patience = PATIENCE * 1000 if child else None
-        self._incoming = select.poll()
-        self._incoming.register(reading, select.POLLIN)
-        self._outgoing = select.poll()
-        self._outgoing.register(writing, select.POLLOUT)
-        os.set_blocking(writing, False)  # or a stopped reader would stop us as well
-
-    def __enter__(self) -> "Self":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def send(self, message: "Any") -> None:
-        """Send a message. Raises HelperLostError."""
-        data = marshal.dumps(message)
-        left = memoryview(len(data).to_bytes(_LENGTH, "little") + data)
-        while left:
-            self._wait(self._outgoing)
-            try:
-                left = left[os.write(self._writing, left) :]
-            except OSError as error:
-                raise HelperLostError("it is gone") from error
-
-    def has_message(self) -> bool:
-        """Tell whether the other has said something, or is gone."""
-        return bool(self._incoming.poll(0))
-
-    def receive(self) -> "Any":
-        """Wait for a message. Raises HelperLostError."""
-        return marshal.loads(self._read(int.from_bytes(self._read(_LENGTH), "little")))  # noqa: S302 - our own process wrote it
-
-    def _read(self, size: int) -> bytes:
-        parts = []
-        while size:
-            self._wait(self._incoming)
-            try:
-                part = os.read(self._reading, min(size, _PIPE))
-            except OSError as error:
-                raise HelperLostError("it is gone") from error
-            if not part:
-                raise HelperLostError("it is gone")
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def _wait(self, pipe: "select.poll") -> None:
-        if not pipe.poll(self._patience):
-            raise HelperLostError("it does not answer")
-
-    def close(self) -> None:
-        """End the other process, whatever it does."""
-        os.close(self._reading)
-        os.close(self._writing)
-        if self._child:
-            try:
-                # Asked first: where children are not waited for, its number may be another's now.
-                if os.waitpid(self._child, os.WNOHANG) == (0, 0):
-                    os.kill(self._child, _SIGKILL)
-                    os.waitpid(self._child, 0)
-            except ChildProcessError:
-                return
-
-
-def fork(work: "Callable[[Channel], None]") -> Channel:
-    """Begin a helper.
-
-    Args:
-        work: what it does; it ends with that, and with it.
-
-    Returns:
-        The channel to it, to be closed. Raises HelperLostError where there can be none.
-    """
-    parent = os.getpid()
-    try:
-        return _fork(work, parent)
-    finally:
-        if os.getpid() != parent:
-            os._exit(1)  # interrupted before it began
-
-
-def _fork(work: "Callable[[Channel], None]", parent: int) -> Channel:
-    ends: list[int] = []
-    try:
-        ends += os.pipe()
-        ends += os.pipe()
-        child = os.fork()
-    except OSError as error:
-        for end in ends:
-            os.close(end)
-        raise HelperLostError("there are no more processes or descriptors") from error
-    ours, its_writing, its_reading, our_writing = ends
-    if child == 0:
-        os.close(ours)
-        os.close(our_writing)
-        _work(work, Channel(its_reading, its_writing), parent)
-    os.close(its_writing)
-    os.close(its_reading)
-    return Channel(ours, our_writing, child)
-
-
-def _work(work: "Callable[[Channel], None]", channel: Channel, parent: int) -> "NoReturn":
-    """Do a helper's work and leave at once: nothing of its parent's is to be ended twice."""
-    code = 1
-    try:
-        if os.getppid() == parent:
-            work(channel)
-            code = 0
-    finally:
-        os._exit(code)  # an exception is told by the silence
-
-
 def share(
     count: int,
-    work: "Callable[[int], T]",
+    work: "Work[T]",
     meanwhile: "Callable[[], object] | None" = None,
     *,
     pays: bool,
 ) -> "Iterator[T]":
-    """Do numbered jobs, one process or two taking the next in turn.
+    """Do numbered jobs, alone or with a worker.
 
     Args:
-        count: how many there are.
-        work: does one by its number, from 0; what it returns has to be something that ``marshal``
-            can write. A job may be done twice.
-        meanwhile: what this process does before it takes jobs, where another one takes them, too.
-        pays: whether there is enough to do.
+        count: how many jobs there are.
+        work: does the job with a number, from 0. Its result must be something that ``marshal`` can
+            write. A job may be done twice, but only once by each process.
+        meanwhile: what this process does before it takes jobs, where a worker takes them already.
+        pays: whether the jobs take long enough to be worth a worker.
 
     Yields:
-        What came out, in the jobs' order.
+        The results, in the jobs' order.
     """
-    done = _shared(count, work, meanwhile) if pays and is_of_use() else {}
+    done = _shared(count, work, meanwhile) if pays and is_useful() else {}
     for number in range(count):
-        yield done[number] if number in done else work(number)
+        yield done.pop(number) if number in done else work(number)
 
 
 def _shared(
-    count: int, work: "Callable[[int], T]", meanwhile: "Callable[[], object] | None"
+    count: int, work: "Work[T]", meanwhile: "Callable[[], object] | None"
 ) -> "dict[int, T]":
-    done: dict[int, T] = {}
+    """Return the results by number; those that a dead worker took with it are missing."""
     try:
-        jobs, filling = os.pipe()
+        worker = _Worker(count, work)
     except OSError:
-        return done  # there are no more descriptors
+        return {}  # the system has no more processes or descriptors for this user
     try:
-        os.set_blocking(filling, False)  # what does not fit is done afterwards
-        os.write(filling, b"".join(n.to_bytes(_LENGTH, "little") for n in range(count)))
-        os.close(filling)
-        parent = os.getpid()
-
-        def help_out(channel: Channel) -> None:
-            results = {}
-            for number in _claims(jobs):
-                results[number] = work(number)
-                if os.getppid() != parent:
-                    return
-            channel.send(results)
-
-        try:
-            with fork(help_out) as channel:
-                if meanwhile is not None:
-                    meanwhile()
-                for number in _claims(jobs):
-                    done[number] = work(number)
-                done |= channel.receive()
-        except HelperLostError:
-            pass  # what it has not done is done without it
+        if meanwhile is not None:
+            meanwhile()
+        done = {number: work(number) for number in worker.claimed()}
+        done.update(worker.results())
+        return done
     finally:
-        os.close(jobs)
-    return done
+        worker.end()
 
 
-def _claims(jobs: int) -> "Iterator[int]":
-    """Take the number of a job at a time: a pipe gives each to one reader."""
-    while number := os.read(jobs, _LENGTH):
-        yield int.from_bytes(number, "little")
+class _Worker:
+    """A forked process that does some of the jobs."""
+
+    def __init__(self, count: int, work: "Work[Any]") -> None:
+        """Fork it. Raises OSError."""
+        pipes: list[int] = []
+        try:
+            pipes += os.pipe()
+            pipes += os.pipe()
+            self._jobs, numbers, self._results, out = pipes
+            os.set_blocking(numbers, False)  # the parent does alone what does not fit
+            os.write(numbers, b"".join(n.to_bytes(_NUMBER, "little") for n in range(count)))
+            self._pid = self._fork(work, numbers, out)
+        except BaseException:
+            for fd in pipes:
+                os.close(fd)
+            raise
+        os.close(numbers)
+        os.close(out)
+
+    def _fork(self, work: "Work[Any]", numbers: int, out: int) -> int:
+        parent = os.getpid()
+        code = 1
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(numbers)  # the pipe of jobs ends when nobody can write to it
+                os.close(self._results)
+                self._serve(work, out, parent)
+                code = 0
+            return pid
+        finally:
+            if os.getpid() != parent:
+                # At once, and silently: exit handlers and open files are the parent's. If work
+                # has failed, the parent notices it, because results are missing.
+                os._exit(code)
+
+    def _serve(self, work: "Work[Any]", out: int, parent: int) -> None:
+        done = []
+        for number in self.claimed():
+            done.append((number, work(number)))
+            if os.getppid() != parent:
+                return
+        with open(out, "wb") as file:
+            while done:  # each is dropped as it is written: a million directories are 40 MB
+                data = marshal.dumps(done.pop())
+                file.write(len(data).to_bytes(_NUMBER, "little"))
+                file.write(data)
+
+    def claimed(self) -> "Iterator[int]":
+        """Take one job's number at a time from the pipe, which gives each to one reader."""
+        while number := os.read(self._jobs, _NUMBER):
+            yield int.from_bytes(number, "little")
+
+    def results(self) -> "Iterator[tuple[int, Any]]":
+        """Wait for the worker, and yield each job that it has done, with its result."""
+        with open(self._results, "rb", closefd=False) as file:
+            while len(head := file.read(_NUMBER)) == _NUMBER:
+                size = int.from_bytes(head, "little")
+                data = file.read(size)
+                if len(data) < size:
+                    return  # it died while it was writing
+                yield marshal.loads(data)  # noqa: S302 - our own process wrote it
+
+    def end(self) -> None:
+        """End the worker, whatever it does."""
+        os.close(self._jobs)
+        os.close(self._results)
+        try:
+            # If children are not waited for here, the number may belong to another process by now.
+            if os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                os.kill(self._pid, _SIGKILL)
+                os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            return

@@ -24,7 +24,8 @@ from regrow.model import (
 )
 from regrow.records import moves
 from regrow.records.format import PENDING, has_rule
-from regrow.scan.walk import Scan, at_home
+from regrow.scan.home import at_home
+from regrow.scan.walk import Scan
 from regrow.system import git
 from regrow_marks.directory import ancestors, is_below, join, open_directory, split
 from regrow_marks.errors import PathError

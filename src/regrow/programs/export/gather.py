@@ -8,7 +8,7 @@ from regrow.model import MARK, MARKED_ALREADY, TAKE_BACK, Scope
 from regrow.records import status
 from regrow.records.store import Store
 from regrow.rules import loader
-from regrow.scan.walk import at_home
+from regrow.scan.home import at_home
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

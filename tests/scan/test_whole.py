@@ -1,8 +1,9 @@
-"""Two processes find what one finds, whatever befalls the second one."""
+"""A scan with a worker finds what a scan without one finds, whatever happens to the worker."""
 
 import contextlib
 import errno
 import fcntl
+import marshal
 import os
 import random
 import signal
@@ -16,10 +17,9 @@ from typing import Any
 import pytest
 
 from regrow.model import Survey
-from regrow.scan import incremental, snapshot, walk
+from regrow.scan import incremental, snapshot, whole
 from regrow.scan.walk import Frame, Scan
 from regrow.system import worker
-from regrow.system.worker import Channel
 from tests.conftest import NOBODY
 from tests.forking import have_two_processors, leaving_nothing
 from tests.rules.trees import build
@@ -46,13 +46,7 @@ def nothing_is_left() -> Iterator[None]:
 def forks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes on any tree, however small, and on any machine."""
     have_two_processors(monkeypatch)
-    monkeypatch.setattr(incremental, "_FORK_AFTER", 20)
-    monkeypatch.setattr(walk, "_BETWEEN", 1)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "PATIENCE", 0.3)
+    monkeypatch.setattr(whole, "_FORK_AFTER", 20)
 
 
 @pytest.fixture
@@ -69,24 +63,24 @@ def small_pipes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Shares:
-    """Counts what helpers have read, in all."""
+    """Counts what workers have read, in all."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read = 0
         self.forks = 0
-        results, fork = incremental._Pair._results, worker.fork
+        results, fork = worker._Worker.results, os.fork
 
-        def told(pair: incremental._Pair, channel: Channel) -> tuple[list[Any], int, list[str]]:
-            told = results(pair, channel)
-            self.read += told[1]
-            return told
+        def told(this: worker._Worker) -> Iterator[tuple[int, Any]]:
+            for number, result in results(this):
+                self.read += result[1]
+                yield number, result
 
-        def forked(work: Callable[[Channel], None]) -> Channel:
+        def forked() -> int:
             self.forks += 1
-            return fork(work)
+            return fork()
 
-        monkeypatch.setattr(incremental._Pair, "_results", told)
-        monkeypatch.setattr(worker, "fork", forked)
+        monkeypatch.setattr(worker._Worker, "results", told)
+        monkeypatch.setattr(os, "fork", forked)
 
 
 @pytest.fixture
@@ -176,8 +170,8 @@ def test_what_two_processes_have_noted_is_a_snapshot(tree: Path, shares: Shares)
     assert incremental.survey([str(tree)], RULES).findings == everything([tree])
 
 
-def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares) -> None:
-    """Of many equal projects some are the helper's: what they depend on is not lost."""
+def test_dependencies_that_the_worker_has_noted_count(home: Path, shares: Shares) -> None:
+    """Of many equal projects some are the worker's: what they depend on is not lost."""
     place = home.resolve() / "code"
     count = 200
     for number in range(count):
@@ -204,11 +198,11 @@ def test_dependencies_that_the_helper_has_noted_count(home: Path, shares: Shares
 def test_no_directory_is_noted_twice(
     tree: Path, monkeypatch: pytest.MonkeyPatch, is_lost: bool
 ) -> None:
-    """A helper is forked with what was noted before, and what was lost is noted again."""
+    """A worker is forked with what was recorded before, and what was lost is recorded again."""
     if is_lost:
-        in_the_helper(monkeypatch, end(signal.SIGKILL), visits=20)
+        in_the_worker(monkeypatch, end(signal.SIGKILL), 20)
     read_all(tree)
-    asked = incremental._Asked([str(tree)], [str(tree)], RULES, (), print)
+    asked = incremental._Wanted([str(tree)], [str(tree)], RULES, (), print)
     known = snapshot.load(incremental._key(asked), RULES)
     assert known is not None
     with known:
@@ -252,7 +246,7 @@ def test_hidden_entries_of_the_home_directory_are_shared_by_name_alone(
 def test_a_small_tree_is_read_by_one_process(
     tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incremental, "_FORK_AFTER", directories(tree) + 1)
+    monkeypatch.setattr(whole, "_FORK_AFTER", directories(tree) + 1)
     read_all(tree)
     assert shares.forks == 0
 
@@ -268,62 +262,40 @@ def test_with_one_processor_nothing_is_forked(
 def test_on_macos_nothing_is_forked(
     tree: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "is_of_use", is_of_use_on_macos)
+    monkeypatch.setattr(worker, "is_useful", is_useful_on_macos)
     read_all(tree)
     assert shares.forks == 0
 
 
-_is_of_use = worker.is_of_use
+_is_useful = worker.is_useful
 
 
-def is_of_use_on_macos() -> bool:
+def is_useful_on_macos() -> bool:
     before = sys.platform
     sys.platform = "darwin"
     try:
-        return _is_of_use()
+        return _is_useful()
     finally:
         sys.platform = before
 
 
-# What befalls the helper.
+# What happens to the worker.
 
 
-def in_the_helper(
-    monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any], visits: int = -1, words: int = -1
-) -> list[int]:
-    """Let the helper do something at its nth directory, or before its nth word.
-
-    Returns:
-        The helpers' process numbers; it is filled as they are forked.
-    """
+def in_the_worker(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any], visits: int) -> None:
+    """Let the worker do something at its nth directory."""
     here = os.getpid()
-    left = {"visits": visits, "words": words}
-    visit, send, fork = Scan._visit, Channel.send, worker.fork
-    forked: list[int] = []
+    left = [visits]
+    visit = Scan._visit
 
-    def count(what: str) -> None:
+    def visited(self: Scan, parent: Frame, name: str) -> Any:
         if os.getpid() != here:
-            left[what] -= 1
-            if left[what] == -1:
+            left[0] -= 1
+            if left[0] == -1:
                 act()
-
-    def visited(self: Scan, parent: Frame, name: str, stack: list[Frame]) -> Any:
-        count("visits")
-        return visit(self, parent, name, stack)
-
-    def sent(self: Channel, message: Any) -> None:
-        count("words")
-        send(self, message)
-
-    def started(work: Callable[[Channel], None]) -> Channel:
-        channel = fork(work)
-        forked.append(channel._child)
-        return channel
+        return visit(self, parent, name)
 
     monkeypatch.setattr(Scan, "_visit", visited)
-    monkeypatch.setattr(Channel, "send", sent)
-    monkeypatch.setattr(worker, "fork", started)
-    return forked
 
 
 def end(number: int) -> Callable[[], None]:
@@ -331,70 +303,62 @@ def end(number: int) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("visits", [0, 1, 7, 60, 300])
-def test_a_helper_that_is_killed_while_it_reads_costs_time_only(
+def test_a_worker_that_is_killed_while_it_reads_costs_time_only(
     tree: Path, monkeypatch: pytest.MonkeyPatch, visits: int
 ) -> None:
-    assert in_the_helper(monkeypatch, end(signal.SIGKILL), visits=visits) == []
+    in_the_worker(monkeypatch, end(signal.SIGKILL), visits)
     read_all(tree)
 
 
-@pytest.mark.parametrize("words", range(6))
-def test_a_helper_that_is_killed_before_it_says_something_costs_time_only(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, words: int
+@pytest.mark.parametrize("results", [0, 1, 5])
+def test_a_worker_that_is_killed_while_it_writes_costs_time_only(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, results: int
 ) -> None:
-    in_the_helper(monkeypatch, end(signal.SIGKILL), words=words)
+    here = os.getpid()
+    left = [results]
+    dumps = marshal.dumps
+
+    def written(value: Any) -> bytes:
+        if os.getpid() != here and isinstance(value, tuple) and isinstance(value[0], int):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return dumps(value)
+
+    monkeypatch.setattr(marshal, "dumps", written)
     read_all(tree)
 
 
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("visits", [0, 7, 60])
-def test_a_helper_that_is_stopped_while_it_reads_costs_time_only(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, visits: int
-) -> None:
-    forked = in_the_helper(monkeypatch, end(signal.SIGSTOP), visits=visits)
-    read_all(tree)
-    assert len(forked) == 1
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("words", range(4))
-def test_a_helper_that_is_stopped_before_it_says_something_costs_time_only(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, words: int
-) -> None:
-    in_the_helper(monkeypatch, end(signal.SIGSTOP), words=words)
-    read_all(tree)
-
-
-def test_what_fails_in_the_helper_is_done_without_it(
+def test_what_fails_in_the_worker_is_done_without_it(
     tree: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise MemoryError
 
-    in_the_helper(monkeypatch, fail, visits=5)
+    in_the_worker(monkeypatch, fail, 5)
     read_all(tree)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("turn", range(100))
-def test_a_helper_that_is_killed_at_any_moment_costs_time_only(
+def test_a_worker_that_is_killed_at_any_moment_costs_time_only(
     tree: Path, monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
     chance = random.Random(turn)
     delay = chance.random() * 0.1
-    fork = worker.fork
+    fork = os.fork
 
-    def doomed(work: Callable[[Channel], None]) -> Channel:
-        channel = fork(work)
-        if os.fork() == 0:
+    def doomed() -> int:
+        child = fork()
+        if child and fork() == 0:
             time.sleep(delay)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(channel._child, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
             os._exit(0)
-        return channel
+        return child
 
-    monkeypatch.setattr(worker, "fork", doomed)
+    monkeypatch.setattr(os, "fork", doomed)
     read_all(tree)
     while True:
         try:
@@ -421,23 +385,6 @@ def test_a_directory_with_more_names_than_a_pipe_holds_is_shared(
 ) -> None:
     assert len(read_all(broad).findings) == 400
     assert shares.read > 0
-
-
-@pytest.mark.usefixtures("small_pipes", "impatient")
-def test_a_helper_that_is_stopped_while_it_is_told_much_costs_time_only(
-    broad: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has said that it is idle, and is stopped before it hears what there is to do."""
-    here = os.getpid()
-    receive = Channel.receive
-
-    def stopped(self: Channel) -> Any:
-        if os.getpid() != here:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return receive(self)
-
-    monkeypatch.setattr(Channel, "receive", stopped)
-    assert len(read_all(broad).findings) == 400
 
 
 @pytest.mark.slow
@@ -518,10 +465,9 @@ def test_a_user_who_may_have_no_more_processes_reads_all_alone(
 SLOW_SWEEP = """\
 import os, sys, time
 from regrow import cli
-from regrow.system import worker
-from regrow.scan import walk, incremental
+from regrow.scan import walk, whole
 
-incremental._FORK_AFTER = 20
+whole._FORK_AFTER = 20
 os.sched_getaffinity = lambda _: {0, 1}
 visit = walk.Scan._visit
 
@@ -529,15 +475,16 @@ def slowly(*arguments):
     time.sleep(0.002)
     return visit(*arguments)
 
-fork = worker.fork
+fork = os.fork
 
-def told(work):
-    channel = fork(work)
-    print(channel._child, flush=True, file=sys.stderr)
-    return channel
+def told():
+    child = fork()
+    if child:
+        print(child, flush=True, file=sys.stderr)
+    return child
 
 walk.Scan._visit = slowly
-worker.fork = told
+os.fork = told
 
 from regrow.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -546,7 +493,7 @@ sys.exit(main(sys.argv[1:]))
 
 @contextlib.contextmanager
 def slow_sweep(tree: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """Run a sweep in a session of its own, up to where its helper works; give that one's number."""
+    """Run a sweep in a session of its own, up to where its worker works; give that one's number."""
     words: Sequence[str | Path] = ("sweep", "--dry-run", tree)
     with subprocess.Popen(
         [sys.executable, "-c", SLOW_SWEEP, *words],
@@ -568,7 +515,7 @@ def is_gone(process: int) -> bool:
 
 
 @pytest.mark.parametrize("delay", [0, 0.05, 0.3])
-def test_a_helper_goes_when_the_sweep_is_killed(tree: Path, delay: float) -> None:
+def test_a_worker_goes_when_the_sweep_is_killed(tree: Path, delay: float) -> None:
     with slow_sweep(tree) as (sweeping, child):
         time.sleep(delay)
         sweeping.kill()
@@ -578,7 +525,7 @@ def test_a_helper_goes_when_the_sweep_is_killed(tree: Path, delay: float) -> Non
 
 @pytest.mark.parametrize("delay", [0, 0.02, 0.05, 0.3])
 @pytest.mark.parametrize("is_for_all", [True, False], ids=["terminal", "one process"])
-def test_an_interrupted_sweep_leaves_no_helper_and_no_traceback(
+def test_an_interrupted_sweep_leaves_no_worker_and_no_traceback(
     tree: Path, delay: float, is_for_all: bool
 ) -> None:
     """A terminal interrupts both."""
@@ -602,11 +549,11 @@ def test_an_interruption_in_the_middle_leaves_no_process_and_no_descriptor(
     visit = Scan._visit
     left = [300]
 
-    def interrupted(self: Scan, parent: Frame, name: str, stack: list[Frame]) -> Any:
+    def interrupted(self: Scan, parent: Frame, name: str) -> Any:
         left[0] -= os.getpid() == here
         if left[0] == 0:
             raise KeyboardInterrupt
-        return visit(self, parent, name, stack)
+        return visit(self, parent, name)
 
     monkeypatch.setattr(Scan, "_visit", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -620,11 +567,11 @@ DEEP = """\
 import os, resource, sys
 os.sched_getaffinity = lambda _: {0, 1}
 from regrow.rules import loader
-from regrow.scan import snapshot, incremental
+from regrow.scan import incremental, snapshot, whole
 from regrow.scan.walk import Scan
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-incremental._FORK_AFTER = 20
+whole._FORK_AFTER = 20
 incremental._KEPT_FROM = incremental._MOSTLY = snapshot.FRESH = 0
 start, = sys.argv[1:]
 rules = [rule for rule in loader.shipped() if not rule.home]
