@@ -490,7 +490,7 @@ def test_progress_is_shown_on_a_terminal_alone(
 ) -> None:
     for number in range(5):
         (code / f"{number}").mkdir()
-    monkeypatch.setattr(refusals, "_TELL_EVERY", -1.0)
+    monkeypatch.setattr(refusals, "_PROGRESS_EVERY", -1.0)
     told: list[int] = []
     with open_directory(code) as directory:
         assert refusals.Refusals(progress=told.append).of_contents(directory) is None

@@ -12,7 +12,7 @@ from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Union
 
     StrOrBytesPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
@@ -30,14 +30,14 @@ class Directory:
     following links: it was true when the directory was opened.
     """
 
-    __slots__ = ("fd", "lock", "path", "status")
+    __slots__ = ("fd", "on_close", "path", "status")
 
     def __init__(self, fd: int, path: str, status: os.stat_result | None = None) -> None:
         self.fd = fd
         self.path = path
         self.status = status or os.fstat(fd)
-        self.lock: tuple[int, str] | None = None
-        """The file whose lock stands for this directory; see ``locks.take``."""
+        self.on_close: Callable[[], None] | None = None
+        """Called once, before the descriptor is closed."""
 
     def __enter__(self) -> Directory:
         return self
@@ -46,15 +46,10 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor and release the lock."""
-        if self.lock is not None:
-            fd, path = self.lock
-            self.lock = None
-            try:
-                os.unlink(path)  # first: whoever opens it from now on makes another one
-            except OSError:
-                pass
-            os.close(fd)
+        """Close the descriptor."""
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close()
         os.close(self.fd)
 
     @property

@@ -1,9 +1,11 @@
-"""What is never left out of backups by a word too many: homes, mount points, people's sources.
+"""What ``regrow mark`` and ``regrow venv`` refuse: homes, mount points, version control, sources.
 
-Who names such a directory to ``regrow mark`` or ``regrow venv`` has most often mistyped another.
+Whoever names such a directory has most often mistyped another one. ``--force`` overrides it.
 """
 
+import errno
 import os
+import stat
 import time
 
 from regrow.system import git
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]  # called with the number of entries that were looked at
 
-_CVS = "CVS"  # people have directories of that name, too: a file Root tells CVS' own
+_CVS = "CVS"  # people use that name, too: CVS' own directories hold a file Root
 
 VERSION_CONTROL = {
     ".git": "git",
@@ -34,7 +36,7 @@ VERSION_CONTROL = {
     ".pijul": "Pijul",
     _CVS: "CVS",
 }
-"""By the name of what a working copy has at its top: who put it there."""
+"""The version control system, by the name of what a working copy has at its top."""
 
 WAY_OUT = "`regrow mark --force` marks it all the same"
 
@@ -45,13 +47,13 @@ _LISTS = {
     "_FOSSIL_": "_FOSSIL_",
     ".jj": ".jj/working_copy/tree_state",
 }
-"""The file in which a working copy names what it tracks, each by its path from the top."""
+"""The file in which a working copy lists what it tracks, by paths from the top."""
 
 _TOPS = tuple(name for name in VERSION_CONTROL if name not in (".git", _CVS))
-"""What is looked for above a directory. git is asked; CVS is in every directory that it tracks."""
+"""What is looked for above a directory. git itself is asked; CVS is in every tracked directory."""
 
 _HOLDERS = frozenset(name for name in VERSION_CONTROL if name not in (_CVS, "_FOSSIL_"))
-"""The names of directories that are version control's from top to bottom."""
+"""The names of directories whose whole contents belong to version control."""
 
 _BARE = frozenset(("HEAD", "objects", "refs"))
 """What makes a git repository that has no work tree (gitrepository-layout(5))."""
@@ -61,7 +63,7 @@ _NO_SOURCES = frozenset(("CACHEDIR.TAG", ".DS_Store", ".gitignore"))
 
 _ENTRIES_LIMIT = 2_000_000  # entries; node_modules has some 100,000, and larger ones exist
 _TIME_LIMIT = 30.0  # seconds; two million entries take six where they are in memory
-_TELL_EVERY = 0.2  # seconds
+_PROGRESS_EVERY = 0.2  # seconds
 _LIST_LIMIT = 256 * 1024 * 1024  # bytes; Mercurial's list of a million files has 100 MB
 _CHUNK = 1024 * 1024  # bytes
 
@@ -72,13 +74,13 @@ class Reason(NamedTuple):
     """Why a directory is not marked."""
 
     text: str
-    """As a sentence about the directory, which names what was found."""
+    """A sentence about the directory that names what was found."""
     is_certain: bool = True
-    """Whether something was found; else it can't be told that there is nothing."""
+    """Whether something was found; False: regrow could not find out."""
 
 
 class Refusals:
-    """Looks for reasons not to mark a directory; what they have in common is found once."""
+    """Looks for reasons not to mark directories; what these have in common is looked up once."""
 
     def __init__(
         self,
@@ -87,10 +89,10 @@ class Refusals:
         progress: "Progress" = lambda _: None,
         patience: float = _TIME_LIMIT,
     ) -> None:
-        """Begin; nothing is looked at.
+        """Prepare; nothing is looked at yet.
 
         Args:
-            store: where records are; None: they are not asked.
+            store: the records; None: they play no part.
             repositories: the git work trees that are known.
             progress: called while directories are looked through.
             patience: how long one directory is looked through, in seconds.
@@ -121,7 +123,7 @@ class Refusals:
         return Reason(text) if text else None
 
     def of_contents(self, directory: "Directory") -> Reason | None:
-        """Return what somebody would miss of a directory's contents; None: nothing is known of."""
+        """Return what in a directory somebody would miss; None: nothing was found."""
         inside = next((name for name in directory.path.split("/") if name in _HOLDERS), "")
         if inside:
             return Reason(f"it belongs to version control: {inside} is {VERSION_CONTROL[inside]}'s")
@@ -175,7 +177,7 @@ class Refusals:
         return None
 
     def _working_copy(self, path: str) -> tuple[str, str] | None:
-        """Find the working copy that holds a path, git's aside: its top, and what tells it."""
+        """Return the top of the working copy that holds a path, and what marks it; not git's."""
         if path not in self._working_copies:
             here = next((name for name in _TOPS if os.path.lexists(join(path, name))), None)
             if here is not None:
@@ -186,7 +188,7 @@ class Refusals:
         return self._working_copies[path]
 
     def _sources_of_others(self, directory: "Directory") -> Reason | None:
-        """Look for what stands beside directories that are recorded: sources, most likely."""
+        """Return what is beside recorded directories inside: most likely somebody's sources."""
         if self._store is None:
             return None
         recorded = {
@@ -201,7 +203,7 @@ class Refusals:
             try:
                 names = sorted(os.listdir(project))
             except OSError:
-                continue  # it is gone, and its record tells what was
+                continue  # the project is gone
             for name in names:
                 if name not in _NO_SOURCES and join(project, name) not in known:
                     marked = next(path for path in sorted(recorded) if split(path)[0] == project)
@@ -211,7 +213,7 @@ class Refusals:
 
 
 def _is_made_by_tools(name: str) -> bool:
-    """Tell whether a directory's name alone says that tools fill it, as ``.tox`` does."""
+    """Return whether a directory's name alone says that tools fill it, as ``.tox`` does."""
     from regrow.rules import loader
 
     return any(
@@ -220,10 +222,7 @@ def _is_made_by_tools(name: str) -> bool:
 
 
 def _mentions(path: str, name: bytes) -> bool:
-    """Search a file for a name, wherever it stands. Raises OSError if it is too large, too."""
-    import errno
-    import stat
-
+    """Return whether a file contains a name. Raises OSError, if it is too large, too."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as file:
         status = os.fstat(fd)
@@ -238,12 +237,12 @@ def _mentions(path: str, name: bytes) -> bool:
 
 
 def version_control_inside(directory: "Directory") -> Reason | None:
-    """Return what version control a directory holds, or why that can't be told; None: none."""
+    """Return which version control a directory holds, or why regrow can't know; None: none."""
     return _Search(directory, lambda _: None, _TIME_LIMIT).run()
 
 
 def _has_root(fd: int) -> bool:
-    """Tell whether a directory is CVS' by what it notes in it."""
+    """Return whether the CVS directory inside is one of CVS' own."""
     try:
         os.stat(f"{_CVS}/Root", dir_fd=fd, follow_symlinks=False)
     except OSError:
@@ -259,11 +258,11 @@ class _Search:
         self._progress = progress
         self._patience = patience
         self._seen = 0
-        self._begun = self._told = time.monotonic()
+        self._begun = self._reported = time.monotonic()
         self.has_directories = False
 
     def run(self) -> Reason | None:
-        """Search; returns what was found first."""
+        """Search; return what was found first."""
         pending = [""]
         while pending:
             place = pending.pop()
@@ -287,7 +286,7 @@ class _Search:
         return "/".join(filter(None, (self._directory.path, place, name)))
 
     def _look_into(self, place: str) -> tuple[Reason | None, list[str]]:
-        """Read one directory; returns what was found, and the directories in it."""
+        """Read one directory; return what was found, and the directories in it."""
         inside = []
         names = set()
         fd = os.open(place or ".", _OPEN, dir_fd=self._directory.fd)
@@ -325,7 +324,7 @@ class _Search:
             seconds = f"{now - self._begun:.0f} s"
             text = f"it is too large to look through: {self._seen:,} entries in {seconds}, and more"
             return Reason(text, is_certain=False)
-        if now - self._told > _TELL_EVERY:
-            self._told = now
+        if now - self._reported > _PROGRESS_EVERY:
+            self._reported = now
             self._progress(self._seen)
         return None

@@ -70,7 +70,7 @@ class Frame(Directory):
 
     def __init__(self, fd: int, path: str, status: os.stat_result) -> None:
         """Begin without children."""
-        self.fd, self.path, self.status, self.lock = fd, path, status, None
+        self.fd, self.path, self.status, self.on_close = fd, path, status, None
         self.prefix = "/" if path == "/" else f"{path}/"
         self.children: list[str] = []
         """The names of those that are still to be visited, the next one last."""

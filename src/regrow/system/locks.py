@@ -4,6 +4,7 @@ A lock on a directory itself can be taken by everybody who may read it, and woul
 """
 
 import os
+from functools import partial
 
 from regrow.system import directories, own_files
 from regrow_marks.directory import Directory, join
@@ -23,7 +24,7 @@ def take(directory: Directory) -> bool:
     """
     place = join(directories.data(), "locks")
     path = join(place, f"{directory.status.st_dev:x}-{directory.status.st_ino:x}")
-    if directory.lock is not None:
+    if directory.on_close is not None:
         return True
     try:
         own_files.make_directory(place)
@@ -33,13 +34,21 @@ def take(directory: Directory) -> bool:
                 os.close(fd)
                 return False
             if _is_at(fd, path):
-                directory.lock = (fd, path)
+                directory.on_close = partial(_release, fd, path)
                 _remove_leftovers(place)
                 return True
             os.close(fd)
     except OSError:
         return True
     return False
+
+
+def _release(fd: int, path: str) -> None:
+    try:
+        os.unlink(path)  # first: whoever opens it from now on makes another one
+    except OSError:
+        pass
+    os.close(fd)
 
 
 def _is_at(fd: int, path: str) -> bool:
