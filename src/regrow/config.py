@@ -1,19 +1,16 @@
 """The configuration file: read, checked, and turned into plain data."""
 
 import os
-import stat
 
 from regrow.errors import ConfigurationError
 from regrow.system import directories
+from regrow_marks import safe_read
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
-
-
-_SIZE_LIMIT = 1024 * 1024  # bytes
 
 
 class Export(NamedTuple):
@@ -61,21 +58,12 @@ def read(file_name: str | None = None) -> Configuration:
     """
     name = file_name or path()
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return Configuration()
+        data = safe_read.read(os.path.realpath(name))  # people keep such files behind links
     except OSError as error:
         raise ConfigurationError(f"{name}: {in_words(error)}") from error
-    try:
-        with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise ConfigurationError(f"{name}: it is not a regular file")
-            data = file.read(_SIZE_LIMIT + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{name}: {in_words(error)}") from error
-    if len(data) > _SIZE_LIMIT:
-        raise ConfigurationError(f"{name}: it is larger than {_SIZE_LIMIT:,} bytes")
-    return parse(data, name)
+    except safe_read.UnsafeFileError as error:
+        raise ConfigurationError(f"{name}: {error.why}") from error
+    return Configuration() if data is None else parse(data, name)
 
 
 def parse(data: bytes, name: str) -> Configuration:

@@ -5,9 +5,9 @@ made only where uv is sure to fill it; in doubt, the environment is marked after
 """
 
 import os
-import stat
 from fnmatch import fnmatchcase
 
+from regrow_marks import safe_read
 from regrow_marks.directory import ancestors, join
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -74,13 +74,11 @@ def _is_script(word: str, directory: str) -> bool:
     if not word.lower().endswith((".py", ".pyw")):
         return False
     try:
-        fd = os.open(os.path.join(directory, word), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return True
-            return b"# /// script" in file.read(_SCRIPT_LIMIT)
+        path = os.path.realpath(os.path.join(directory, word))
+        head = safe_read.read_head(path, _SCRIPT_LIMIT)
     except (OSError, ValueError):
         return True
+    return head is None or b"# /// script" in head
 
 
 def _root(directory: str) -> str | None:
@@ -130,7 +128,6 @@ def _settings(table: "dict[str, Any]") -> "dict[str, Any]":
 
 def _table(directory: str) -> "dict[str, Any]":
     from regrow.system import safe_toml
-    from regrow_marks import safe_read
 
     data = safe_read.read(join(directory, "pyproject.toml"), safe_toml.LIMIT)
     return safe_toml.loads(data or b"")

@@ -6,6 +6,7 @@ import re
 
 from regrow.system.program import find_program
 from regrow_marks.plain import NamedTuple
+from regrow_marks.safe_read import read, read_head
 
 UV = "uv"
 PIPX = "pipx"
@@ -43,9 +44,8 @@ def place(script: str) -> Place | None:
     """
     true_path = os.path.realpath(script)
     try:
-        with open(true_path, "rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
+        head = read_head(true_path, _HEAD) or b""
+    except (OSError, ValueError):
         return None
     found = _LONG.match(head) or _SHEBANG.match(head)
     if found is None:
@@ -80,10 +80,9 @@ def has_plugin(where: Place) -> bool:
     for directory in _packages(where):
         for name in glob.glob(f"{glob.escape(directory)}/regrow-*.dist-info/entry_points.txt"):
             try:
-                with open(name, encoding="utf-8") as file:
-                    if "[virtualenv.activate]" in file.read():
-                        return True
-            except (OSError, UnicodeDecodeError):
+                if b"[virtualenv.activate]" in (read(name) or b""):
+                    return True
+            except (OSError, ValueError):
                 continue
     return False
 

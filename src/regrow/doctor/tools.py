@@ -6,6 +6,7 @@ import shlex
 from regrow.doctor import installed
 from regrow.doctor.findings import NOT_APPLICABLE, OK, TO_DO, TOOL, Finding
 from regrow.system.program import find_program
+from regrow_marks import safe_read
 from regrow_marks.plain import NamedTuple
 
 
@@ -91,11 +92,11 @@ def what_puts_it_there(tool: Tool, where: installed.Place) -> str | None:
 
 def _others(tool: Tool, prefix: str) -> str:
     """Name what uv has installed beside a tool already: it would drop what is not named again."""
-    import tomllib
+    from regrow.system import safe_toml
 
     try:
-        with open(os.path.join(prefix, "uv-receipt.toml"), "rb") as file:
-            listed = tomllib.load(file)["tool"]["requirements"]
+        receipt = safe_read.read(os.path.join(prefix, "uv-receipt.toml"), safe_toml.LIMIT) or b""
+        listed = safe_toml.loads(receipt)["tool"]["requirements"]
         words = [_requirement(entry) for entry in listed if entry["name"] != tool.name]
     except (OSError, ValueError, KeyError, TypeError):
         return ""

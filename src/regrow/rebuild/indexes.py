@@ -4,6 +4,8 @@ import os
 import re
 import sys
 
+from regrow_marks.safe_read import read_head
+
 _VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX")
 _SETTING = re.compile(rb"^\s*(index-url|extra-index-url|find-links|no-index)\s*[=:]", re.MULTILINE)
 _LIMIT = 64 * 1024  # bytes of a configuration file
@@ -33,7 +35,7 @@ def _files() -> list[str]:
 
 def _names_indexes(file_name: str) -> bool:
     try:
-        with open(file_name, "rb") as file:
-            return _SETTING.search(file.read(_LIMIT)) is not None
-    except OSError:
+        text = read_head(os.path.realpath(file_name), _LIMIT) or b""
+    except (OSError, ValueError):
         return False
+    return _SETTING.search(text) is not None

@@ -8,6 +8,7 @@ import sys
 
 from regrow.system import own_files
 from regrow.system.program import find_program
+from regrow_marks import safe_read
 from regrow_marks.directory import split
 from regrow_marks.errors import RegrowError, in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -184,14 +185,13 @@ def uninstall(manager: "Manager") -> bool:
 
 
 def current(manager: "Manager") -> bytes | None:
-    """Read the service's file; None if there is none. Raises ServiceError."""
+    """Return the service's file; None where there is none. Raises ServiceError."""
     try:
-        with open(manager.file, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+        return safe_read.read(os.path.realpath(manager.file))
     except OSError as error:
         raise ServiceError(f"{manager.file}: {in_words(error)}") from error
+    except safe_read.UnsafeFileError as error:
+        raise ServiceError(str(error)) from error
 
 
 def expected(manager: "Manager") -> bytes:

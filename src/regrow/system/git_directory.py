@@ -8,6 +8,7 @@ import os
 import stat
 
 from regrow.errors import GitError
+from regrow_marks import safe_read
 from regrow_marks.directory import join
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -149,21 +150,16 @@ def _check_files(own: str) -> None:
 
 
 def _read(path: str) -> str | None:
-    """Read a small file; None where there is none."""
+    """Return a small file, which git reads through links; None where there is none."""
     if not is_file(path, _TEXT_LIMIT):
         return None
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
-            data = os.read(fd, _TEXT_LIMIT) if is_regular else b""
-        finally:
-            os.close(fd)
+        data = safe_read.read(os.path.realpath(path), _TEXT_LIMIT)
     except OSError as error:
         raise GitError(f"{path}: {in_words(error)}") from error
-    if not is_regular:
-        raise GitError(f"{path}: it was replaced while regrow opened it; try again")
-    return os.fsdecode(data)
+    except safe_read.UnsafeFileError as error:
+        raise GitError(f"{path}: it was replaced while regrow opened it; try again") from error
+    return None if data is None else os.fsdecode(data)
 
 
 def _is_same(path: str, other: str) -> bool:

@@ -67,5 +67,5 @@ def test_whether_a_file_is_current(tmp_path: Path) -> None:
 
 
 def test_only_a_regular_file_is_read() -> None:
-    with pytest.raises(PathError, match="no regular file"):
+    with pytest.raises(PathError, match="not a regular file"):
         files.read(os.devnull)

@@ -1,10 +1,11 @@
-"""Writes a file whole or not at all, and tells whether it is current."""
+"""Reads an exclude file, and writes it whole or not at all."""
 
 import os
 import stat
 
 from regrow.programs.export import compose
 from regrow.system import own_files, ownership
+from regrow_marks import safe_read
 from regrow_marks.directory import split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.plain import TYPE_CHECKING
@@ -16,31 +17,21 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read(path: str) -> bytes | None:
-    """Read a file; None if there is none.
+    """Return what a file holds; None where there is none.
 
     Raises:
         PathError: it can't be read, or is no regular file; the message names it.
     """
     try:
-        fd = os.open(os.path.realpath(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise _no_file(path)
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except IsADirectoryError:
-        raise _no_file(path) from None
+        return safe_read.read(os.path.realpath(path), safe_read.LOCK_LIMIT)
     except OSError as error:
         raise PathError(f"{path}: the exclude file can't be read: {in_words(error)}") from error
-
-
-def _no_file(path: str) -> PathError:
-    return PathError(f"{path}: this is no regular file; name another for the exclude file")
+    except safe_read.UnsafeFileError as error:
+        raise PathError(f"{path}: {error.why}; name another for the exclude file") from error
 
 
 def is_current(path: str, data: bytes) -> bool:
-    """Tell whether a file holds these bytes. Raises ``PathError``; see ``read``."""
+    """Return whether a file holds these bytes. Raises ``PathError``; see ``read``."""
     return read(path) == data
 
 
