@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,11 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_page_on_plugins_names_the_virtualenv_that_is_required() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        dependencies = tomllib.load(file)["project"]["dependencies"]
+    [version] = [word[len("virtualenv>=") :] for word in dependencies if "virtualenv>=" in word]
+    text = " ".join((ROOT / "docs/plugins.md").read_text().split())
+    assert f"requires virtualenv {version};" in text

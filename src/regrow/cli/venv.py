@@ -91,7 +91,7 @@ def run(words: list[str]) -> int:
     if options.extra:
         made_parser.error(f"one PATH at a time; {options.extra[0]!r} is left over")
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's word stands
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
             signal.signal(number, _terminate)
     try:
         return _make(options, extra)
@@ -100,10 +100,7 @@ def run(words: list[str]) -> int:
         sys.stderr.buffer.write(error.output)
         complain(str(error))
         return error.code
-    except environment.EnvironmentExistsError as error:
-        complain(str(error))
-        return _USAGE
-    except CreatorError as error:
+    except (environment.EnvironmentExistsError, CreatorError) as error:
         complain(str(error))
         return _USAGE
 
@@ -134,10 +131,14 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
             clear=options.clear,
             progress=_progress(),
         )
+    _report(made, creator, options)
+    return int(not all(outcome.holds for outcome in made.outcomes.values()))
+
+
+def _report(made: environment.Made, creator: str, options: argparse.Namespace) -> None:
     for outcome in made.outcomes.values():
         if outcome.error:
             complain(f"{made.path}: {outcome.error}")
-    holding = [name for name, outcome in made.outcomes.items() if outcome.holds]
     activate = _activation(options.path)
     if options.json:
         print_json(
@@ -150,17 +151,17 @@ def _make(options: argparse.Namespace, extra: list[str]) -> int:
                 "markers": outcomes_as_json(made.outcomes),
             }
         )
-    else:
-        excluded = f"left out of backups ({', '.join(holding)})" if holding else "not excluded"
-        print(
-            f"{show(options.path)}: Python {made.python} by {creator}, {excluded};"
-            f" activate it: {show(activate)}"
-        )
-    return int(len(holding) != len(made.outcomes))
+        return
+    holding = [name for name, outcome in made.outcomes.items() if outcome.holds]
+    excluded = f"left out of backups ({', '.join(holding)})" if holding else "not excluded"
+    print(
+        f"{show(options.path)}: Python {made.python} by {creator}, {excluded};"
+        f" activate it: {show(activate)}"
+    )
 
 
 def _refuse(parent_path: str, name: str, store: Store) -> None:
-    """Refuse a directory that stands there, if it can't be meant. Raises RefusedError."""
+    """Raise RefusedError for an existing directory that `regrow mark` would refuse."""
     if not os.path.isdir(os.path.join(parent_path, name)):
         return
     progress = Counter(LOOKING)
