@@ -1,13 +1,10 @@
-"""The last steps in their order: record, mark; and back. There is one implementation of each."""
+"""Records a directory and puts the marks on it, in this order: a kill leaves no mark unrecorded."""
 
 import os
 
-from regrow.errors import NewerRecordError, RecordError
 from regrow.model import EXPLICIT, NO_RECIPE, Record
 from regrow.records.format import (
     PENDING,
-    REBUILD,
-    decode,
     has_mount,
     has_recipe,
     has_rule,
@@ -15,7 +12,6 @@ from regrow.records.format import (
     is_awaited,
 )
 from regrow.records.store import (
-    ATTACHMENTS,
     file_name,
     host,
     identity_of,
@@ -46,6 +42,8 @@ if TYPE_CHECKING:
     from regrow_marks.markers import Marker
     from regrow_marks.signature import Signature
 
+    Files = Sequence[tuple[str, bytes]]  # what stands beside a record, name and bytes
+
 _UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
 
 
@@ -62,9 +60,9 @@ class Reason(NamedTuple):
 
 
 def explicit_reason(directory: "Directory", store: "Store") -> Reason:
-    """Say why a directory is marked that the user names, with its recipe if it has one.
+    """Return the reason for a directory that the user names, with its recipe if it has one.
 
-    A recipe that is recorded, and still true, is not taken again.
+    A recipe that is recorded, and still true, is not built again.
 
     Args:
         directory: the directory, open.
@@ -79,10 +77,10 @@ def explicit_reason(directory: "Directory", store: "Store") -> Reason:
     if data is not None and has_stamp(data, stamp_of(kind, directory.path)):
         return Reason()
     try:
-        taken = build_recipe(kind, directory.path, split(directory.path)[0])
+        result = build_recipe(kind, directory.path, split(directory.path)[0])
     except RecipeError:
         return Reason()  # the user's word is enough
-    return Reason(recipe=taken.recipe, files=taken.files)
+    return Reason(recipe=result.recipe, files=result.files)
 
 
 def choose_markers(
@@ -91,7 +89,7 @@ def choose_markers(
     wants_tag: bool | None = None,
     repositories: "git.Repositories | None" = None,
 ) -> "tuple[Marker, ...]":
-    """Choose the markers that must hold for a directory to be marked.
+    """Return the markers that must hold for a directory to be marked.
 
     Args:
         directory: the directory.
@@ -118,7 +116,7 @@ def _is_ignored(directory: "Directory", repositories: "git.Repositories") -> boo
 
 
 def _may_be_published(name: str) -> bool:
-    """Tell whether people upload or deploy directories of a name: a tag would go along."""
+    """Return whether people upload or deploy directories of a name: a tag would go along."""
     from fnmatch import fnmatchcase
 
     from regrow.rules import loader
@@ -151,45 +149,30 @@ def mark(
         RecordError: the record can't be written; no mark was set.
     """
     with store.locked():
-        before = _read(chosen, directory)
-        this = identity_of(directory.fd)
-        signed = signature.read(directory)
-        data = store.data(directory.path)
-        if (
-            data is not None
-            and has_mount(data)
-            and all(name in before and before[name].state == HOLDS for name in map(_name, chosen))
-            and is_current(data, directory.path, this)
-            and _is_told(reason, data, directory.path, store)
-        ):
-            _sign_again(directory, signed, store)
-            if is_awaited(data):
-                _tell_what_is_awaited(readable(data, directory.path), reason, notes)
+        seen = _look(directory, directory.path, chosen, store)
+        if seen.data is not None and _is_done(seen, seen.data, reason, chosen, store):
+            if seen.signature is None or seen.signature.record != file_name(seen.path):
+                from regrow.records import moves
+
+                moves.sign_again(directory, seen.signature, store)
+            if is_awaited(seen.data):
+                _note_what_is_awaited(store.read(seen.path), reason, notes)
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
-        replaced = readable(data, directory.path)
-        moved = _moved_from(replaced, before, this, signed, store)
-        former = moved or replaced
-        put_time_back(directory, this, former)
-        record = _pending(directory, directory.path, this, chosen, before, reason, former, signed)
-        kept_at = _keep_beside(replaced, this, store)
-        record, files = _succeed(record, reason, replaced, moved, kept_at, store)
-        _tell_what_is_awaited(record, reason, notes)
-        if data is not None and former is None:
-            # Its record is damaged: regrow was here, and what holds was most likely its doing.
-            record = record._replace(set=(*record.set, *record.found), found=())
-        # The signature comes last: on a full disk it shall not take the room of a mark. A mark that
+        past = _past(seen, store)
+        record, files = _next_record(directory, seen, past, chosen, reason, store)
+        _note_what_is_awaited(record, reason, notes)
+        # The signature comes last: on a full disk it must not take the room of a mark. A mark that
         # a kill left without one has its record, which is pending still.
         with store.write(record, files) as written:
-            outcomes = _put_on(chosen, directory, before)
+            outcomes = _put_on(chosen, directory, seen)
             failed = {name for name, outcome in outcomes.items() if outcome.state == FAILED}
             if not failed:
                 signature.put(directory, file_name(record.path), record.set)
                 written.complete()
-                if moved is not None and moved.path != kept_at:
-                    store.remove(moved.path)
+                past.forget_former_place(store)
                 return outcomes
-        if failed == set(outcomes) and former is None:
+        if failed == set(outcomes) and past.former is None:
             signature.clear(directory)
             store.remove(directory.path)
         else:
@@ -221,51 +204,80 @@ def mark_before_birth(
         RecordError: the record can't be written; no mark was set.
     """
     with store.locked():
-        before = _read(chosen, directory)
-        this = identity_of(directory.fd)
-        signed = signature.read(directory)
-        replaced = readable(store.data(path), path)
-        moved = _moved_from(replaced, before, this, signed, store)
-        record = _pending(directory, path, this, chosen, before, reason, moved or replaced, signed)
-        kept_at = _keep_beside(replaced, this, store)
-        record, files = _succeed(record, reason, replaced, moved, kept_at, store)
+        seen = _look(directory, path, chosen, store)
+        past = _past(seen, store)
+        record, files = _next_record(directory, seen, past, chosen, reason, store)
         store.write(record, files).close()
-        outcomes = _put_on(chosen, directory, before)
+        outcomes = _put_on(chosen, directory, seen)
         signature.put(directory, file_name(path), record.set)
-        if moved is not None and moved.path != kept_at:
-            store.remove(moved.path)
+        past.forget_former_place(store)
         return outcomes
 
 
-def _name(marker: "Marker") -> str:
-    return marker.name
+class Past(NamedTuple):
+    """The records that a new one takes the place of."""
+
+    replaced: Record | None = None
+    """The one at the path: of this directory, or of one that stood there before it."""
+    moved: Record | None = None
+    """That of this directory, at the path that it was moved from."""
+    kept_at: str | None = None
+    """The path of the directory that ``replaced`` is about, where that stands beside by now, and
+    its record with it."""
+
+    @property
+    def former(self) -> Record | None:
+        """What is known of the directory, or of the one in whose place it stands."""
+        return self.moved or self.replaced
+
+    def forget_former_place(self, store: "Store") -> None:
+        """Remove the record at the path that the directory was moved from."""
+        if self.moved is not None and self.moved.path != self.kept_at:
+            store.remove(self.moved.path)
 
 
-def _read(chosen: "Sequence[Marker]", directory: "Directory") -> dict[str, Reading]:
-    """Read the markers; one that can't be read is left out: setting it will tell why.
+class _Seen(NamedTuple):
+    """What a directory, and the record at its path, say before anything is done."""
 
-    It is done before the record is read: a mark that another regrow sets meanwhile has its record
-    already, which is then found.
-    """
-    before = {}
+    path: str
+    """The path that it has, or is to have."""
+    readings: dict[str, Reading]
+    """By marker; one that can't be read is left out: setting it will tell why."""
+    identity: "Identity"
+    signature: "Signature | None"
+    data: bytes | None
+    """The bytes of the record."""
+
+
+def _look(directory: "Directory", path: str, chosen: "Sequence[Marker]", store: "Store") -> _Seen:
+    readings = {}
     for marker in chosen:
         try:
-            before[marker.name] = marker.read(directory)
+            readings[marker.name] = marker.read(directory)
         except OSError:
             continue
-    return before
+    # The record is read after the marks: one that another regrow sets meanwhile has its record.
+    signed = signature.read(directory)
+    return _Seen(path, readings, identity_of(directory.fd), signed, store.data(path))
 
 
-def _put_on(
-    chosen: "Sequence[Marker]", directory: "Directory", before: dict[str, Reading]
-) -> dict[str, Outcome]:
-    return {
-        marker.name: markers.put_on(marker, directory, before.get(marker.name)) for marker in chosen
-    }
+def _is_done(
+    seen: _Seen, data: bytes, reason: Reason, chosen: "Sequence[Marker]", store: "Store"
+) -> bool:
+    """Return whether all marks hold, and the record says already what a new one would say."""
+    return (
+        has_mount(data)
+        and all(_holds(seen, marker.name) for marker in chosen)
+        and is_current(data, seen.path, seen.identity)
+        and _has_reason(data, reason, seen.path, store)
+    )
 
 
-def _is_told(reason: Reason, data: bytes, path: str, store: "Store") -> bool:
-    """Tell whether a record's bytes say already what a new record would say."""
+def _holds(seen: _Seen, name: str) -> bool:
+    return name in seen.readings and seen.readings[name].state == HOLDS
+
+
+def _has_reason(data: bytes, reason: Reason, path: str, store: "Store") -> bool:
     if not (has_rule(data, reason.rule) or has_rule(data, EXPLICIT)):
         return False
     if is_awaited(data):
@@ -278,54 +290,70 @@ def _is_told(reason: Reason, data: bytes, path: str, store: "Store") -> bool:
     )
 
 
-def put_time_back(directory: "Directory", this: "Identity", former: Record | None) -> None:
-    """Complete what a kill left half done: the time goes back that writing the tag has changed."""
-    if former is None or former.state != PENDING or former.modified is None:
-        return
-    if is_about(former, this):
-        try:
-            tag.put_time_back(directory, former.modified)
-        except OSError:
-            return  # the marks count, and whoever touches them is told why it fails
-
-
-def _pending(
-    directory: "Directory",
-    path: str,
-    this: "Identity",
-    chosen: "Sequence[Marker]",
-    before: dict[str, Reading],
-    reason: Reason,
-    former: Record | None,
-    signed: "Signature | None",
-) -> Record:
-    """Write down what is about to be done; what regrow set here earlier stays its own."""
-    previous = {
-        name: reading.value for name, reading in before.items() if reading.value is not None
+def _put_on(chosen: "Sequence[Marker]", directory: "Directory", seen: _Seen) -> dict[str, Outcome]:
+    return {
+        marker.name: markers.put_on(marker, directory, seen.readings.get(marker.name))
+        for marker in chosen
     }
-    set_earlier = _set_on_original(directory, signed)
+
+
+def _past(seen: _Seen, store: "Store") -> Past:
+    replaced = store.read_unless_damaged(seen.path) if seen.data is not None else None
+    is_marked = seen.signature is not None or any(_holds(seen, name) for name in seen.readings)
+    if replaced is None and not is_marked:
+        return Past()
+    from regrow.records import moves  # which most marks need not load
+
+    own = moves.moved_from(replaced, seen.identity, seen.signature, store) if is_marked else None
+    return Past(replaced, own, moves.keep_beside(replaced, seen.identity, store))
+
+
+def _next_record(
+    directory: "Directory",
+    seen: _Seen,
+    past: Past,
+    chosen: "Sequence[Marker]",
+    reason: Reason,
+    store: "Store",
+) -> "tuple[Record, Files]":
+    """Return the record that says what is about to be done, and what stands beside it.
+
+    What regrow set here earlier stays its own, and no recipe is lost: what the former records say
+    and the new one does not goes among the earlier recipes.
+    """
+    former = past.former
+    is_same = former is not None and is_about(former, seen.identity)
+    put_time_back(directory, seen.identity, former)
+    previous = {
+        name: reading.value for name, reading in seen.readings.items() if reading.value is not None
+    }
+    set_earlier = _set_on_original(directory, seen.signature)
+    known = reason
     if former is not None:
-        is_same = is_about(former, this)
-        reason = _with_what_was_known(reason, former, is_same=is_same)
+        from regrow.records import succession
+
+        known = succession.inherit(reason, former, is_same=is_same)
         if is_same:
-            set_earlier = former.set
-            previous = former.previous | previous
-    names = [marker.name for marker in chosen]
-    holding = [name for name, reading in before.items() if reading.state == HOLDS]
+            set_earlier, previous = former.set, former.previous | previous
     found = tuple(
         name
-        for name in holding
-        if name not in set_earlier and not (name == CACHEDIR_TAG and tag.is_regrows(directory))
+        for name in seen.readings
+        if _holds(seen, name)
+        and name not in set_earlier
+        and not (name == CACHEDIR_TAG and tag.is_regrows(directory))
     )
-    return Record(
-        path=path,
+    if seen.data is not None and former is None:
+        found = ()  # its record is damaged: most likely regrow set what holds
+    names = [marker.name for marker in chosen]
+    record = Record(
+        path=seen.path,
         host=host(),
-        inode=this.inode,
-        born=this.born,
+        inode=seen.identity.inode,
+        born=seen.identity.born,
         modified=os.fstat(directory.fd).st_mtime_ns,
-        rule=reason.rule,
-        evidence=reason.evidence,
-        recipe=reason.recipe,
+        rule=known.rule,
+        evidence=known.evidence,
+        recipe=known.recipe,
         set=(
             *(name for name in names if name not in found),
             *(name for name in set_earlier if name not in names),
@@ -336,6 +364,9 @@ def _pending(
         time=now(),
         mount=mount_point(directory.path),
     )
+    if former is None:
+        return record, reason.files
+    return succession.succeed(record, past, reason, store)
 
 
 def _set_on_original(directory: "Directory", signed: "Signature | None") -> tuple[str, ...]:
@@ -345,131 +376,19 @@ def _set_on_original(directory: "Directory", signed: "Signature | None") -> tupl
     return tuple(n for n in signed.set if n != CACHEDIR_TAG or tag.is_regrows(directory))
 
 
-def _with_what_was_known(reason: Reason, former: Record, *, is_same: bool) -> Reason:
-    """Keep what is still true: the user's word, what recognised it, the command that made it."""
-    recipe = reason.recipe
-    is_users_word = reason.rule == EXPLICIT
-    if recipe == NO_RECIPE:
-        recipe = former.recipe
-    elif recipe.get("kind") == former.recipe.get("kind") == "python" and (is_same or is_users_word):
-        made: Recipe = {
-            key: former.recipe[key] for key in ("command", "made_by") if key in former.recipe
-        }
-        recipe = {**made, **recipe}
-    return reason._replace(
-        rule=EXPLICIT if is_same and former.rule == EXPLICIT else reason.rule,
-        evidence=reason.evidence or former.evidence,
-        recipe=recipe,
-    )
+def put_time_back(directory: "Directory", this: "Identity", former: Record | None) -> None:
+    """Complete what a kill left half done: put back the time that writing the tag has changed."""
+    if former is None or former.state != PENDING or former.modified is None:
+        return
+    if is_about(former, this):
+        try:
+            tag.put_time_back(directory, former.modified)
+        except OSError:
+            return  # the marks count, and whoever touches them is told why it fails
 
 
-def _succeed(
-    record: Record,
-    reason: Reason,
-    replaced: Record | None,
-    moved: Record | None,
-    kept_at: str | None,
-    store: "Store",
-) -> "tuple[Record, Sequence[tuple[str, bytes]]]":
-    """Let a record take the place of the one at its path, so that no recipe is lost by that.
-
-    Args:
-        record: what is about to be written.
-        reason: why the directory is marked.
-        replaced: the record that stands at its path.
-        moved: the record of the directory's former place.
-        kept_at: where the directory of the replaced record stands by now, with that record.
-        store: where the records are.
-
-    Returns:
-        The record, with the recipe of the former one where that is awaited, and its files.
-    """
-    former = moved or replaced
-    if former is None:
-        return record, reason.files
-    from regrow.records import awaited, history
-
-    is_same = (record.inode, record.born) == (former.inode, former.born)
-    stamp = None
-    if reason.state != REBUILD and (moved is not None or kept_at is None):
-        stamp = awaited.stamp(
-            former, reason.recipe, is_same=is_same, is_accepted=reason.rule == EXPLICIT
-        )
-    files = _files(reason if stamp is None else Reason(), moved, store)
-    if stamp is not None:
-        record = record._replace(recipe=former.recipe, awaited=stamp)
-    places = {} if moved is None else {moved.path: record.path}
-    if kept_at is not None and replaced is not None:
-        places[replaced.path] = kept_at
-    if places:
-        history.move(store, places)
-    if replaced is not None and kept_at is None and history.is_lost(store, replaced, record, files):
-        history.add(store, replaced)
-    return record, files
-
-
-def _tell_what_is_awaited(record: Record | None, reason: Reason, notes: list[str] | None) -> None:
+def _note_what_is_awaited(record: Record | None, reason: Reason, notes: list[str] | None) -> None:
     if notes is not None and record is not None and record.awaited is not None:
         from regrow.records import awaited
 
         notes.append(awaited.sentence(record, reason.recipe))
-
-
-def _sign_again(directory: "Directory", signed: "Signature | None", store: "Store") -> None:
-    """Put the signature back that a copy or a restore has left behind, or that names another."""
-    if signed is not None and signed.record == file_name(directory.path):
-        return
-    from regrow.records import moves
-
-    record = store.read(directory.path)
-    if record is not None and not moves.is_signed_for(directory, signed, store):
-        signature.put(directory, file_name(record.path), record.set)
-
-
-def _moved_from(
-    replaced: Record | None,
-    before: dict[str, Reading],
-    this: "Identity",
-    signed: "Signature | None",
-    store: "Store",
-) -> Record | None:
-    """Find the record of a directory's former place, where the record at its path is no help."""
-    if signed is None and not any(reading.state == HOLDS for reading in before.values()):
-        return None
-    from regrow.records import moves
-
-    return moves.moved_from(replaced, this, signed, store)
-
-
-def _keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
-    """See ``moves.keep_beside``, which most marks need not load."""
-    if replaced is None:
-        return None
-    from regrow.records import moves
-
-    return moves.keep_beside(replaced, this, store)
-
-
-def _files(reason: Reason, moved: Record | None, store: "Store") -> "Sequence[tuple[str, bytes]]":
-    """Give what is to stand beside a record: with a former recipe goes what stood beside that."""
-    if moved is None or reason.recipe != NO_RECIPE:
-        return reason.files
-    return attachments(moved.path, store)
-
-
-def attachments(path: str, store: "Store") -> "Sequence[tuple[str, bytes]]":
-    """Return the files that stand beside the record of a path: name and bytes of each."""
-    stood = {name: store.attachment(path, name) for name in ATTACHMENTS}
-    return [(name, data) for name, data in stood.items() if data is not None]
-
-
-def readable(data: bytes | None, path: str) -> Record | None:
-    """Read the record that is to be replaced; what a damaged one said is lost already."""
-    if data is None:
-        return None
-    try:
-        return decode(data, f"{path}: {file_name(path)}")
-    except NewerRecordError:
-        raise
-    except RecordError:
-        return None

@@ -1,6 +1,6 @@
 """Takes marks off again: what regrow set, as the record says, and the record with it."""
 
-from regrow.marking import put_time_back, readable
+from regrow.marking import put_time_back
 from regrow.model import Record
 from regrow.records.format import REBUILD
 from regrow.records.store import identity_of, is_about
@@ -148,8 +148,7 @@ def unmark(
         The outcome of each marker, by name.
     """
     with store.locked():
-        data = store.data(directory.path)
-        former = readable(data, directory.path)
+        former = store.read_unless_damaged(directory.path)
         chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
         for name in (*(former.set if former else ()), CACHEDIR_TAG):
             chosen.setdefault(name, markers.marker(name))

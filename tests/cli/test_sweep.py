@@ -684,7 +684,7 @@ def test_a_newer_regrows_record_is_left_alone_with_its_directory_and_named(
         attributes.remove(path, "user.xdg.robots.backup")
     done = inside("sweep", "--yes", tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"regrow: {first}: {file.name}: a newer regrow wrote this record")
+    assert done.stderr.startswith(f"regrow: {first}: {file}: a newer regrow wrote this record")
     assert file.read_bytes() == newer
     assert [attribute(path) for path in (first, second)] == [None, b"false"]
 

@@ -229,7 +229,7 @@ def _begin(
         at_birth.update(marking.mark_before_birth(directory, attributes, store, reason, path))
 
     with store.locked():
-        restore = partial(store.restore, path, store.data(path), marking.attachments(path, store))
+        restore = partial(store.restore, path, store.data(path), store.attachments(path))
         try:
             if there is None:
                 directory, found = birth.create(parent, name, prepare), None

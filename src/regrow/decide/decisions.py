@@ -4,7 +4,7 @@ import os
 
 from regrow.decide import withdraw
 from regrow.decide.guards import GUARDS, Circumstances
-from regrow.errors import TRACEBACK, RecordError, as_sentence
+from regrow.errors import TRACEBACK, as_sentence
 from regrow.model import FAILURE, KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision
 from regrow.system import git
 from regrow_marks import markers, tag
@@ -80,29 +80,20 @@ def _decide(
     candidate: Candidate, assessments: "Mapping[str, Assessment]", store: "Store | None"
 ) -> Decision:
     try:
-        return _decide_unless_it_fails(candidate, assessments, store)
-    except Exception as error:  # noqa: BLE001 - the others are still to be decided about
-        return Decision(candidate, KEEP, FAILURE, _failure(error))
-
-
-def _decide_unless_it_fails(
-    candidate: Candidate, assessments: "Mapping[str, Assessment]", store: "Store | None"
-) -> Decision:
-    try:
         if store is not None and withdraw.is_unfinished(candidate, store):
             return Decision(candidate, KEEP, withdraw.UNFINISHED, withdraw.INTERRUPTED)
-    except RecordError:
-        store = None  # `regrow list` names the record; nothing is taken back
-    own = assessments[candidate.path]
-    guard, reason = own.guard, own.reason
-    if not guard and candidate.rule.container:
-        reason = _unmarked_content(candidate.path, assessments)
-        guard = CONTENTS if reason else ""
-    if not guard:
-        word = MARKED_ALREADY if own.is_marked else MARK
-        return Decision(candidate, word, recipe=own.recipe, markers=own.markers)
-    is_taken_back = store is not None and withdraw.is_due(candidate, guard, store)
-    return Decision(candidate, TAKE_BACK if is_taken_back else KEEP, guard, reason)
+        own = assessments[candidate.path]
+        guard, reason = own.guard, own.reason
+        if not guard and candidate.rule.container:
+            reason = _unmarked_content(candidate.path, assessments)
+            guard = CONTENTS if reason else ""
+        if not guard:
+            word = MARKED_ALREADY if own.is_marked else MARK
+            return Decision(candidate, word, recipe=own.recipe, markers=own.markers)
+        is_taken_back = store is not None and withdraw.is_due(candidate, guard, store)
+        return Decision(candidate, TAKE_BACK if is_taken_back else KEEP, guard, reason)
+    except Exception as error:  # noqa: BLE001 - the others are still to be decided about
+        return Decision(candidate, KEEP, FAILURE, _failure(error))
 
 
 def guards_words(candidate: Candidate, scope: "Scope") -> dict[str, str | None]:

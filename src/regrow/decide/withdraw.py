@@ -55,12 +55,11 @@ _EMPTYING = 2.0  # seconds; ``rm -r`` of the largest directory pauses far less b
 
 
 def is_unfinished(candidate: Candidate, store: "Store") -> bool:
-    """Return whether an interrupted rebuild left a candidate: its record has the whole recipe.
-
-    Raises:
-        RecordError: its record can't be read.
-    """
-    data = store.data(candidate.path)
+    """Return whether an interrupted rebuild left a candidate: its record has the whole recipe."""
+    try:
+        data = store.data(candidate.path)
+    except RecordError:
+        return False  # `regrow list` names it
     if data is not None:
         return says_unfinished(data, candidate.inode)
     from regrow.records import moves

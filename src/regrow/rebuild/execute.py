@@ -120,9 +120,7 @@ class _Execution:
         self._store = store
         self._log = log
         # Read now: while a tool is at work, somebody may remove them.
-        self._files = {
-            record.path: tuple(marking.attachments(record.path, store)) for record in task.records
-        }
+        self._files = {record.path: store.attachments(record.path) for record in task.records}
         self._notices: list[str] = []  # what people should read besides the differences
 
     def run(self) -> TaskResult:

@@ -77,7 +77,7 @@ def add(
     if record.recipe.get("kind") not in LISTED:
         return
     with store.locked():
-        entry = Entry(record, _files(store, record.path) if files is None else files)
+        entry = Entry(record, store.attachments(record.path) if files is None else files)
         kept = _read(store, record.path)
         if not kept or not _is_equal(kept[0], entry):
             _write(store, record.path, [entry, *(one for one in kept if not _is_equal(one, entry))])
@@ -160,12 +160,7 @@ def current(store: Store, path: str) -> Entry | None:
         record = store.read(path)
     except RecordError:
         return None  # `regrow list` tells of it
-    return Entry(record, _files(store, path)) if record is not None else None
-
-
-def _files(store: Store, path: str) -> tuple[tuple[str, bytes], ...]:
-    found = ((name, store.attachment(path, name)) for name in ATTACHMENTS)
-    return tuple((name, data) for name, data in found if data is not None)
+    return Entry(record, store.attachments(path)) if record is not None else None
 
 
 def _names(path: str, number: int) -> "Iterator[str]":

@@ -7,8 +7,7 @@ found by going through the records.
 
 import os
 
-from regrow.errors import NewerRecordError, RecordError
-from regrow.marking import attachments
+from regrow.errors import RecordError
 from regrow.model import EXPLICIT, Record
 from regrow.records import awaited, history
 from regrow.records.format import REBUILD
@@ -74,58 +73,49 @@ def standing(directory: "Directory", store: "Store") -> Standing:
     this = identity_of(directory.fd)
     signed = signature.read(directory)
     try:
-        own = store.read(directory.path)
-    except NewerRecordError:
-        return Standing(UNKNOWN)
+        there = store.read_unless_damaged(directory.path)
     except RecordError:
-        own = None  # `regrow list` tells of it
-    if own is not None and is_about(own, this):
-        return Standing(HERE, own, signed)
+        return Standing(UNKNOWN)  # `regrow list` names it
+    if there is not None and is_about(there, this):
+        return Standing(HERE, there, signed)
     is_marked = signed is not None or _is_marked(directory)
-    record = own_record(this, signed, store) if is_marked else None
+    record = _own_record_elsewhere(this, signed, store) if is_marked else None
     if record is not None:
-        return Standing(MOVED if has_left(record.path, this) else HERE, record, signed)
+        return Standing(MOVED if _has_left(record.path, this) else HERE, record, signed)
     if signed is None or directory.status.st_uid != os.geteuid():
         return Standing(UNKNOWN)
-    if own is not None and signed.record == file_name(directory.path):
-        return Standing(RESTORED, own, signed)
+    if there is not None and signed.record == file_name(directory.path):
+        return Standing(RESTORED, there, signed)
     return Standing(COPIED, named_by(signed, store), signed)
 
 
-def own_record(this: "Identity", signed: "Signature | None", store: "Store") -> Record | None:
-    """Return the record of a marked directory that has none at its path, wherever it is.
-
-    Args:
-        this: what tells the directory from others.
-        signed: its signature, if it has one.
-        store: where the records are.
-    """
-    named = named_by(signed, store) if signed is not None else None
-    if named is not None and is_about(named, this):
-        return named
-    return store.by_identity(this)
-
-
 def moved_from(
-    replaced: Record | None,
-    this: "Identity",
-    signed: "Signature | None",
-    store: "Store",
+    replaced: Record | None, this: "Identity", signed: "Signature | None", store: "Store"
 ) -> Record | None:
     """Return the record of a marked directory's former place; None where it has not moved.
 
     Args:
-        replaced: the record at its path.
+        replaced: the record at the path that the directory has, or is to have.
         this: what tells the directory from others.
         signed: its signature, if it has one.
         store: where the records are.
     """
     if replaced is not None and is_about(replaced, this):
         return None
-    record = own_record(this, signed, store)
-    if record is None or not has_left(record.path, this):
+    record = _own_record_elsewhere(this, signed, store)
+    if record is None or not _has_left(record.path, this):
         return None  # a snapshot, or a link in the old place: that record goes on being true
     return record
+
+
+def _own_record_elsewhere(
+    this: "Identity", signed: "Signature | None", store: "Store"
+) -> Record | None:
+    """Return the record of a marked directory that has none at its path, wherever it is."""
+    named = named_by(signed, store) if signed is not None else None
+    if named is not None and is_about(named, this):
+        return named
+    return store.by_identity(this)
 
 
 def named_by(signed: "Signature", store: "Store") -> Record | None:
@@ -136,7 +126,7 @@ def named_by(signed: "Signature", store: "Store") -> Record | None:
         return None
 
 
-def has_left(path: str, this: "Identity") -> bool:
+def _has_left(path: str, this: "Identity") -> bool:
     """Return whether nothing stands where a directory was, or another directory does."""
     try:
         with open_directory(path) as directory:
@@ -145,17 +135,22 @@ def has_left(path: str, this: "Identity") -> bool:
         return not os.path.lexists(path)
 
 
-def is_signed_for(directory: "Directory", signed: "Signature | None", store: "Store") -> bool:
-    """Return whether a directory that has a record at its path needs no other signature.
+def sign_again(directory: "Directory", signed: "Signature | None", store: "Store") -> None:
+    """Sign a directory whose signature is missing or names another record.
 
     Two paths may lead to one directory, as bind mounts do: either record may be the one named.
+
+    Args:
+        directory: the directory, open.
+        signed: its signature, if it has one.
+        store: where its record is.
     """
-    if signed is None:
-        return False
-    if signed.record == file_name(directory.path):
-        return True
-    named = named_by(signed, store)
-    return named is not None and is_about(named, identity_of(directory.fd))
+    named = named_by(signed, store) if signed is not None else None
+    if named is not None and is_about(named, identity_of(directory.fd)):
+        return
+    record = store.read(directory.path)
+    if record is not None:
+        signature.put(directory, file_name(record.path), record.set)
 
 
 def is_moved_unfinished(path: str, store: "Store") -> bool:
@@ -194,13 +189,13 @@ def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> st
         for path in (join(parent, other) for other in names if other != name):
             with open_directory(path) as directory:
                 found = identity_of(directory.fd)
-            own = _readable(path, store)
+            own = store.read_unless_damaged(path)
             if is_about(replaced, found) and not (own and is_about(own, found)):
-                files = attachments(replaced.path, store)
+                files = store.attachments(replaced.path)
                 store.write(replaced._replace(path=path), files).close()
                 return path
-    except (OSError, PathError, NewerRecordError):
-        return None  # it is gone again, or a newer regrow's business
+    except (OSError, PathError, RecordError):
+        return None  # it is gone again, or nobody can tell
     return None
 
 
@@ -230,7 +225,7 @@ def follow(paths: "Iterable[str]", store: "Store") -> None:
                             awaited=_awaited(known),
                             **identity_of(directory.fd)._asdict(),
                         )
-                        todo.append((known.record, fresh, attachments(known.record.path, store)))
+                        todo.append((known.record, fresh, store.attachments(known.record.path)))
             except PathError:
                 continue  # it is gone again
         places = {old.path: fresh.path for old, fresh, _ in todo if old.path != fresh.path}
@@ -297,15 +292,6 @@ def _is_empty(path: str) -> bool:
         return not os.listdir(path)
     except OSError:
         return False
-
-
-def _readable(path: str, store: "Store") -> Record | None:
-    try:
-        return store.read(path)
-    except NewerRecordError:
-        raise
-    except RecordError:
-        return None
 
 
 def _is_marked(directory: "Directory") -> bool:

@@ -9,7 +9,7 @@ import os
 import time
 from functools import lru_cache
 
-from regrow.errors import RecordError
+from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
 from regrow.records.format import HEAD, MARKED, decode, encode, line, state_line
 from regrow.system import directories, own_files, ownership
@@ -224,6 +224,20 @@ class Store:
             return None
         return self._decoded(data, file_name(path))
 
+    def read_unless_damaged(self, path: str) -> Record | None:
+        """Read a record that is to be replaced; what a damaged one said is lost already.
+
+        Raises:
+            RecordError: the file can't be read, or a newer regrow wrote it.
+        """
+        data = self.data(path)
+        try:
+            return self._decoded(data, file_name(path)) if data is not None else None
+        except NewerRecordError as error:
+            raise NewerRecordError(f"{path}: {error}") from error
+        except RecordError:
+            return None
+
     def data(self, path: str, name: str | None = None) -> bytes | None:
         """Read the bytes of a record, or of a file beside it, to compare or to decode them."""
         return self._read(name or file_name(path), _SIZE_LIMIT)
@@ -342,6 +356,11 @@ class Store:
     def attachment(self, path: str, name: str) -> bytes | None:
         """Read a file that stands beside a record; None if there is none."""
         return self.get(attachment_name(path, name))
+
+    def attachments(self, path: str) -> "tuple[tuple[str, bytes], ...]":
+        """Return the files that stand beside a record: name and bytes of each."""
+        found = ((name, self.attachment(path, name)) for name in ATTACHMENTS)
+        return tuple((name, data) for name, data in found if data is not None)
 
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
         """Write a file whole, and give its descriptor."""
