@@ -89,8 +89,7 @@ def make(
             from regrow.rebuild import remains
             from regrow.rebuild.explained import Installed
 
-            found = remains.settle(parent, name, store, lambda path: Installed(path, None))
-            for text in remains.sentences(found):
+            for text in remains.settle(parent, name, store, lambda path: Installed(path, None)):
                 notice(text)
         return made._replace(outcomes=_since_birth(claimed.at_birth, made.outcomes))
 

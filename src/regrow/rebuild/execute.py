@@ -268,8 +268,7 @@ class _Execution:
         """Put back what the user had put into the directories that were moved aside."""
         parent_path, name = split(record.path)
         with open_parent(parent_path) as parent:
-            found = remains.settle(parent, name, self._store, self._explains(record))
-        self._notices += remains.sentences(found)
+            self._notices += remains.settle(parent, name, self._store, self._explains(record))
 
     def _explains(self, record: "Record") -> "Callable[[str], Explains]":
         """Return what tells which contents of a directory that was moved aside come back."""

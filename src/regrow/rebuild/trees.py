@@ -6,6 +6,7 @@ written over. Each step is one unlink, rmdir or exclusive rename, so that a kill
 the next run.
 """
 
+import contextlib
 import os
 import stat
 
@@ -14,6 +15,7 @@ from regrow_marks.libc import rename_exclusive
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
 
     class Explains(Protocol):
@@ -45,7 +47,6 @@ def remove_explained(
     new: int | None,
     explains: "Explains | None",
     below: str = "",
-    depth: int = 0,
     *,
     is_unfinished: bool = False,
 ) -> None:
@@ -58,7 +59,6 @@ def remove_explained(
         new: descriptor of the new one; None: there is none.
         explains: what is known of the old one's contents; None: nothing.
         below: the path of both from the tops of their trees, with a slash at its end.
-        depth: how many directories that is.
         is_unfinished: whether an installer was stopped while it filled the old one: a file that is
             the beginning of the new one counts as equal.
     """
@@ -67,8 +67,14 @@ def remove_explained(
         try:
             status = os.stat(name, dir_fd=old, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                if depth < _DEEPEST:
-                    _remove_explained_below(old, new, explains, path, depth, is_unfinished)
+                with _opened(name, old, new, below) as (inner, inner_new):
+                    may_own = explains is not None and explains.may_own_below(path)
+                    if inner is None or (inner_new is None and not may_own):
+                        continue
+                    remove_explained(
+                        inner, inner_new, explains, f"{path}/", is_unfinished=is_unfinished
+                    )
+                os.rmdir(name, dir_fd=old)  # raises where something is left in it
             elif (new is not None and _is_same(old, new, name, status, is_unfinished)) or (
                 explains is not None and explains.owns(path, status, old)
             ):
@@ -77,35 +83,7 @@ def remove_explained(
             continue  # it stays, and is named with what else is left
 
 
-def _remove_explained_below(
-    old: int,
-    new: int | None,
-    explains: "Explains | None",
-    path: str,
-    depth: int,
-    is_unfinished: bool,
-) -> None:
-    name = path.rpartition("/")[2]
-    inner_new = _open_directory(name, new)
-    inner_old = None
-    try:
-        if inner_new is not None or (explains is not None and explains.may_own_below(path)):
-            inner_old = step_into(name, old)
-        if inner_old is None:
-            return
-        remove_explained(
-            inner_old, inner_new, explains, f"{path}/", depth + 1, is_unfinished=is_unfinished
-        )
-    finally:
-        for fd in (inner_old, inner_new):
-            if fd is not None:
-                os.close(fd)
-    os.rmdir(name, dir_fd=old)  # raises where something is left in it
-
-
-def move_back(
-    old: int, new: int, explains: "Explains | None", below: str = "", depth: int = 0
-) -> list[str]:
+def move_back(old: int, new: int, explains: "Explains | None", below: str = "") -> list[str]:
     """Move what is left of the old tree to its place in the new one, where that is free.
 
     Args:
@@ -113,7 +91,6 @@ def move_back(
         new: descriptor of the new one.
         explains: what is known of the old one's contents; None: nothing.
         below: the path of both from the tops of their trees, with a slash at its end.
-        depth: how many directories that is.
 
     Returns:
         The paths that were moved, from the top. A directory that the new tree lacks is moved as a
@@ -126,34 +103,34 @@ def move_back(
             if explains is not None and explains.stays(path):
                 raise FileExistsError
             rename_exclusive(old, name, name, new)
+            moved.append(path)
         except FileExistsError:
-            if depth < _DEEPEST:
-                moved += _move_back_below(old, new, explains, path, depth)
+            with _opened(name, old, new, below) as (inner, inner_new):
+                if inner is None or inner_new is None:
+                    continue
+                moved += move_back(inner, inner_new, explains, f"{path}/")
+            with contextlib.suppress(OSError):
+                os.rmdir(name, dir_fd=old)  # unless something is left in it
         except OSError:
             continue  # a mount point, or no permission: it stays
-        else:
-            moved.append(path)
     return moved
 
 
-def _move_back_below(
-    old: int, new: int, explains: "Explains | None", path: str, depth: int
-) -> list[str]:
-    """Move back what is in a directory that both trees hold."""
-    name = path.rpartition("/")[2]
-    inner_old, inner_new = _open_directory(name, old), _open_directory(name, new)
-    moved: list[str] = []
+@contextlib.contextmanager
+def _opened(
+    name: str, old: int, new: int | None, below: str
+) -> "Iterator[tuple[int | None, int | None]]":
+    """Open the directories of one name in both trees; None: there is none, or it is too deep."""
+    is_too_deep = below.count("/") >= _DEEPEST
+    found = [
+        None if place is None or is_too_deep else step_into(name, place) for place in (old, new)
+    ]
     try:
-        if inner_old is not None and inner_new is not None:
-            moved = move_back(inner_old, inner_new, explains, f"{path}/", depth + 1)
-            os.rmdir(name, dir_fd=old)  # raises where something is left in it
-    except OSError:
-        pass
+        yield found[0], found[1]
     finally:
-        for fd in (inner_old, inner_new):
+        for fd in found:
             if fd is not None:
                 os.close(fd)
-    return moved
 
 
 def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
@@ -168,7 +145,7 @@ def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
     for name in sorted(os.listdir(directory)):
         if len(found) >= limit:
             break
-        inner = _open_directory(name, directory) if below.count("/") < _DEEPEST else None
+        inner = step_into(name, directory) if below.count("/") < _DEEPEST else None
         if inner is None:
             found.append(f"{below}{name}")
             continue
@@ -178,10 +155,6 @@ def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
         finally:
             os.close(inner)
     return found
-
-
-def _open_directory(name: str, parent: int | None) -> int | None:
-    return None if parent is None else step_into(name, parent)
 
 
 def _is_same(old: int, new: int, name: str, status: os.stat_result, is_unfinished: bool) -> bool:
