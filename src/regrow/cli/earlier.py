@@ -1,7 +1,10 @@
 """The earlier recipes of directories: to list them, and to choose one for a rebuild."""
 
+import contextlib
+
 from regrow.cli.output import print_json, show, time_of
 from regrow.errors import ConfigurationError, RecordError
+from regrow.rebuild.execute import DIFFERS, REBUILT
 from regrow.rebuild.plan import asked_for
 from regrow.recipes import compare
 from regrow.recipes.recipe import RecipeError, RecipeResult, build_recipe, kind_of
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from regrow.model import Record, Rule
+    from regrow.rebuild.execute import TaskResult
     from regrow.rebuild.plan import Task
     from regrow.recipes.recipe import Recipe
     from regrow.records.history import Entry
@@ -65,7 +69,7 @@ def choose(
     active_rules: "Sequence[Rule]",
     trusted: "Collection[str]" = (),
 ) -> "Iterator[Chosen]":
-    """Choose an earlier recipe of directories.
+    """Yield an earlier recipe of each directory.
 
     Args:
         store: where the records are.
@@ -84,19 +88,42 @@ def choose(
             raise ConfigurationError(f"--recipe {number}: {_how_many(path, len(found))}")
         entry = found[number - 1]
         before = history.current(store, path)
-        # What is there carries the marks that its record tells of now.
+        # What stands there carries the marks that its present record lists.
         record = before.record if before else entry.record._replace(set=(), found=(), previous={})
         record = record._replace(recipe=entry.record.recipe, awaited=0)
         why = f"recipe {number}, of {time_of(entry.record.time)}, which you asked for"
         task = asked_for(record, why, active_rules, trusted)
         try:
-            _taken(record)
+            _present_recipe(record)
         except RecordError as error:
             task = task._replace(problem=task.problem or str(error).partition(": ")[2])
         yield Chosen(task, entry, before)
 
 
-def adopt(chosen: Chosen, store: "Store") -> None:
+@contextlib.contextmanager
+def adopted(chosen: "Iterable[Chosen]", store: "Store") -> "Iterator[list[TaskResult]]":
+    """Record the chosen recipes; where nothing came of a rebuild, the record is as it was.
+
+    The block is given a list, and appends its results to it.
+
+    Raises:
+        RecordError: one can't be recorded, or what stands there can't be described.
+    """
+    results: list[TaskResult] = []
+    begun: list[Chosen] = []
+    try:
+        for one in chosen:
+            begun.append(one)
+            _adopt(one, store)
+        yield results
+    finally:
+        done = {one.task.path for one in results if one.outcome in (REBUILT, DIFFERS)}
+        for one in begun:
+            if one.task.path not in done:
+                _put_back(one, store)
+
+
+def _adopt(chosen: Chosen, store: "Store") -> None:
     """Record the chosen recipe; the one until now becomes an earlier one.
 
     So does that of what stands there, which may have changed since it was recorded.
@@ -108,14 +135,14 @@ def adopt(chosen: Chosen, store: "Store") -> None:
     with store.locked():
         if chosen.before is not None:
             history.add(store, chosen.before.record)
-        taken = _taken(record)
-        if taken is not None:
-            present = record._replace(recipe=taken.recipe, awaited=None, time=now())
-            history.add(store, present, taken.files)
-        store.write(chosen.task.records[0], chosen.entry.files).close()
+        present = _present_recipe(record)
+        if present is not None:
+            as_it_is = record._replace(recipe=present.recipe, awaited=None, time=now())
+            history.add(store, as_it_is, present.files)
+        store.write(record, chosen.entry.files).close()
 
 
-def put_back(chosen: Chosen, store: "Store") -> None:
+def _put_back(chosen: Chosen, store: "Store") -> None:
     """Record again what was recorded before, where nothing came of the rebuild.
 
     What a rebuild left unfinished stays recorded as that. Raises RecordError.
@@ -131,8 +158,8 @@ def put_back(chosen: Chosen, store: "Store") -> None:
             store.remove(path)
 
 
-def _taken(record: "Record") -> "RecipeResult | None":
-    """Take the recipe of what stands there; None: there is nothing that has one.
+def _present_recipe(record: "Record") -> "RecipeResult | None":
+    """Return the recipe of what stands at a record's path; None: nothing there has one.
 
     Raises:
         RecordError: an environment's packages can't be described: nothing would bring them back.

@@ -1,34 +1,27 @@
 """``regrow rebuild``: brings back what was left out of the backup."""
 
 import argparse
-import contextlib
 import sys
 
 from regrow import config
 from regrow.cli import earlier
 from regrow.cli.list import true_paths
 from regrow.cli.output import complain, confirm, parser, require_terminal
-from regrow.cli.rebuild_plan import (
-    print_json_left,
-    print_json_results,
-    print_json_tasks,
-    print_plan,
-)
+from regrow.cli.rebuild_plan import print_json_lines, print_plan
 from regrow.cli.rebuild_progress import execute_all
 from regrow.errors import ConfigurationError, RecordError
 from regrow.rebuild import leftovers, mapping
 from regrow.rebuild.execute import ALREADY, DIFFERS, REBUILT, STOPPED, TaskResult
 from regrow.rebuild.leftovers import Leftover
 from regrow.rebuild.plan import Task, make_plan
-from regrow.records import history
-from regrow.records.store import ATTACHMENTS, Store
+from regrow.records.store import Store
 from regrow.rules import loader
 from regrow_marks.directory import is_below
 from regrow_marks.model import FAILED
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from regrow.config import Configuration
     from regrow.model import Record, Rule
@@ -121,8 +114,7 @@ def run(words: list[str]) -> int:
             print_plan(plan.to_do, plan.to_name, plan.left, is_verbose=options.verbose)
         if options.dry_run:
             if options.json:
-                print_json_tasks(plan.to_do, plan.to_name)
-                print_json_left(plan.left)
+                print_json_lines(plan.to_do, plan.to_name, (), plan.left)
             return int(bool(plan.errors))
         is_asking = plan.to_do and not options.yes
         if is_asking and not confirm(f"Rebuild {_count(plan.to_do)}?"):
@@ -130,9 +122,7 @@ def run(words: list[str]) -> int:
             return 0
         results = _execute(plan, store, configuration, options)
     if options.json:
-        print_json_tasks((), plan.to_name)
-        print_json_results(results)
-        print_json_left(plan.left)
+        print_json_lines((), plan.to_name, results, plan.left)
     else:
         _print_summary(results)
     if any(one.outcome == STOPPED for one in results):
@@ -162,8 +152,8 @@ class _Plan(NamedTuple):
     """What is only named: builds that are not asked for, and what can't be done."""
     left: list[Leftover]
     """What earlier rebuilds left."""
-    moved: "dict[str, Record]"
-    """By new path: the records that ``--map`` gives another path."""
+    moved: dict[str, str]
+    """By new path: the old path of a record to which ``--map`` gives another one."""
     chosen: list[earlier.Chosen]
     """The earlier recipes that ``--recipe`` asks for."""
     errors: list[RecordError]
@@ -200,7 +190,7 @@ def _execute(
     """Execute a plan: the records first, where they move or become earlier ones."""
     to_do, failed = _adopt(plan.to_do, plan.moved, store)
     chosen = [one for one in plan.chosen if one.task in to_do]
-    with _recorded_meanwhile(chosen, store) as results:
+    with earlier.adopted(chosen, store) as results:
         results += execute_all(
             to_do,
             configuration,
@@ -213,35 +203,30 @@ def _execute(
 
 def _recorded(
     store: Store, options: argparse.Namespace, pairs: "mapping.Mapping"
-) -> "tuple[list[Record], dict[str, Record], list[RecordError]]":
-    """Read the records that are asked for: mapped, those that have moved by path, and errors."""
+) -> "tuple[list[Record], dict[str, str], list[RecordError]]":
+    """Return the records that are asked for, mapped; the old paths of those that moved; errors."""
+    read = list(store.all())
+    errors = [record for record in read if isinstance(record, RecordError)]
+    records = [record for record in read if not isinstance(record, RecordError)]
+    for name in set(options.only) - {record.rule for record in records}:
+        raise ConfigurationError(f"--only {name}: no record names this rule; `regrow list` shows")
     places = true_paths(options.directory)
+    taken = {record.path for record in records}
     found: list[Record] = []
-    moved: dict[str, Record] = {}
-    errors: list[RecordError] = []
-    names: set[str] = set()
-    readable: list[Record] = []
-    for record in store.all():
-        if isinstance(record, RecordError):
-            errors.append(record)
-        else:
-            readable.append(record)
-    paths = {record.path for record in readable}
-    for record in readable:
-        names.add(record.rule)
+    moved: dict[str, str] = {}
+    for record in records:
         mapped = mapping.apply(record, pairs)
-        if mapped.path != record.path and mapped.path in paths:
+        is_moved = mapped.path != record.path
+        if is_moved and mapped.path in taken:
             continue  # what was recorded there itself is newer
         if options.only and record.rule not in options.only:
             continue
         if places and not any(is_below(mapped.path, place) for place in places):
             continue
-        if mapped.path != record.path:
-            moved[mapped.path] = record
-            paths.add(mapped.path)
+        if is_moved:
+            moved[mapped.path] = record.path
+            taken.add(mapped.path)
         found.append(mapped)
-    for name in set(options.only) - names:
-        raise ConfigurationError(f"--only {name}: no record names this rule; `regrow list` shows")
     return found, moved, errors
 
 
@@ -258,53 +243,26 @@ def _left(
     ]
 
 
-@contextlib.contextmanager
-def _recorded_meanwhile(
-    chosen: "Sequence[earlier.Chosen]", store: Store
-) -> "Iterator[list[TaskResult]]":
-    """Record earlier recipes for a rebuild; where that fails, the record is as it was.
-
-    The value is the list that the results go into.
-    """
-    results: list[TaskResult] = []
-    begun: list[earlier.Chosen] = []
-    try:
-        for one in chosen:
-            begun.append(one)
-            earlier.adopt(one, store)
-        yield results
-    finally:
-        done = {one.task.path for one in results if one.outcome in (REBUILT, DIFFERS)}
-        for one in begun:
-            if one.task.path not in done:
-                earlier.put_back(one, store)
-
-
 def _adopt(
-    to_do: "Sequence[Task]", moved: "dict[str, Record]", store: Store
+    to_do: "Sequence[Task]", moved: dict[str, str], store: Store
 ) -> tuple[list[Task], list[TaskResult]]:
-    """Record under its new path what has moved; part the tasks from those that can't be."""
+    """Record under its new path what has moved.
+
+    Returns:
+        The tasks that can be executed, and the results of those whose record can't be written.
+    """
     adopted: list[Task] = []
     failed: list[TaskResult] = []
     for task in to_do:
         try:
             for record in task.records:
                 if record.path in moved:
-                    _move(moved[record.path].path, record, store)
+                    mapping.adopt(record, moved[record.path], store)
             adopted.append(task)
         except RecordError as error:
             complain(str(error))
             failed.append(TaskResult(task, FAILED, (str(error),)))
     return adopted, failed
-
-
-def _move(before: str, record: "Record", store: Store) -> None:
-    found = ((name, store.attachment(before, name)) for name in ATTACHMENTS)
-    files = [(name, content) for name, content in found if content is not None]
-    with store.locked():
-        store.write(record, files).close()
-        history.move(store, {before: record.path})
-        store.remove(before)
 
 
 def _count(to_do: "Sequence[Task]") -> str:

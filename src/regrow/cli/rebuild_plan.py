@@ -109,24 +109,28 @@ def _in_short(task: "Task") -> str:
     return f"(cd {shlex.quote(task.directory)} && {' && '.join(found)})"
 
 
-def print_json_tasks(to_do: "Sequence[Task]", to_name: "Sequence[Task]") -> None:
-    """Print tasks that were not executed as JSON Lines; see ``print_plan``."""
+def print_json_lines(
+    to_do: "Sequence[Task]",
+    to_name: "Sequence[Task]",
+    results: "Sequence[TaskResult]",
+    left: "Sequence[Leftover]",
+) -> None:
+    """Print a line of JSON for each directory.
+
+    Args:
+        to_do: what is planned; see ``print_plan`` for the others.
+        to_name: what is only named.
+        results: what was executed.
+        left: what earlier rebuilds left.
+    """
     for task in (*to_do, *to_name):
         outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
         for record in task.records:
             print_json(_as_json(task, record, outcome))
-
-
-def print_json_results(results: "Sequence[TaskResult]") -> None:
-    """Print what became of tasks as JSON Lines."""
     for result in results:
         for record in result.task.records:
             line = _as_json(result.task, record, result.outcome)
             print_json({**line, "detail": list(result.detail), "log": result.log or None})
-
-
-def print_json_left(left: "Sequence[Leftover]") -> None:
-    """Print what earlier rebuilds left as JSON Lines."""
     for one in left:
         print_json({**leftovers.as_line(one), "outcome": "leftover"})
 

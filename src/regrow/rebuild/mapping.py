@@ -5,6 +5,8 @@ import re
 from urllib.parse import quote
 
 from regrow.errors import ConfigurationError
+from regrow.records import history
+from regrow.records.store import ATTACHMENTS
 from regrow_marks.directory import is_below
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from regrow.model import Record
     from regrow.recipes.recipe import Recipe
+    from regrow.records.store import Store
 
     Mapping = Sequence[tuple[str, str]]
 
@@ -25,10 +28,9 @@ _PATHS = re.compile(r"(-D[^=]*:(?:FILE)?PATH=)(.*)", re.DOTALL)  # CMake's lists
 
 
 def parse(words: "Sequence[str]") -> "Mapping":
-    """Read ``OLD=NEW``.
+    """Return the pairs of paths that words of the form ``OLD=NEW`` name.
 
-    Returns:
-        Pairs of old and new; of two that both fit, the longer one, which names more, is first.
+    Of two that both fit a path, the longer one is first.
 
     Raises:
         ConfigurationError: a word is not two absolute paths.
@@ -45,7 +47,7 @@ def parse(words: "Sequence[str]") -> "Mapping":
 
 
 def apply(record: "Record", mapping: "Mapping") -> "Record":
-    """Put new paths in the place of old ones: the record's own, and those in its recipe."""
+    """Return a record with new paths in place of old ones: its own, and those in its recipe."""
     if not mapping:
         return record
     recipe: Recipe = {}
@@ -53,13 +55,30 @@ def apply(record: "Record", mapping: "Mapping") -> "Record":
         if isinstance(value, str):
             recipe[key] = _text(value, mapping)
         elif isinstance(value, list):
-            items: list[Any] = (
-                value  # anybody may have changed it; what is no text is refused later
-            )
+            items: list[Any] = value  # what is no text in it is refused later
             recipe[key] = [_text(i, mapping) if isinstance(i, str) else i for i in items]
         else:
             recipe[key] = value
     return record._replace(path=_path(record.path, mapping), recipe=recipe)
+
+
+def adopt(record: "Record", before: str, store: "Store") -> None:
+    """Record a directory under its new path.
+
+    Args:
+        record: its record, mapped.
+        before: the path that it is recorded under.
+        store: where the records are.
+
+    Raises:
+        RecordError: it can't be written.
+    """
+    found = ((name, store.attachment(before, name)) for name in ATTACHMENTS)
+    files = [(name, content) for name, content in found if content is not None]
+    with store.locked():
+        store.write(record, files).close()
+        history.move(store, {before: record.path})
+        store.remove(before)
 
 
 def _normal(path: str) -> str:
