@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import regrow_marks
+from regrow_marks import signature
+from regrow_marks.directory import open_directory
 from regrow_marks.markers import NODUMP, XDG_ROBOTS
 
 if sys.platform != "linux":
@@ -65,3 +67,25 @@ def test_nodump_is_read_and_never_set_by_default(tmp_path: Path) -> None:
         pytest.skip("this file system has no flags")
     found = regrow_marks.is_excluded(tmp_path)["bsdtar"]
     assert found == regrow_marks.Exclusion(NODUMP, os.path.realpath(tmp_path), "--nodump")
+
+
+def test_the_signature_names_the_record_and_the_marks(tmp_path: Path) -> None:
+    with open_directory(tmp_path) as directory:
+        assert signature.read(directory) is None
+        signature.put(directory, "1-a.toml", [XDG_ROBOTS, NODUMP])
+        assert signature.is_on(directory.fd)
+        assert signature.read(directory) == ("1-a.toml", (XDG_ROBOTS, NODUMP))
+    regrow_marks.include(tmp_path)
+    assert os.listxattr(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"1", b"1 a.toml", b"2 a.toml nodump", b"1 a.toml other", b"1 ../a.toml ", b"1 .a.toml ",
+     b"1 a.txt ", b"1 a.toml nodump more", b"1 \xff.toml ", b"1 " + b"a" * 250 + b".toml "],
+)  # fmt: skip
+def test_what_regrow_does_not_write_is_no_signature(value: bytes, tmp_path: Path) -> None:
+    os.setxattr(tmp_path, signature.ATTRIBUTE, value)
+    with open_directory(tmp_path) as directory:
+        assert signature.is_on(directory.fd)
+        assert signature.read(directory) is None

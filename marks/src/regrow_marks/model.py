@@ -31,13 +31,13 @@ class Reading(NamedTuple):
 class Outcome(NamedTuple):
     """What became of one marker on one directory.
 
-    ``str(outcome.state)`` is ``marked``, ``already marked`` or ``failed`` (with ``error``) after
-    marking; ``unmarked``, ``not marked`` or ``failed`` after taking away.
+    After marking, ``state`` is ``marked``, ``already marked`` or ``failed``; after unmarking,
+    ``unmarked``, ``not marked`` or ``failed``.
     """
 
     state: str
     error: str = ""
-    """Why it failed, in words; empty otherwise."""
+    """Why it failed, or why a mark was left, in words; else empty."""
 
     @property
     def holds(self) -> bool:
