@@ -15,7 +15,7 @@ import pytest
 
 from regrow.errors import WatchError
 from regrow.system import directories
-from regrow.watch import loop
+from regrow.watch import waiting
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
 from tests.hostile.helpers import assert_every_mark_has_its_record, has_attribute
@@ -212,7 +212,7 @@ def test_what_the_kernel_does_not_watch_is_swept(
         for number in range(20):
             modules(code / f"group/project-{number:02}")
         agrees_with_a_sweep(code, count=20)
-        time.sleep(2 * loop._SOON)
+        time.sleep(2 * waiting.SOON)
         assert len(watch.told) == 1, "it is told once"
 
         limit[0] = 1000

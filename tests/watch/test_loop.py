@@ -19,7 +19,7 @@ from regrow.model import Decision, Survey
 from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.scan.walk import Scan
-from regrow.watch import loop
+from regrow.watch import waiting
 from regrow.watch.source import Changes
 from regrow_marks import tag
 from regrow_marks.model import FAILED, MARKED, UNMARKED
@@ -181,7 +181,7 @@ def test_what_was_taken_back_is_not_marked_by_what_was_known_before(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
     # Where git is at work, it is to be looked at again: in this double, git is always.
-    monkeypatch.setattr(loop, "_is_git_at_work", lambda _: True)
+    monkeypatch.setattr(waiting, "is_git_at_work", lambda _: True)
     path = code / "shop/target"
     path.mkdir(parents=True)
     (code / "shop/Cargo.toml").touch()
@@ -190,6 +190,7 @@ def test_what_was_taken_back_is_not_marked_by_what_was_known_before(
     (code / "shop/Cargo.toml").unlink()
     becomes_unmarked(path)
 
+    eventually(lambda: not records_by_path(), records_by_path)
     eventually(lambda: not watch.loop._waiting, lambda: watch.loop._waiting)
     assert not is_marked(path)
     assert not records_by_path()
@@ -263,7 +264,7 @@ def test_a_projects_own_word_counts_at_once(code: Path, watch: InThread) -> None
 def test_a_projects_own_word_counts_while_a_directory_is_being_filled(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
-    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    monkeypatch.setattr(waiting, "QUIET", 3600.0)
     path = modules(code / "shop")
     becomes_marked(path)
 
@@ -318,7 +319,7 @@ def test_a_container_is_swept_after_something_appeared_in_it(code: Path, home: P
 def test_what_is_being_filled_is_marked_with_no_file_of_ours_inside(
     code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    monkeypatch.setattr(waiting, "QUIET", 3600.0)
     ignore(code, "node_modules/")
     with InThread([code]) as watch:
         eventually(lambda: str(code) in watch.watched)
@@ -398,7 +399,7 @@ def test_no_tag_is_put_back_into_what_is_being_removed(code: Path, watch: InThre
 def test_a_recipe_is_not_taken_while_the_directory_changes(
     code: Path, monkeypatch: pytest.MonkeyPatch, watch: InThread
 ) -> None:
-    monkeypatch.setattr(loop, "_QUIET", 1.5)
+    monkeypatch.setattr(waiting, "QUIET", 1.5)
     path = environment(code / "shop/.venv")
     site_packages = path / "lib/python3.11/site-packages"
     becomes_marked(path)
@@ -408,7 +409,7 @@ def test_a_recipe_is_not_taken_while_the_directory_changes(
         (site_packages / f"some-{number}.dist-info/METADATA").write_text(
             f"Name: some-{number}\nVersion: 1\n"
         )
-        time.sleep(loop._LOOK / 2)
+        time.sleep(waiting.LOOK / 2)
 
     becomes_recorded(path)
     requirements = records_by_path()[str(path)].recipe["requirements"]
@@ -437,7 +438,7 @@ def test_a_recipe_that_comes_late_keeps_the_mark(
     path.mkdir(parents=True)
     (code / "shop/package.json").write_text('{"dependencies": {"a": "1.0.0"}}')
     becomes_marked(path)
-    time.sleep(2 * loop._QUIET)
+    time.sleep(2 * waiting.QUIET)
 
     modules_without_lock(code / "other")
     shutil.copy(code / "other/node_modules/.package-lock.json", path)
@@ -531,7 +532,7 @@ def test_times_to_come_hold_nothing_up(code: Path, watch: InThread) -> None:
 def test_times_to_come_do_not_pass_for_old_ones(
     code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    monkeypatch.setattr(waiting, "QUIET", 3600.0)
     path = environment(code / "shop/.venv")
     age(path, -86_400)
     with InThread([code]):
@@ -546,7 +547,7 @@ def test_times_to_come_do_not_pass_for_old_ones(
 def test_what_moves_while_it_is_filled_is_regrows_still(
     code: Path, monkeypatch: pytest.MonkeyPatch, *, has_lock: bool
 ) -> None:
-    monkeypatch.setattr(loop, "_QUIET", 3600.0)
+    monkeypatch.setattr(waiting, "QUIET", 3600.0)
     with InThread([code]) as watch:
         becomes_watched(watch, code)
         path = modules(code / "shop")
@@ -625,9 +626,9 @@ def test_what_moves_before_it_has_a_recipe_and_is_told_late_is_regrows_still(
 
     monkeypatch.setattr(Inotify, "wait", wait)
     os.write(watch._waking, b"x")
-    time.sleep(4 * loop._LOOK + 2 * loop._QUIET)  # it is seen to be gone
+    time.sleep(4 * waiting.LOOK + 2 * waiting.QUIET)  # it is seen to be gone
     (code / "shop").rename(code / "moved")
-    time.sleep(4 * loop._LOOK + 2 * loop._QUIET)
+    time.sleep(4 * waiting.LOOK + 2 * waiting.QUIET)
     is_late.set()
 
     after = str(code / "moved/node_modules")
@@ -679,7 +680,7 @@ def test_what_a_killed_watch_began_inside_another_candidate_is_taken_back(
     inner.mkdir(parents=True)
     (inner.parent / "package.json").write_text("{}")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_QUIET", 3600.0)
+        patch.setattr(waiting, "QUIET", 3600.0)
         with InThread([code]):
             becomes_marked(inner)
     (code / "shop/package-lock.json").write_text("{}")
@@ -920,7 +921,7 @@ def test_records_that_cannot_be_written_are_told_once_and_tried_again(
         patch.setattr(Store, "write", full)
         path = modules(code / "shop")
         eventually(lambda: any(result.outcome == FAILED for result in watch.results))
-        time.sleep(2 * loop._SOON)
+        time.sleep(2 * waiting.SOON)
         assert not is_marked(path), "no mark without a record"
         problems = [result.problem for result in watch.results if result.outcome == FAILED]
         assert problems == ["the disk is full (a double)"]

@@ -28,8 +28,9 @@ from regrow.programs.export.fresh import Fresh
 from regrow.records.format import MARKED
 from regrow.records.store import Identity, Store, identity_of
 from regrow.rules import loader
-from regrow.watch import loop, recursive, source
+from regrow.watch import loop, recursive, source, waiting
 from regrow.watch.recursive import Recursive
+from regrow.watch.reporter import Reporter
 from regrow.watch.upgrade import Upgrade
 from regrow_marks.directory import open_directory
 from tests.hostile.helpers import has_attribute
@@ -41,16 +42,20 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 """Seconds until something that must happen counts as not happening: machines may be busy."""
 
-HURRIED = {"_QUIET": 0.15, "_LOOK": 0.05, "_SOON": 0.3, "_ABSENT": 0.1, "_BREATH": 0.2}
+HURRIED = {
+    loop: {"_ABSENT": 0.1, "_BREATH": 0.2},
+    waiting: {"QUIET": 0.15, "LOOK": 0.05, "SOON": 0.3},
+}
 QUIET = 0.7
 
 HURRY = f"""
 import sys
 from regrow.decide import withdraw
 from regrow.cli.main import main
-from regrow.watch import loop, recursive, source
+from regrow.watch import loop, recursive, source, waiting
 withdraw.QUIET = {QUIET}
-vars(loop).update({HURRIED})
+vars(loop).update({HURRIED[loop]})
+vars(waiting).update({HURRIED[waiting]})
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -58,8 +63,9 @@ sys.exit(main(sys.argv[1:]))
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process' watches and sweeps wait for seconds only."""
     monkeypatch.setattr(withdraw, "QUIET", QUIET)
-    for name, seconds in HURRIED.items():
-        monkeypatch.setattr(loop, name, seconds)
+    for module, constants in HURRIED.items():
+        for name, seconds in constants.items():
+            monkeypatch.setattr(module, name, seconds)
     monkeypatch.setattr(recursive, "_TIMEOUT", 100)
 
 
@@ -92,7 +98,7 @@ class InThread:
         self._is_ended = False
         self._error: BaseException | None = None
         active_rules = loader.active_rules(self._configuration, config.path())
-        self.watcher = choose(self._start, loop.is_of_interest(active_rules), self._wake)
+        self.watcher = choose(self._start, source.is_of_interest(active_rules), self._wake)
         self._active_rules = active_rules
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -105,8 +111,7 @@ class InThread:
                     self._configuration,
                     self._active_rules,
                     store,
-                    self.results.append,
-                    self.told.append,
+                    Reporter(self.results.append, self.told.append),
                     fresh,
                     Upgrade(self.told.append),
                 )

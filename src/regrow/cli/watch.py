@@ -16,8 +16,9 @@ from regrow.records.store import Store
 from regrow.rules import loader
 from regrow.system import own_files
 from regrow.watch import lock, upgrade
-from regrow.watch.loop import Watch, is_of_interest
-from regrow.watch.source import watcher
+from regrow.watch.loop import Watch
+from regrow.watch.reporter import Reporter
+from regrow.watch.source import is_of_interest, watcher
 from regrow.watch.upgrade import Upgrade
 from regrow_marks.errors import in_words
 from regrow_marks.model import FAILED, MARKED, UNMARKED
@@ -58,8 +59,7 @@ def run(words: list[str]) -> int:
                 watch = Watch(
                     *settings,
                     store,
-                    report,
-                    complain,
+                    Reporter(report, complain),
                     Fresh(settings.configuration, store.path, complain),
                     installed,
                 )

@@ -1,4 +1,4 @@
-"""Live: what appears in the start directories is decided, recorded and marked at once."""
+"""What reports changes to a watch, and which of them matter."""
 
 import sys
 
@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
     from typing import Protocol
 
+    from regrow.model import Rule
+
     class Watcher(Protocol):
-        """Tells of changes in the directories that a scan has entered; see ``scan.Observer``."""
+        """Reports changes in the directories that a scan has entered; see ``observer.Observer``."""
 
         unwatched: int
         """How many directories the kernel refused to watch, since somebody set it to 0."""
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
             """Watch a directory, and those below it, no longer."""
 
         def wait(self, timeout: float | None) -> "Changes":
-            """Wait for changes, at most so many seconds."""
+            """Wait for changes, at most so many seconds, and return them."""
 
         def close(self) -> None:
             """End it; no method may be called afterwards."""
@@ -48,15 +50,15 @@ class Changes(NamedTuple):
 def watcher(
     start: "Sequence[str]", is_of_interest: "Callable[[str], bool]", wake: int
 ) -> "Watcher":
-    """Choose the watcher of this platform.
+    """Return the watcher of this platform.
 
     Args:
         start: the start directories, true paths.
-        is_of_interest: tells of a name whether a rule looks for it.
+        is_of_interest: returns whether anything depends on an entry of a name; see below.
         wake: a descriptor that ends a wait when it becomes readable.
 
     Raises:
-        WatchError: the system gives none.
+        WatchError: the system refuses it.
     """
     if sys.platform == "linux":
         from regrow.watch.inotify import Inotify
@@ -65,3 +67,25 @@ def watcher(
     from regrow.watch.recursive import Recursive
 
     return Recursive(start, is_of_interest)
+
+
+def is_of_interest(active_rules: "Sequence[Rule]") -> "Callable[[str], bool]":
+    """Return a function that returns whether anything depends on an entry of a name.
+
+    Args:
+        active_rules: the rules. Besides their evidence, locks, what git reads, and the projects'
+            own settings count.
+    """
+    import re
+    from fnmatch import translate
+
+    from regrow.decide.guards import PROJECT_FILE
+    from regrow.recipes import locks, node
+
+    names = {".git", ".gitignore", PROJECT_FILE, *node.LOCKS, *locks.LOCKS}
+    for rule in active_rules:
+        evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
+        for name in (*evidence, *rule.inside_none):
+            names.update(name.rstrip("/").split("/"))
+    matches = re.compile("|".join(translate(name) for name in names if "*" in name)).match
+    return lambda name: name in names or matches(name) is not None
