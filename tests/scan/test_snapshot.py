@@ -621,7 +621,9 @@ def test_where_nothing_is_known_of_mounts_all_is_read(
 
 
 @pytest.mark.needs_root
-@pytest.mark.parametrize("kind", ["vfat", "ramfs"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("vfat", marks=pytest.mark.needs("mkfs.vfat")), "ramfs"]
+)
 def test_a_real_file_system_without_times_of_change_is_read_each_time(
     tmp_path: Path, home: Path, kind: str
 ) -> None:

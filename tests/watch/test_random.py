@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from regrow.watch.inotify import Inotify
 from tests.hostile.helpers import LINUX_ONLY
 from tests.sweeping import environment, git, modules
 from tests.watch.watching import QUIET, Comparison, InThread, agrees_with_a_sweep
@@ -125,7 +124,7 @@ def check(code: Path, home: Path, seed: int, steps: int) -> None:
     outside = home / "outside"
     outside.mkdir(exist_ok=True)
     developer = Developer(code, outside, seed)
-    with InThread([code], Inotify) as watch:
+    with InThread([code]) as watch:
         for _ in range(steps):
             developer.act()
         agrees_with_a_sweep(code)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,13 @@ from regrow.watch.inotify import Inotify
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
 from tests.conftest import Regrow
-from tests.hostile.helpers import LINUX_ONLY, has_attribute
+from tests.hostile.helpers import has_attribute
 from tests.sweeping import Inside, age, environment, modules, modules_without_lock
 from tests.watch.watching import InThread, agrees_with_a_sweep, eventually, records_by_path
 
-pytestmark = LINUX_ONLY
+if sys.platform != "linux":
+    pytest.skip("holds inotify up", allow_module_level=True)
+
 
 Look = Callable[..., None]
 """Does something in one go, and then has regrow look: by these paths stand the records to come."""
