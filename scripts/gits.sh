@@ -11,15 +11,7 @@ absent() {
     [ "${REGROW_REQUIRE_TOOLS:-}" = 1 ] && exit 1
     exit 0
 }
-command -v apt-get >/dev/null 2>&1 || absent "no apt-get"
-
-# The archive that the machine itself takes Debian's packages from, in either way to write it.
-archive=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
-    sed -n 's/^URIs: *//p; s/^deb  *\(\[[^]]*\]  *\)\{0,1\}\([^ ]*\) .*/\2/p' | tr ' ' '\n' |
-    grep -E '/debian/?$' | head -n 1) || true
-[ -n "$archive" ] || absent "it takes no packages from a Debian archive"
-keys=/usr/share/keyrings/debian-archive-keyring.gpg
-[ -r "$keys" ] || absent "no $keys"
+. scripts/debian.sh
 
 rm -rf "$place"
 apt=$place/apt

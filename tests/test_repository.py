@@ -3,13 +3,26 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+YAML = sorted([*(ROOT / ".github").rglob("*.yml"), ROOT / ".pre-commit-config.yaml"])
+
+
+def jobs(workflow: str) -> dict[str, Any]:
+    content = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text())
+    found: dict[str, Any] = content["jobs"]
+    return found
+
+
+def steps(workflow: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(workflow.stem).values() for step in job["steps"]]
 
 
 def pinned() -> dict[str, tuple[str, list[str]]]:
@@ -54,15 +67,52 @@ def test_what_the_project_asks_for_is_among_the_pins(requirement: Requirement) -
     assert requirement.specifier.contains(version)
 
 
+@pytest.mark.parametrize("file", YAML, ids=lambda path: path.name)
+def test_yaml_can_be_read(file: Path) -> None:
+    assert isinstance(yaml.safe_load(file.read_text()), dict)
+
+
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_actions_are_pinned_by_commit_and_get_no_credentials(workflow: Path) -> None:
-    text = workflow.read_text()
-    uses = re.findall(r"uses: (.*)", text)
-    assert uses
-    for one in uses:
-        assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)
-    checkouts = re.findall(
-        r"uses: actions/checkout.*\n +with:\n +persist-credentials: false\n", text
-    )
-    assert len(checkouts) == text.count("actions/checkout")
-    assert re.search(r"^permissions:\n  contents: read$", text, re.MULTILINE)
+class TestWorkflow:
+    def test_actions_are_pinned_by_commit_with_their_release_beside(self, workflow: Path) -> None:
+        uses = re.findall(r"uses: (.*)", workflow.read_text())
+        assert uses
+        for one in uses:
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)
+
+    def test_a_checkout_leaves_no_credentials_behind(self, workflow: Path) -> None:
+        for step in steps(workflow):
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"] == {"persist-credentials": False}
+
+    def test_jobs_may_read_and_one_may_publish(self, workflow: Path) -> None:
+        content = yaml.safe_load(workflow.read_text())
+        assert content["permissions"] == {"contents": "read"}
+        for name, job in content["jobs"].items():
+            assert job.get("permissions") == ({"id-token": "write"} if name == "publish" else None)
+
+    def test_runs_end_and_newer_ones_take_turns(self, workflow: Path) -> None:
+        content = yaml.safe_load(workflow.read_text())
+        assert content["concurrency"]["group"]
+        assert all(job["timeout-minutes"] <= 30 for job in content["jobs"].values())
+
+
+def test_ci_runs_every_python_that_the_package_names_on_both_systems() -> None:
+    matrix = jobs("test")["test"]["strategy"]["matrix"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    prefix = "Programming Language :: Python :: "
+    named = [
+        text.removeprefix(prefix) for text in settings["project"]["classifiers"] if prefix in text
+    ]
+    assert matrix == {"os": ["ubuntu-latest", "macos-latest"], "python": named}
+
+
+def test_ci_accepts_no_missing_program() -> None:
+    content = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert content["env"]["REGROW_REQUIRE_TOOLS"] == "1"
+
+
+def test_a_release_publishes_both_distributions_without_a_token() -> None:
+    publish = jobs("release")["publish"]
+    assert publish["strategy"]["matrix"]["distribution"] == ["regrow-marks", "regrow"]
+    assert "secrets" not in (ROOT / ".github/workflows/release.yml").read_text()

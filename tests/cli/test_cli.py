@@ -443,3 +443,21 @@ def test_without_a_recipe_the_users_word_is_enough(
     assert regrow("mark", tmp_path / "node_modules").returncode == 0
     (file,) = records_directory.iterdir()
     assert tomllib.loads(file.read_text())["recipe"] == {"kind": "none"}
+
+
+def test_what_is_to_run_at_the_end_of_the_process_runs() -> None:
+    """``atexit._run_exitfuncs`` is private to CPython: this shows that it is still there."""
+    code = (
+        "import atexit, sys; atexit.register(print, 'the end');"
+        " from regrow.cli.main import script;"
+        " sys.argv = ['regrow', '--version']; sys.exit(script())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("the end\n")
+
+
+def test_argparse_still_asks_for_translations_where_they_are_turned_off() -> None:
+    """``argparse._`` is private to CPython; ``regrow.cli.output`` replaces it."""
+    code = "import argparse, gettext; assert argparse._ is gettext.gettext"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

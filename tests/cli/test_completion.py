@@ -84,6 +84,7 @@ def test_every_command_and_each_of_its_options_is_offered(
         assert offered == flags(command)
 
 
+@pytest.mark.needs("git")
 @both
 def test_words_that_an_argument_may_be_are_offered(
     shell: str, ask: Ask, place: Path, capsys: pytest.CaptureFixture[str]

@@ -165,6 +165,7 @@ def test_when_the_time_is_up_it_says_how_many_records_it_looked_at(
     assert "(1 of 3 records were looked at; `regrow list` looks at all)" in found.text
 
 
+@pytest.mark.needs("mkfs.ext4")
 @pytest.mark.needs_root
 def test_records_that_can_be_read_and_not_written_are_wrong(
     regrow: Regrow, tmp_path: Path, home: Path

@@ -183,9 +183,11 @@ def test_many_options_are_counted_where_a_build_is_only_named(
     assert line["commands"][0] == {"argv": recipe["configure"], "cwd": str(source)}
 
 
-@pytest.mark.needs("cargo")
-def test_a_record_can_not_show_a_command_that_is_not_run(regrow: Regrow, tmp_path: Path) -> None:
+def test_a_record_can_not_show_a_command_that_is_not_run(
+    regrow: Regrow, doubles: Doubles, tmp_path: Path
+) -> None:
     """The rule's command is shown, and run; never the record's."""
+    doubles.write("cargo", "")
     evil = command(tmp_path, "rm", "-rf", "/")
     write(recorded(tmp_path / "target", evil, "cargo-target"))
     done = regrow("rebuild", "--dry-run")

@@ -325,6 +325,7 @@ def test_the_command_finds_signals_as_the_caller_left_them(prepare: Callable[[],
     assert state(*RUN) == state()
 
 
+@pytest.mark.needs("git")
 def test_with_sigchld_ignored_the_exit_code_is_known(regrow: Regrow) -> None:
     subprocess.run(["git", "init", "-q"], check=True)
     done = regrow(*shell(f"{MAKES}; exit 3"), preexec_fn=ignore(signal.SIGCHLD))

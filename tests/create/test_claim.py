@@ -15,6 +15,7 @@ from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow_marks.directory import Directory
 from regrow_marks.errors import PathError
+from tests import attributes
 from tests.attributes import is_marked
 from tests.plugins.making import record_of
 
@@ -88,7 +89,7 @@ def test_an_empty_directory_is_taken_and_left_empty_without_a_trace(
     path.mkdir()
     inode = path.stat().st_ino
     run_and_fail(path, lambda: (path / "bin").mkdir(), prefix)
-    assert (os.listdir(path), os.listxattr(path)) == ([], [])
+    assert (os.listdir(path), attributes.names(path)) == ([], [])
     assert path.stat().st_ino == inode
     assert record_of(path) is None
 
@@ -128,7 +129,7 @@ def test_what_is_refused_is_not_touched(path: Path) -> None:
 
     with pytest.raises(PathError, match="refused"):
         run(path, fail, check=refuse)
-    assert (os.listdir(path), os.listxattr(path)) == (["old"], [])
+    assert (os.listdir(path), attributes.names(path)) == (["old"], [])
     assert record_of(path) is None
 
 
@@ -149,5 +150,5 @@ def test_what_is_prepared_in_vain_leaves_no_trace(path: Path) -> None:
     path.mkdir()
     assert not prepare(accepts=False)
     assert prepare(accepts=True)
-    assert os.listxattr(path) == []
+    assert attributes.names(path) == []
     assert record_of(path) is None

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import Regrow
-from tests.e2e.projects import SETTINGS, Tools, output, problem, run
+from tests.e2e.projects import SETTINGS, Tools, living_in, output, problem, run
 from tests.e2e.test_python_round_trip import BACKEND, listed
-from tests.e2e.test_sweep_backups import living_in
 from tests.e2e.tools import ONE_PACKAGE, PYPROJECT, Tool
 
 

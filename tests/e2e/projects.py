@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -148,3 +150,17 @@ def generate(tool: Tool, project: Path, variables: dict[str, str]) -> None:
 def script(text: str, project: Path, variables: dict[str, str]) -> None:
     """Run one of a row's scripts."""
     output(["sh", "-euc", text], project, variables)
+
+
+@contextmanager
+def living_in(home: Path) -> Iterator[None]:
+    """Give the programs that are run in a block a home, and no setting of the developer's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        for name in [name for name in os.environ if name.startswith("XDG_")]:
+            patch.delenv(name)
+        for name in ("VIRTUAL_ENV", "UV_VENV_CLEAR", "UV_VENV_SEED", "PYTHONDONTWRITEBYTECODE"):
+            patch.delenv(name, raising=False)
+        if "UV_CACHE_DIR" not in os.environ:
+            patch.setenv("UV_CACHE_DIR", str(Path(tempfile.gettempdir()) / "regrow-test-uv"))
+        yield

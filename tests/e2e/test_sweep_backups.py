@@ -10,7 +10,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ from regrow_marks.tag import SIGNATURE
 from tests import attributes
 from tests.conftest import REQUIRE_TOOLS, Regrow
 from tests.e2e.backups import BORG2, Backup, Tree, backup, read_back, tree
-from tests.e2e.projects import Tools, generate, write_sources
+from tests.e2e.projects import Tools, generate, living_in, write_sources
 from tests.e2e.tools import ONE_PACKAGE, PACKAGE, TOOLS, Tool, kept, mark
 from tests.mounts import fuse_passthrough
 
@@ -139,20 +138,6 @@ class Home(NamedTuple):
             for line in self.lines
             if Path(line["path"]).is_relative_to(place)
         }
-
-
-@contextmanager
-def living_in(home: Path) -> Iterator[None]:
-    """Give the programs that are run in a block a home, and no setting of the developer's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(home))
-        for name in [name for name in os.environ if name.startswith("XDG_")]:
-            patch.delenv(name)
-        for name in ("VIRTUAL_ENV", "UV_VENV_CLEAR", "UV_VENV_SEED", "PYTHONDONTWRITEBYTECODE"):
-            patch.delenv(name, raising=False)
-        if "UV_CACHE_DIR" not in os.environ:
-            patch.setenv("UV_CACHE_DIR", str(Path(tempfile.gettempdir()) / "regrow-test-uv"))
-        yield
 
 
 def furnish(home: Path, table: Iterable[Tool], tools: Tools) -> dict[str, str]:

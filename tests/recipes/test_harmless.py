@@ -285,6 +285,7 @@ def test_no_secret_reaches_a_record_a_report_or_the_screen(
         assert "SECRET" not in record.read_text(), record
 
 
+@pytest.mark.needs("cmake")
 def test_what_was_cut_is_named_by_the_plan_of_a_rebuild(regrow: Regrow, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     recipe = cmake(tmp_path / "project", tmp_path / "project/build")

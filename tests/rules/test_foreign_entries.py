@@ -112,6 +112,7 @@ def test_a_build_that_was_unpacked_among_ones_files_stays_and_a_file_is_named(
     assert decision.reason == "it holds what cmake does not make: holiday, thesis.odt"
 
 
+@pytest.mark.needs("git")
 def test_gits_word_is_enough_for_what_a_build_makes_by_any_name(tmp_path: Path) -> None:
     place = tmp_path / "project" / "build"
     cmake(place)

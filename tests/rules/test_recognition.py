@@ -59,6 +59,7 @@ def test_a_rule_recognises_what_it_describes(rule: Rule, tmp_path: Path) -> None
     assert matches(tmp_path, target, rule)
 
 
+@pytest.mark.needs("git")
 @each
 def test_what_is_recognised_would_be_marked_where_git_ignores_it(
     rule: Rule, tmp_path: Path
@@ -70,6 +71,7 @@ def test_what_is_recognised_would_be_marked_where_git_ignores_it(
     assert (decision.decision, decision.reason) == (MARK, "")
 
 
+@pytest.mark.needs("git")
 @pytest.mark.parametrize(
     "rule",
     # Where the directory may have any name, its inside evidence decides, always.

@@ -12,7 +12,6 @@ import pytest
 from regrow.model import Record
 from regrow.records.store import Identity, Store, file_name, identity_of, is_about
 from regrow.system import directories
-from regrow.watch.inotify import Inotify
 from regrow.watch.source import Changes
 from regrow_marks.directory import open_directory
 from tests.conftest import Regrow
@@ -23,6 +22,7 @@ from tests.watch.watching import InThread, agrees_with_a_sweep, eventually, reco
 if sys.platform != "linux":
     pytest.skip("holds inotify up", allow_module_level=True)
 
+from regrow.watch.inotify import Inotify
 
 Look = Callable[..., None]
 """Does something in one go, and then has regrow look: by these paths stand the records to come."""

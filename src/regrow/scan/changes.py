@@ -7,7 +7,7 @@ from regrow_marks.directory import ancestors, join, split
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from regrow.scan.snapshot import Snapshot
 
@@ -109,10 +109,6 @@ class Changes(Recorder):
         # The first one is the path itself. Most are asked about once, so it is not kept.
         self._verdicts.update(dict.fromkeys(way[1:], verdict))
         return verdict
-
-    def still_true(self, paths: "Iterable[str]") -> list[str]:
-        """Return the paths about which the earlier scan is still right."""
-        return [path for path in paths if self.stays(path)]
 
     def adopt(self) -> None:
         """Record what the earlier scan has recorded, as far as it still holds."""
