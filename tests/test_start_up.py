@@ -46,8 +46,8 @@ MARKING = """
 MARKING_STANDARD = "_blake2 ctypes fcntl stat struct time"
 PROJECT = """
     regrow.pipeline regrow.decide.decisions regrow.decide.guards regrow.decide.withdraw
-    regrow.recipes.files
-    regrow.recipes.harmless regrow.recipes.node regrow.rules.compiled regrow.rules.loader
+    regrow.recipes.files regrow.recipes.harmless regrow.recipes.node regrow.records.index
+    regrow.rules.compiled regrow.rules.loader
     regrow.scan.evidence regrow.scan.matching regrow.scan.project_root regrow.scan.walk
     regrow.system.cache regrow.system.mounts
 """

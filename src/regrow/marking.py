@@ -10,13 +10,13 @@ from regrow.records.format import (
     has_rule,
     has_stamp,
     is_awaited,
+    is_current,
 )
 from regrow.records.store import (
     file_name,
     host,
     identity_of,
     is_about,
-    is_current,
     now,
 )
 from regrow.system import git
@@ -268,7 +268,7 @@ def _is_done(
     return (
         has_mount(data)
         and all(_holds(seen, marker.name) for marker in chosen)
-        and is_current(data, seen.path, seen.identity)
+        and is_current(data, seen.path, host(), seen.identity)
         and _has_reason(data, reason, seen.path, store)
     )
 

@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
-from regrow.records.format import FORMAT, MARKED, PENDING, decode, encode, has_recipe, has_rule
-from regrow.records.store import Identity, Store, file_name, host, is_about, is_current
+from regrow.records import index
+from regrow.records.format import (
+    FORMAT,
+    MARKED,
+    PENDING,
+    decode,
+    encode,
+    has_recipe,
+    has_rule,
+    is_current,
+)
+from regrow.records.store import Identity, Store, file_name, host, is_about
 from regrow.system import directories
 
 # Any name that the kernel takes: bytes without a null, as Python shows them.
@@ -137,12 +147,12 @@ def test_a_current_record_is_recognised_without_parsing() -> None:
     here = a_record()._replace(host=host(), state=MARKED)
     this = Identity(here.inode, here.born)
     data = encode(here)
-    assert is_current(data, here.path, this)
-    assert not is_current(data, here.path + "x", this)
-    assert not is_current(data, here.path, this._replace(inode=8))
-    assert not is_current(data, here.path, this._replace(born=8))
+    assert is_current(data, here.path, host(), this)
+    assert not is_current(data, here.path + "x", host(), this)
+    assert not is_current(data, here.path, host(), this._replace(inode=8))
+    assert not is_current(data, here.path, host(), this._replace(born=8))
     pending = encode(here._replace(state=PENDING))
-    assert not is_current(pending, here.path, this)
+    assert not is_current(pending, here.path, host(), this)
 
 
 def test_a_rule_is_named_by_its_whole_line_alone() -> None:
@@ -321,13 +331,13 @@ def test_names_are_readable_and_differ_where_paths_differ() -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the records that are read from now on."""
     names: list[str] = []
-    path_in = Store._path_in
+    path_in = index._path_in
 
-    def counted(self: Store, name: str) -> str | None:
+    def counted(store: Store, name: str) -> str | None:
         names.append(name)
-        return path_in(self, name)
+        return path_in(store, name)
 
-    monkeypatch.setattr(Store, "_path_in", counted)
+    monkeypatch.setattr(index, "_path_in", counted)
     return names
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from regrow.model import Record
+from regrow.records.index import by_identity
 from regrow.records.store import Identity, Store, file_name, identity_of, is_about
 from regrow.system import directories
 from regrow.watch.source import Changes
@@ -255,8 +256,8 @@ def test_a_record_that_was_replaced_since_is_not_found_by_what_it_was_about(code
         record = store.read(str(path))
         assert record is not None
         this = Identity(record.inode, record.born)
-        assert store.by_identity(this) == record
+        assert by_identity(store, this) == record
 
         store.write(record._replace(inode=record.inode + 1)).close()
 
-        assert store.by_identity(this) is None
+        assert by_identity(store, this) is None

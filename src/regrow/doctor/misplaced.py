@@ -82,7 +82,7 @@ def _in_order(store: Store, end: float) -> "list[tuple[str, Look]]":
     found: list[tuple[str, Look]] = []
     for name, path in store.paths().items():
         try:
-            data = (store.data(path, name) or b"") if time.monotonic() < end else b""
+            data = (store.get(name) or b"") if time.monotonic() < end else b""
         except RecordError:
             continue  # it is told elsewhere
         if has_rule(data, EXPLICIT):

@@ -14,8 +14,8 @@ from regrow.decide.guards import GUARDS, Circumstances, kept_by_user, not_ours
 from regrow.model import Candidate, Rule
 from regrow.plugins.birth import LOGGER
 from regrow.recipes.recipe import stamp_of
-from regrow.records.format import has_stamp
-from regrow.records.store import Store, identity_of, is_current
+from regrow.records.format import has_stamp, is_current
+from regrow.records.store import Store, host, identity_of
 from regrow.rules import loader
 from regrow.scan import evidence
 from regrow.system import locks
@@ -173,7 +173,7 @@ def _is_recorded(directory: Directory, store: Store, configuration: "Configurati
     data = store.data(directory.path)
     return (
         data is not None
-        and is_current(data, directory.path, identity_of(directory.fd))
+        and is_current(data, directory.path, host(), identity_of(directory.fd))
         and has_stamp(data, stamp_of("python", directory.path))
         and markers.all_hold(marking.choose_markers(directory, configuration), directory)
     )

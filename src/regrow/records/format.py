@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from regrow.recipes.recipe import Recipe
+    from regrow.records.store import Identity
 
     T = TypeVar("T")
     Value = str | int | bool | list[str] | tuple[str, ...]
@@ -208,6 +209,26 @@ def _absolute(value: object) -> str:
     if not path.startswith("/") or "\0" in path:
         raise ValueError(f"{path!r} is no path of a directory")
     return path
+
+
+def is_current(data: bytes, path: str, host: str, directory: "Identity") -> bool:
+    """Return whether a record's bytes say that it is complete and about this very directory.
+
+    Args:
+        data: the bytes of the record.
+        path: the directory's path.
+        host: this machine's name.
+        directory: the directory's identity.
+    """
+    lines = [
+        state_line(MARKED).decode(),
+        line("path", path),
+        line("host", host),
+        line("inode", directory.inode),
+    ]
+    if directory.born is not None:
+        lines.append(line("born", directory.born))
+    return all(f"\n{one}".encode() in data for one in lines)
 
 
 def has_rule(data: bytes, rule: str) -> bool:

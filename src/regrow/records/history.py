@@ -1,7 +1,7 @@
 """The recipes that directories had before: the last three of each, beside the records.
 
-An entry is a whole record, as it was, with what stood beside it. Only a recipe that says something
-else than the one after it becomes an entry: what is merely taken anew does not push out the rest.
+An entry is a whole record, as it was, with what stood beside it. A recipe becomes an entry only if
+it differs from the one after it: to record the same again does not push out the rest.
 """
 
 import os
@@ -24,8 +24,7 @@ KEPT = 3
 
 _ENDING = "-history"  # of the directory's name, behind that of the records
 _OF_PYTHON = ("kind", "requirements", "version", "implementation", "system_site_packages")
-"""What a recipe of an environment says of what comes back; the rest is how it was made, and when.
-"""
+"""The keys that say what comes back; the others say how the environment was made, and when."""
 
 
 class Entry(NamedTuple):
@@ -84,7 +83,7 @@ def add(
 
 
 def move(store: Store, places: "Mapping[str, str]") -> None:
-    """Let earlier recipes follow their directories.
+    """Move earlier recipes to the paths that their directories have now.
 
     Args:
         store: where the records are.
@@ -125,9 +124,10 @@ def remove_with_record(store: Store, path: str) -> None:
 def is_lost(
     store: Store, record: "Record", other: "Record", files: "Sequence[tuple[str, bytes]]"
 ) -> bool:
-    """Return whether a recipe, or what stands beside it, goes where another record is written.
+    """Return whether a recipe, or what stands beside it, is lost when another record is written.
 
-    What was recorded while a directory was being filled is in the recipe of the whole.
+    A pending record's recipe is not, if the new one lists all of it: it was recorded while the
+    directory was being filled.
 
     Args:
         store: where the records are.
@@ -135,12 +135,12 @@ def is_lost(
         other: the record that takes its place.
         files: what is written beside that one.
     """
-    if not _is_told(record, other):
+    if not _is_same_recipe(record, other):
         return record.state != PENDING or not compare.holds_all(other.recipe, record.recipe)
     return any(store.attachment(record.path, name) not in (None, data) for name, data in files)
 
 
-def _is_told(record: "Record", other: "Record") -> bool:
+def _is_same_recipe(record: "Record", other: "Record") -> bool:
     return _content(record.recipe) == _content(other.recipe)
 
 
@@ -151,20 +151,20 @@ def _content(recipe: "Recipe") -> dict[str, object]:
 
 
 def _is_equal(one: Entry, other: Entry) -> bool:
-    return _is_told(one.record, other.record) and one.files == other.files
+    return _is_same_recipe(one.record, other.record) and one.files == other.files
 
 
 def current(store: Store, path: str) -> Entry | None:
-    """Return what a directory's record says now; None: there is none that can be read."""
+    """Return a directory's record as an entry; None where there is none that can be read."""
     try:
         record = store.read(path)
     except RecordError:
-        return None  # `regrow list` tells of it
+        return None  # `regrow list` shows it
     return Entry(record, store.attachments(path)) if record is not None else None
 
 
 def _names(path: str, number: int) -> "Iterator[str]":
-    """Give the names of an entry's files: the record first, then what stands beside it."""
+    """Yield the names of an entry's files: the record first, then what stands beside it."""
     stem = f"{file_name(path).removesuffix('.toml')}.{number}"
     yield f"{stem}.toml"
     for name in ATTACHMENTS:
@@ -172,7 +172,7 @@ def _names(path: str, number: int) -> "Iterator[str]":
 
 
 def _read(store: Store, path: str) -> list[Entry]:
-    """Read what is kept of a directory; what can't be read is passed over."""
+    """Return what is kept of a directory; what can't be read is left out."""
     found: list[Entry] = []
     with _Opened(store) as inner:
         if inner is None:
@@ -195,14 +195,14 @@ def _read(store: Store, path: str) -> list[Entry]:
 
 def _decoded(inner: Store, name: str) -> "Record | None":
     try:
-        data = inner.data("", name)
+        data = inner.get(name)
         return decode(data, os.path.join(inner.path, name)) if data is not None else None
     except RecordError:
         return None
 
 
 def _write(store: Store, path: str, kept: "Sequence[Entry]") -> None:
-    """Write entries, the oldest first: a kill leaves one twice, and none out."""
+    """Write entries, the oldest first, so that a kill loses none; it may leave one twice."""
     with _Opened(store, is_made=True) as inner:
         if inner is None:
             return

@@ -115,7 +115,9 @@ def _own_record_elsewhere(
     named = named_by(signed, store) if signed is not None else None
     if named is not None and is_about(named, this):
         return named
-    return store.by_identity(this)
+    from regrow.records.index import by_identity
+
+    return by_identity(store, this)
 
 
 def named_by(signed: "Signature", store: "Store") -> Record | None:

@@ -1,8 +1,8 @@
-"""The records: one small TOML file a directory that regrow marked, private to the user.
+"""The records: one small TOML file per directory that regrow marked, private to the user.
 
 A record is written before the first mark goes on, so that after a kill at any instant every mark
 that regrow set has its record. Records are not synced to the disk one by one: that would cost a
-hundred times the mark itself, and what a power cut can lose here is told by ``regrow status``.
+hundred times the mark itself. ``regrow status`` shows what a power cut lost here.
 """
 
 import os
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import Record
-from regrow.records.format import HEAD, MARKED, decode, encode, line, state_line
+from regrow.records.format import HEAD, MARKED, decode, encode, state_line
 from regrow.system import directories, own_files, ownership
 from regrow_marks import safe_read
 from regrow_marks.errors import in_words
@@ -31,7 +31,7 @@ _SIZE_LIMIT = 16 * 1024 * 1024  # bytes; 200 distributions with their URLs take 
 
 
 class Identity(NamedTuple):
-    """What tells a directory from one that takes its place later."""
+    """The numbers that a directory keeps, and one that takes its place later does not have."""
 
     inode: int
     born: int | None
@@ -59,7 +59,7 @@ def identity_of(fd: int) -> Identity:
 
 @lru_cache(16)  # one step after the other asks for the same directory's
 def file_name(path: str) -> str:
-    """Name the record of a path: a slug that people recognise, and a hash.
+    """Return the name of a path's record: a slug that people recognise, and a hash.
 
     >>> file_name("/home/ada/shop/.venv")
     'shop-.venv-23b142570d5233d4.toml'
@@ -70,12 +70,12 @@ def file_name(path: str) -> str:
 
 
 def attachment_name(path: str, name: str) -> str:
-    """Name a file that stands beside the record of a path."""
+    """Return the name of a file that stands beside the record of a path."""
     return f"{file_name(path).removesuffix('.toml')}.{name}"
 
 
 def digest(text: str) -> str:
-    """Give a name for a path that is short and its own."""
+    """Return a short name for a path that no other path has."""
     return own_files.blake2b(os.fsencode(text), digest_size=_HASH_SIZE).hexdigest()
 
 
@@ -85,7 +85,7 @@ class Store:
     Two processes may use it at the same time: a record appears and is replaced whole.
     """
 
-    __slots__ = ("_fd", "_identities", "_lock", "path", "unreadable")
+    __slots__ = ("_fd", "_lock", "identities", "path", "unreadable")
 
     def __init__(self, path: str | None = None) -> None:
         """Open the directory, and make it if it is missing.
@@ -105,13 +105,14 @@ class Store:
         except OSError as error:
             raise RecordError(f"{self.path}: records can't be kept: {in_words(error)}") from error
         self._lock = own_files.Lock(self.path.rstrip("/") + _LOCK)
-        self._identities: dict[Identity, str] | None = None
+        self.identities: dict[Identity, str] | None = None
+        """The records' names by what they are about; None: not read yet."""
         self.unreadable: list[RecordError] = []
         """The records that ``paths`` could not read."""
 
     @classmethod
     def if_any(cls) -> "Store | None":
-        """Open the directory only if it is there, for commands that shall leave no trace.
+        """Open the directory only if it is there, for commands that change nothing.
 
         Raises:
             RecordError: something else is there, or nobody can tell.
@@ -136,7 +137,7 @@ class Store:
         os.close(self._fd)
 
     def names(self) -> list[str]:
-        """List the records' file names, sorted. Raises RecordError."""
+        """Return the records' file names, sorted. Raises RecordError."""
         try:
             found = os.listdir(self._fd)
         except OSError as error:
@@ -144,7 +145,7 @@ class Store:
         return sorted(name for name in found if name.endswith(".toml") and name[0] != ".")
 
     def all(self) -> "Iterator[Record | RecordError]":
-        """Read every record; one that can't be read comes as the error that names its file."""
+        """Yield every record; for one that can't be read, the error that names its file."""
         for name in self.names():
             try:
                 record = self.by_name(name)
@@ -154,67 +155,22 @@ class Store:
                 yield error
 
     def paths(self) -> dict[str, str]:
-        """Give the paths of the records that can be read, by their file names. Raises RecordError.
+        """Return the recorded paths by their records' file names; see ``index.paths``."""
+        from regrow.records import index
 
-        A name has its path's hash in it, so it stands for the same path for ever: each is read
-        once, and kept in the cache directory.
-        """
-        import marshal
-
-        from regrow.system import cache
-
-        kept_as = f"records-{digest(self.path)}"
-        content = cache.read(kept_as)
-        known: dict[str, str] = marshal.loads(content) if content else {}  # noqa: S302 - our own file, and whole
-        names = self.names()
-        found = {name: known[name] for name in names if name in known}
-        self.unreadable.clear()
-        for name in names:
-            if name not in found:
-                try:
-                    path = self._path_in(name)
-                except RecordError as error:
-                    self.unreadable.append(error)
-                    continue
-                if path is not None:  # not removed since it was listed
-                    found[name] = path
-        if found != known:
-            cache.write(kept_as, marshal.dumps(found))
+        found, self.unreadable = index.paths(self)
         return found
 
-    def _path_in(self, name: str) -> str | None:
-        """Read a record's path, without parsing it where it stands as regrow writes it."""
-        data = self.data("", name) or b""
-        _, _, rest = data.partition(b'\npath = "')
-        path, end, rest = rest.partition(b'"\n')
-        if end and b"\\" not in path and not rest.startswith(b"path_b64"):
-            plain = os.fsdecode(path)
-            if file_name(plain) == name:
-                return plain
-        record = self.by_name(name)
-        return record.path if record is not None else None
-
     def remove_leftovers(self) -> None:
-        """Remove what was written when a regrow was killed: half a file, or one without a record.
-
-        Where the file system has no locks, its writer may be alive: only what is old goes.
-        """
+        """Remove what a killed regrow left: half a file, or a file that lacks its record."""
         with self.locked():
             names = frozenset(os.listdir(self._fd))
             for name in names:
-                if not name.startswith(own_files.TEMPORARY) and not _is_alone(name, names):
-                    continue
-                try:
-                    if time.time() - self._status(name).st_mtime > own_files.LEFTOVER_AGE:
-                        os.unlink(name, dir_fd=self._fd)
-                except OSError:
-                    continue  # it does no harm
-
-    def _status(self, name: str) -> os.stat_result:
-        return os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+                if name.startswith(own_files.TEMPORARY) or _lacks_record(name, names):
+                    own_files.remove_if_old(name, self._fd)
 
     def read(self, path: str) -> Record | None:
-        """Read the record of a directory's path; None if there is none.
+        """Return the record of a directory's path; None where there is none.
 
         Raises:
             RecordError: it is damaged, or a newer regrow wrote it; the message names the file.
@@ -225,7 +181,7 @@ class Store:
         return self._decoded(data, file_name(path))
 
     def read_unless_damaged(self, path: str) -> Record | None:
-        """Read a record that is to be replaced; what a damaged one said is lost already.
+        """Return a record that is to be replaced; None where it is damaged: it says nothing.
 
         Raises:
             RecordError: the file can't be read, or a newer regrow wrote it.
@@ -238,12 +194,14 @@ class Store:
         except RecordError:
             return None
 
-    def data(self, path: str, name: str | None = None) -> bytes | None:
-        """Read the bytes of a record, or of a file beside it, to compare or to decode them."""
-        return self._read(name or file_name(path), _SIZE_LIMIT)
+    def data(self, path: str) -> bytes | None:
+        """Return the bytes of a directory's record; None: there is none. Raises RecordError."""
+        return self.get(file_name(path))
 
-    def _read(self, name: str, limit: int) -> bytes | None:
+    def get(self, name: str) -> bytes | None:
+        """Return what a file holds, by its name; None where there is none. Raises RecordError."""
         file = os.path.join(self.path, name)
+        limit = _SIZE_LIMIT if name.endswith(".toml") else safe_read.LOCK_LIMIT
         try:
             return ownership.read_own(name, limit, self._fd)
         except OSError as error:
@@ -254,8 +212,8 @@ class Store:
             ) from error
 
     def by_name(self, name: str) -> Record | None:
-        """Read a record by the name of its file; see ``read``."""
-        data = self.data("", name)
+        """Return a record by the name of its file; see ``read``."""
+        data = self.get(name)
         return None if data is None else self._decoded(data, name)
 
     def _decoded(self, data: bytes, name: str) -> Record:
@@ -268,40 +226,9 @@ class Store:
             )
         return record
 
-    def by_identity(self, directory: Identity) -> Record | None:
-        """Find the record of a directory wherever it stood; it has to have a birth time.
-
-        The records are gone through once, until ``forget_identities``; what was written since is
-        not found.
-        """
-        if directory.born is None:
-            return None
-        if self._identities is None:
-            self._identities = dict(self._all_identities())
-        name = self._identities.get(directory, "")
-        try:
-            record = self.by_name(name) if name else None
-        except RecordError:
-            return None
-        if record is None or (record.inode, record.born) != directory:
-            return None  # it was replaced since
-        return record
-
     def forget_identities(self) -> None:
-        """Let ``by_identity`` go through the records again: they are others after some time."""
-        self._identities = None
-
-    def _all_identities(self) -> "Iterator[tuple[Identity, str]]":
-        import re
-
-        lines = re.compile(rb"^inode = (\d+)\nborn = (\d+)$", re.MULTILINE)
-        for name in self.names():
-            try:
-                found = lines.search(self.data("", name) or b"")
-            except RecordError:
-                continue
-            if found:
-                yield Identity(int(found[1]), int(found[2])), name
+        """Let ``index.by_identity`` read the records again, which other processes change."""
+        self.identities = None
 
     def locked(self) -> own_files.Lock:
         """Keep other processes from recording and marking for the length of a ``with`` block.
@@ -334,11 +261,11 @@ class Store:
     def restore(
         self, path: str, data: bytes | None, files: "Sequence[tuple[str, bytes]]" = ()
     ) -> None:
-        """Put a record's bytes back as ``data`` gave them; None: there was no record.
+        """Put a record back as it was.
 
         Args:
             path: the directory's path.
-            data: the record's bytes.
+            data: the bytes that ``data`` returned; None: there was no record.
             files: what stood beside it, name and bytes.
 
         Raises:
@@ -354,7 +281,7 @@ class Store:
             os.close(self._replace(path, data))
 
     def attachment(self, path: str, name: str) -> bytes | None:
-        """Read a file that stands beside a record; None if there is none."""
+        """Return a file that stands beside a record; None where there is none."""
         return self.get(attachment_name(path, name))
 
     def attachments(self, path: str) -> "tuple[tuple[str, bytes], ...]":
@@ -363,7 +290,7 @@ class Store:
         return tuple((name, data) for name, data in found if data is not None)
 
     def _replace(self, path: str, data: bytes, name: str | None = None) -> int:
-        """Write a file whole, and give its descriptor."""
+        """Write a file whole; return its descriptor."""
         name = name or file_name(path)
         try:
             return own_files.replace(self._fd, name, [data])
@@ -377,10 +304,6 @@ class Store:
         """Remove the record of a directory's path, if there is one, and what stands beside it."""
         for name in (file_name(path), *(attachment_name(path, name) for name in ATTACHMENTS)):
             self.drop(name)
-
-    def get(self, name: str) -> bytes | None:
-        """Read a file by its name; None if there is none. Raises RecordError."""
-        return self._read(name, safe_read.LOCK_LIMIT)
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file by its name, whole. Raises RecordError."""
@@ -397,7 +320,7 @@ class Store:
 
 
 def _refuse_others(path: str) -> None:
-    """Refuse a directory of records in which somebody else could put, or change, a record."""
+    """Reject a directory in which somebody else could put, or change, a record."""
     home = os.path.expanduser("~")
     is_below_home = path.startswith(home.rstrip("/") + "/")
     # An ordinary user's home is where it is; the superuser's must be nobody's to move, either.
@@ -438,11 +361,11 @@ class Written:
         os.close(self._fd)
 
     def complete(self) -> None:
-        """Turn a pending record into one that says marked, in place.
+        """Change the record's state from pending to marked, in place.
 
-        The state stands at a fixed place in a fixed width, so that one small write does it: a
-        second file and a second rename would double what a mark costs. If another process has
-        replaced the record meanwhile, this one has no name any more, and nothing is harmed.
+        The state has a fixed place and a fixed width, so that one small write does it: a second
+        file and a second rename would double what a mark costs. If another process has replaced
+        the record meanwhile, this one has no name any more, and the write changes nothing.
 
         Raises:
             RecordError: it can't be written; the record says pending still.
@@ -455,26 +378,13 @@ class Written:
             ) from error
 
 
-def _is_alone(name: str, names: frozenset[str]) -> bool:
-    """Tell whether a file should stand beside a record, and none of the names is that record's."""
+def _lacks_record(name: str, names: frozenset[str]) -> bool:
+    """Return whether a file should stand beside a record that is not among the names."""
     return any(
         name.endswith(f".{attachment}")
         and f"{name.removesuffix(f'.{attachment}')}.toml" not in names
         for attachment in ATTACHMENTS
     )
-
-
-def is_current(data: bytes, path: str, directory: Identity) -> bool:
-    """Return whether a record's bytes say that it is complete and about this very directory."""
-    lines = [
-        state_line(MARKED).decode(),
-        line("path", path),
-        line("host", host()),
-        line("inode", directory.inode),
-    ]
-    if directory.born is not None:
-        lines.append(line("born", directory.born))
-    return all(f"\n{one}".encode() in data for one in lines)
 
 
 def is_about(record: Record, directory: Identity) -> bool:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import stat
+import time
 
 from regrow.system import ownership
 from regrow_marks.directory import let_owner_in
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 TEMPORARY = ".regrow-"
 """How the names begin under which files are written; see ``replace``."""
 
-LEFTOVER_AGE = 60  # seconds
-"""From when on a temporary file is what a killed regrow left: each stands for milliseconds."""
+_LEFTOVER_AGE = 60  # seconds; a temporary file stands for some thousandths of one
 
 
 def make_directory(path: str) -> None:
@@ -126,6 +126,21 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def remove_if_old(name: str, place: int) -> None:
+    """Remove what a killed regrow left, unless it is so new that its writer may be alive.
+
+    Args:
+        name: the file.
+        place: the descriptor of its directory.
+    """
+    try:
+        status = os.stat(name, dir_fd=place, follow_symlinks=False)
+        if time.time() - status.st_mtime > _LEFTOVER_AGE:
+            os.unlink(name, dir_fd=place)
+    except OSError:
+        return  # it does no harm
 
 
 def try_lock(fd: int, *, is_shared: bool = False) -> bool:
