@@ -1,13 +1,16 @@
 """Takes marks off again: what regrow set, as the record says, and the record with it."""
 
+import os
+
 from regrow.marking import put_time_back
 from regrow.model import Record
 from regrow.records.format import REBUILD
 from regrow.records.store import identity_of, is_about
-from regrow_marks import markers, signature
-from regrow_marks.errors import MarkerError
+from regrow.system.aside_names import is_aside, is_waiting
+from regrow_marks import markers, signature, tag
+from regrow_marks.errors import MarkerError, in_words
 from regrow_marks.markers import CACHEDIR_TAG
-from regrow_marks.model import FAILED, Outcome
+from regrow_marks.model import FAILED, HOLDS, UNMARKED, Outcome
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,8 +39,6 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
     Raises:
         RecordError: the record can't be read or removed.
     """
-    from regrow.create.aside import is_aside, is_waiting
-
     with store.locked():
         path = path or directory.path
         this = identity_of(directory.fd)
@@ -87,16 +88,37 @@ def take_back(directory: "Directory", store: "Store") -> dict[str, Outcome]:
     Raises:
         RecordError: the record can't be read or removed.
     """
-    from regrow.create import aside
     from regrow.records import history
 
     with store.locked():
-        if aside.is_waiting(directory.name):
-            return aside.expose(directory, store)
+        if is_waiting(directory.name):
+            return _expose(directory, store)
         record = store.read(directory.path)
         if record is not None:
             history.add(store, record)  # what can't be described now could be once
         return undo(directory, store)
+
+
+def _expose(directory: "Directory", store: "Store") -> dict[str, Outcome]:
+    """Take the marks off what a killed run moved aside: it may hold somebody's own files.
+
+    Its record stays, without marks: the next rebuild needs it.
+
+    Args:
+        directory: the directory, open.
+        store: where its record is.
+
+    Returns:
+        By marker: what became of it. A tag is removed whoever wrote it: creators write one.
+    """
+    outcomes = undo(directory, store)
+    if tag.CachedirTag().read(directory).state == HOLDS:
+        try:
+            os.unlink(tag.NAME, dir_fd=directory.fd)
+            outcomes[tag.CachedirTag.name] = Outcome(UNMARKED)
+        except OSError as error:
+            outcomes[tag.CachedirTag.name] = Outcome(FAILED, in_words(error))
+    return outcomes
 
 
 def _undo_on_copy(directory: "Directory", signed: "Signature | None") -> dict[str, Outcome]:

@@ -13,6 +13,7 @@ from regrow.create.claim import Caller, claim, parent_of, prepared
 from regrow.marking import Reason
 from regrow.records.format import PENDING
 from regrow.records.store import Store
+from regrow.system import aside_names
 from regrow_marks.directory import Directory
 from regrow_marks.errors import PathError
 from tests import attributes
@@ -37,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 def run(
     path: Path,
     tool: Callable[[], object],
-    prefix: str | None = aside.REBUILT,
+    prefix: str | None = aside_names.REBUILT,
     check: Callable[[Directory], None] = lambda _: None,
 ) -> list[str]:
     """Run a tool in a claimed directory, and return what the user should read."""
@@ -66,7 +67,7 @@ def run_and_fail(path: Path, tool: Callable[[], object], prefix: str | None) -> 
         run(path, tool_that_fails, prefix)
 
 
-@pytest.mark.parametrize("prefix", [None, aside.REBUILT])
+@pytest.mark.parametrize("prefix", [None, aside_names.REBUILT])
 def test_a_new_directory_and_its_missing_parents_go_if_the_tool_fails(
     path: Path, prefix: str | None
 ) -> None:
@@ -82,7 +83,7 @@ def test_parents_that_somebody_uses_by_now_stay(path: Path) -> None:
     assert os.listdir(path.parent / "missing") == ["note"]
 
 
-@pytest.mark.parametrize("prefix", [None, aside.REBUILT])
+@pytest.mark.parametrize("prefix", [None, aside_names.REBUILT])
 def test_an_empty_directory_is_taken_and_left_empty_without_a_trace(
     path: Path, prefix: str | None
 ) -> None:
@@ -102,7 +103,7 @@ def test_what_stands_there_is_moved_aside_and_comes_back(path: Path) -> None:
         assert os.listdir(path) == []
         assert len(aside.beside(str(path))) == 1
 
-    run_and_fail(path, look, aside.REBUILT)
+    run_and_fail(path, look, aside_names.REBUILT)
     assert os.listdir(path) == ["old"]
     assert os.listdir(path.parent) == [".venv"]
     assert record_of(path) is None

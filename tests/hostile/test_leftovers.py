@@ -7,6 +7,7 @@ import pytest
 
 from regrow.create import aside
 from regrow.records.store import Store, file_name
+from regrow.system import aside_names
 from regrow_marks import signature
 from regrow_marks.directory import open_child, open_directory, open_parent
 from tests.conftest import Regrow
@@ -164,7 +165,7 @@ def test_a_long_name_comes_back_whole(doubles: Doubles, place: Path, regrow: Reg
         open_child(parent, path.name) as directory,
         Store() as store,
     ):
-        aside.move(parent, directory, store, aside.REBUILT)
+        aside.move(parent, directory, store, aside_names.REBUILT)
     assert regrow("leftovers", "--put-back", place).returncode == 0
     assert (path / "mine").read_text() == "years of work"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regrow.create.aside import KEPT
+from regrow.system.aside_names import KEPT
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
     GATE,

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from regrow.create import aside
 from regrow.model import Record
 from regrow.records.format import MARKED, REBUILD
 from regrow.records.store import Store, attachment_name, file_name, identity_of
-from regrow.system import directories
+from regrow.system import aside_names, directories
 from regrow_marks.tag import SIGNATURE
 from tests.conftest import Regrow
 from tests.hostile.helpers import (
@@ -620,7 +619,7 @@ def test_what_a_killed_run_moved_aside_goes_back_to_its_place(
     rebuild: Rebuild, doubles: Doubles, project: Path
 ) -> None:
     environment(project)
-    old = project / f"{aside.REBUILT}01234567-.venv"
+    old = project / f"{aside_names.REBUILT}01234567-.venv"
     _broken(old)
     (old / "mine").write_text("years of work")
     fd = os.open(old, os.O_RDONLY)
@@ -672,7 +671,7 @@ def test_what_an_archive_brought_is_never_put_into_an_environment(
     rebuild: Rebuild, doubles: Doubles, project: Path, regrow: Regrow
 ) -> None:
     """A directory of the name that regrow gives, but without a record of regrow's."""
-    planted = project / f"{aside.REBUILT}01234567-.venv"
+    planted = project / f"{aside_names.REBUILT}01234567-.venv"
     site = "lib/python3.11/site-packages"
     (planted / site).mkdir(parents=True)
     (planted / site / "evil.pth").write_text("import os")
@@ -737,7 +736,7 @@ def test_what_people_put_into_what_was_not_finished_goes_back_to_its_place(
 def test_what_is_left_at_a_path_is_found_without_any_record(
     project: Path, regrow: Regrow, records_directory: Path
 ) -> None:
-    kept = project / f"{aside.KEPT}01234567-.venv"
+    kept = project / f"{aside_names.KEPT}01234567-.venv"
     kept.mkdir()
     (kept / "mine").write_text("years of work")
     assert not records_directory.exists()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from regrow.create import aside
 from regrow.model import Record, Rule
 from regrow.rebuild import condition
 from regrow.rebuild.command import Command
@@ -16,6 +15,7 @@ from regrow.rebuild.plan import Task, make_plan
 from regrow.records.format import MARKED, REBUILD, decode, encode
 from regrow.records.store import identity_of
 from regrow.rules import loader
+from regrow.system import aside_names
 from tests.rebuilding import Doubles, cmake, command, modules, node, python, recorded
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_what_has_no_recipe_is_passed_over(project: Path) -> None:
 
 
 def test_what_a_killed_run_moved_aside_is_not_made_anew(project: Path) -> None:
-    old = project / f"{aside.REBUILT}01234567-.venv"
+    old = project / f"{aside_names.REBUILT}01234567-.venv"
     assert make_plan([recorded(old, python())], loader.shipped()) == []
 
 

@@ -9,17 +9,15 @@ import errno
 import os
 import time
 
-from regrow import unmarking
 from regrow.errors import NewerRecordError, RecordError
 from regrow.model import NO_RECIPE, Record
 from regrow.records.format import MARKED
 from regrow.records.store import digest, host, identity_of, is_about, now
 from regrow.system import locks
-from regrow_marks import tag
+from regrow.system.aside_names import KEPT, is_aside, is_waiting, original_name
 from regrow_marks.directory import Directory, join, open_child, split
 from regrow_marks.errors import PathError, in_words
 from regrow_marks.libc import rename_exclusive
-from regrow_marks.model import FAILED, HOLDS, UNMARKED, Outcome
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,42 +25,12 @@ if TYPE_CHECKING:
 
     from regrow.records.store import Store
 
-REBUILT = ".regrow-old-"
-"""The prefix of what a rebuild replaces: what no recipe brings back is moved to the new one."""
-
-CLEARED = ".regrow-cleared-"
-"""The prefix of what ``regrow venv --clear`` replaces: nothing of it is moved to the new one."""
-
-KEPT = ".regrow-kept-"
-"""The prefix of the user's own files that are left of either; regrow leaves them alone."""
-
 RULE = "aside"
 """The rule in the record of a directory that had none before it was moved aside."""
-
-_PREFIXES = (REBUILT, CLEARED)
 
 _TRIES = 4
 _PAUSE = 0.05  # seconds; a sweep that only tests a lock holds it for less
 _LONGEST_NAME = 200  # bytes: with prefix and number it stays below the limit of 255
-
-
-def is_aside(name: str) -> bool:
-    """Return whether a directory of this name was moved aside."""
-    return name.startswith((*_PREFIXES, KEPT))
-
-
-def is_waiting(name: str) -> bool:
-    """Return whether a directory of this name was moved aside and is still to be settled."""
-    return name.startswith(_PREFIXES)
-
-
-def original_name(name: str) -> str:
-    """Return the name that a directory had before it was moved aside.
-
-    A name of more than 200 bytes is not kept: its digest is returned.
-    """
-    prefix = next(prefix for prefix in (*_PREFIXES, KEPT) if name.startswith(prefix))
-    return name[len(prefix) :].partition("-")[2]
 
 
 def beside(path: str) -> list[str]:
@@ -159,28 +127,6 @@ def keep(parent: Directory, directory: Directory) -> None:
     directory.path = join(parent.path, kept)
 
 
-def expose(directory: Directory, store: "Store") -> dict[str, Outcome]:
-    """Take the marks off what a killed run moved aside: it may hold somebody's own files.
-
-    Its record stays, without marks: the next rebuild needs it.
-
-    Args:
-        directory: the directory, open.
-        store: where its record is.
-
-    Returns:
-        By marker: what became of it. A tag is removed whoever wrote it: creators write one.
-    """
-    outcomes = unmarking.undo(directory, store)
-    if tag.CachedirTag().read(directory).state == HOLDS:
-        try:
-            os.unlink(tag.NAME, dir_fd=directory.fd)
-            outcomes[tag.CachedirTag.name] = Outcome(UNMARKED)
-        except OSError as error:
-            outcomes[tag.CachedirTag.name] = Outcome(FAILED, in_words(error))
-    return outcomes
-
-
 def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
     """Rename a directory that was moved aside to its own name, and restore its record.
 
@@ -262,7 +208,7 @@ def recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str
 
 
 def _belongs_to(aside: str, name: str) -> bool:
-    return aside.startswith(_PREFIXES) and original_name(aside) == ending(name)
+    return is_waiting(aside) and original_name(aside) == ending(name)
 
 
 def _aside_name(prefix: str, end: str) -> str:

@@ -9,6 +9,7 @@ from regrow.errors import CreatorFailedError
 from regrow.recipes.recipe import RecipeError, build_recipe
 from regrow.records.format import PENDING, REBUILD
 from regrow.records.store import identity_of
+from regrow.system.aside_names import CLEARED
 from regrow_marks.directory import Directory, holds_file, join, open_child, split
 from regrow_marks.errors import PathError
 from regrow_marks.model import ALREADY_MARKED
@@ -81,7 +82,7 @@ def make(
 
     with parent_of(parent_path) as parent:
         words = creators.command(creator, join(parent.path, name), request)
-        with claim(parent, name, reason, caller, prefix=aside.CLEARED, check=check) as claimed:
+        with claim(parent, name, reason, caller, prefix=CLEARED, check=check) as claimed:
             output = creators.run(creator, words, progress)
             with open_made(parent, name, creator, output) as directory:
                 made = complete(directory, reason, store, configuration)

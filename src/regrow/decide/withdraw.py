@@ -233,15 +233,15 @@ def _not_marked_where_recorded(
 
 def _look_at(paths: "Iterable[str]", store: "Store") -> "Iterator[tuple[Candidate, Standing]]":
     """Yield the directories that nobody is at work on, with what the records say of each."""
-    from regrow.create import aside
     from regrow.records import moves
     from regrow.system import locks
+    from regrow.system.aside_names import is_waiting
 
     for path in paths:
         try:
             with open_directory(path) as directory:
                 known = moves.standing(directory, store)
-                if aside.is_waiting(directory.name) and not locks.take(directory):
+                if is_waiting(directory.name) and not locks.take(directory):
                     continue  # a rebuild is at work on it
                 rule = known.record.rule if known.record is not None else NO_RULE
                 candidate = _candidate(directory, rule)
@@ -262,9 +262,9 @@ def _is_begun(path: str, record: Record) -> bool:
 
 def _left_by_rebuild(path: str, known: "Standing") -> str:
     """A rebuild was killed after it had moved the directory aside."""
-    from regrow.create import aside
+    from regrow.system.aside_names import is_waiting
 
-    if aside.is_waiting(split(path)[1]) and (known.is_here or known.is_moved):
+    if is_waiting(split(path)[1]) and (known.is_here or known.is_moved):
         return "a rebuild left it: what is in it belongs in the backup"
     return ""
 

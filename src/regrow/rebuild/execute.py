@@ -23,7 +23,7 @@ from regrow.rebuild.processes import InterruptedError as Interrupted
 from regrow.rebuild.processes import StepError, ToolFailedError
 from regrow.records.format import REBUILD
 from regrow.records.store import Store, file_name
-from regrow.system import own_files
+from regrow.system import aside_names, own_files
 from regrow_marks.directory import Directory, open_parent, split
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.model import FAILED
@@ -230,7 +230,7 @@ class _Execution:
         files = self._files[record.path]
         reason = marking.Reason(record.rule, record.evidence, record.recipe, files, REBUILD)
         caller = Caller(self._store, self._context.configuration, self._notices.append)
-        prefix = None if self._task.kind in BUILDS else aside.REBUILT
+        prefix = None if self._task.kind in BUILDS else aside_names.REBUILT
         with parent_of(parent_path) as parent:
             if parent.path != parent_path:
                 raise PathError(f"{record.path}: {not_as_recorded(record.path)}")

@@ -9,6 +9,7 @@ import os
 from regrow import unmarking
 from regrow.create import aside, birth
 from regrow.rebuild import trees
+from regrow.system import aside_names
 from regrow.system.descend import delete
 from regrow_marks.birth import PREFIX
 from regrow_marks.directory import Directory, is_below, join, open_child, open_parent, split
@@ -97,7 +98,7 @@ def _in(parent: str) -> "Iterator[Leftover]":
     except OSError:
         return  # it is gone, or no directory
     for name in names:
-        if not (aside.is_aside(name) or name.startswith(PREFIX)):
+        if not (aside_names.is_aside(name) or name.startswith(PREFIX)):
             continue
         path = join(parent, name)
         try:
@@ -116,8 +117,8 @@ def _in(parent: str) -> "Iterator[Leftover]":
 def _kind_and_original(parent: str, name: str) -> tuple[str, str]:
     if name.startswith(PREFIX):
         return UNBORN, ""
-    kind = KEPT if name.startswith(aside.KEPT) else INTERRUPTED
-    original = aside.original_name(name)
+    kind = KEPT if name.startswith(aside_names.KEPT) else INTERRUPTED
+    original = aside_names.original_name(name)
     return kind, join(parent, original) if original else ""
 
 

@@ -7,6 +7,7 @@ from regrow.rebuild import condition, neighbours, notes, validate
 from regrow.rebuild.condition import BROKEN, MISSING, REMAINS, UNFINISHED
 from regrow.rebuild.instructions import BUILDS, CONTENTS, instructions
 from regrow.records import moves, status
+from regrow.system import aside_names
 from regrow_marks.directory import is_below, join, split
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
@@ -68,7 +69,7 @@ def make_plan(
     replaced = _replaced(by_path)
     tasks: dict[tuple[object, ...], Task] = {}
     for record in by_path:
-        if record.recipe.get("kind") == "none" or aside.is_aside(split(record.path)[1]):
+        if record.recipe.get("kind") == "none" or aside_names.is_aside(split(record.path)[1]):
             continue
         task = _task_if_needed(record, replaced, rules, trusted)
         if task is None:
@@ -129,8 +130,8 @@ def _replaced(recorded: "Iterable[Record]") -> set[str]:
     found = set()
     for record in recorded:
         parent, name = split(record.path)
-        if aside.is_aside(name) and os.path.isdir(record.path):
-            found.add(join(parent, aside.original_name(name)))
+        if aside_names.is_aside(name) and os.path.isdir(record.path):
+            found.add(join(parent, aside_names.original_name(name)))
     return found
 
 

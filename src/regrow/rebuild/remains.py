@@ -12,6 +12,7 @@ from regrow.create import aside
 from regrow.rebuild import trees
 from regrow.rebuild.explained import Installed
 from regrow.records.format import REBUILD
+from regrow.system import aside_names
 from regrow_marks.directory import Directory, join, open_child
 from regrow_marks.errors import PathError, RegrowError, in_words
 from regrow_marks.model import FAILED
@@ -59,7 +60,7 @@ def _settle(
     try:
         with open_child(parent, old) as directory, open_child(parent, name) as new:
             aside.lock(directory)
-            if old.startswith(aside.CLEARED):
+            if old.startswith(aside_names.CLEARED):
                 trees.remove_explained(directory.fd, new.fd, Installed(path, None))
             else:
                 known = explains(path)

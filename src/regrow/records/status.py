@@ -149,7 +149,7 @@ def _absent(record: Record) -> Entry:
 def _present(record: Record, directory: "Directory") -> Entry:
     if not is_about(record, identity_of(directory.fd)):
         return Entry(record, REPLACED if record.host == host() else ELSEWHERE)
-    from regrow.create.aside import is_aside  # ctypes comes with it
+    from regrow.system.aside_names import is_aside
 
     if is_aside(directory.name):
         return Entry(record, LEFTOVER)
