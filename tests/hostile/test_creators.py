@@ -114,32 +114,31 @@ FOREIGN = 'mkdir "$place/bin"; echo years of work > "$place/thesis.tex"; exit 3'
 """A creator that fails after somebody has put a file of their own into the directory."""
 
 
-def test_a_file_that_no_creator_makes_stays_where_the_creator_fails(
-    regrow: Regrow, place: Path, records_directory: Path, change: Callable[[str], None]
+@pytest.mark.parametrize("beginning", ["missing", "empty", "an environment"])
+def test_a_file_that_no_creator_makes_is_kept_where_the_creator_fails(
+    regrow: Regrow,
+    place: Path,
+    records_directory: Path,
+    change: Callable[[str], None],
+    beginning: str,
 ) -> None:
+    words = ["--clear"] if beginning == "an environment" else []
+    if beginning == "empty":
+        (place / ".venv").mkdir()
+    elif words:
+        assert regrow("venv", cwd=place).returncode == 0
+    before = read_records(records_directory)
     change(FOREIGN)
-    done = regrow("venv", cwd=place)
+    done = regrow("venv", *words, cwd=place)
     assert done.returncode == 3
-    assert os.listdir(place / ".venv") == ["thesis.tex"]
-    assert f"kept in {place}/.venv, for no tool made it: thesis.tex" in done.stderr
-    assert not has_attribute(place / ".venv")
-    assert read_records(records_directory) == []
-
-
-def test_such_a_file_is_kept_beside_what_comes_back(
-    regrow: Regrow, place: Path, records_directory: Path, change: Callable[[str], None]
-) -> None:
-    assert regrow("venv", cwd=place).returncode == 0
-    record = record_of(place / ".venv", records_directory)
-    change(FOREIGN)
-    done = regrow("venv", "--clear", cwd=place)
-    assert done.returncode == 3
-    assert (place / ".venv/pyvenv.cfg").exists()
     [kept] = leftovers(place)
     assert os.listdir(place / kept) == ["thesis.tex"]
-    assert f"kept in {place}/{kept}" in done.stderr
+    assert f"kept in {place}/{kept}, for no tool made it: thesis.tex" in done.stderr
     assert not has_attribute(place / kept)
-    assert read_records(records_directory) == [record]
+    assert (place / ".venv/pyvenv.cfg").exists() == bool(words)
+    assert read_records(records_directory) == before
+    change(MAKE)
+    assert regrow("venv", *words, cwd=place).returncode == 0
 
 
 def test_the_marks_are_set_again_where_the_creator_replaces_the_directory(

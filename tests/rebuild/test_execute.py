@@ -472,6 +472,30 @@ def test_where_a_tool_fails_all_is_as_it_was(
     assert outcomes(rebuild()) == {path.name: "rebuilt"}
 
 
+@pytest.mark.parametrize("begin", [_missing, _broken])
+def test_what_somebody_puts_into_an_environment_while_its_tool_fails_is_kept(
+    rebuild: Rebuild, doubles: Doubles, project: Path, begin: Callable[[Path], None]
+) -> None:
+    environment(project, "a==1")
+    path = project / ".venv"
+    begin(path)
+    if begin is _broken:
+        identify(path)
+    write_note = f"echo years of work > {path}/thesis.tex"
+    doubles.write("uv", f'{UV}if [ "$1" = pip ]; then {write_note}; exit 1; fi')
+    [line] = rebuild()
+    assert line["outcome"] == "failed"
+    [place] = project.glob(".regrow-kept-*-.venv")
+    assert os.listdir(place) == ["thesis.tex"]
+    assert f"kept in {place}, for no tool made it: thesis.tex" in line["detail"]
+    assert not has_attribute(place)
+    assert path.exists() == (begin is _broken)
+
+    doubles.write("uv", UV)
+    assert outcomes(rebuild())[".venv"] == "rebuilt"
+    assert (place / "thesis.tex").read_text() == "years of work\n"
+
+
 def test_a_failure_shows_the_last_lines_of_its_log(
     rebuild: Rebuild, doubles: Doubles, project: Path
 ) -> None:

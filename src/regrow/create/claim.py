@@ -147,7 +147,7 @@ def claim(
         except BaseException:
             with store.locked():
                 try:
-                    _undo(claimed, reason.rule, caller, is_replaced=old is not None)
+                    _undo(claimed, reason.rule, caller)
                 finally:
                     _put_back(parent, name, old, store)
             raise
@@ -275,7 +275,7 @@ def _take_marks_off(claimed: Claim) -> None:
         signature.clear(claimed.directory)
 
 
-def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) -> None:
+def _undo(claimed: Claim, rule_name: str, caller: Caller) -> None:
     """Delete what a tool that failed made, and put back what there was before.
 
     Where that can't be deleted in full, its record goes on saying that it is not finished. What
@@ -298,7 +298,7 @@ def _undo(claimed: Claim, rule_name: str, caller: Caller, *, is_replaced: bool) 
         return
     _take_marks_off(claimed)
     claimed.restore_record()
-    if is_replaced:
+    with contextlib.suppress(OSError):  # it is a mount point, for one, and stays where it is
         aside.keep(parent, directory)
     caller.notice(f"kept in {directory.path}, for no tool made it: {', '.join(sorted(others))}")
 

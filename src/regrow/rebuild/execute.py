@@ -89,16 +89,17 @@ def execute(task: Task, context: Context) -> TaskResult:
         log = open_log(context.logs, file_name(task.path).removesuffix(".toml"))
     except PathError as error:
         return TaskResult(task, FAILED, (str(error),))
+    notices: list[str] = []
     try:
         if not own_files.try_lock(log.fd):
             return TaskResult(task, FAILED, (f"{task.path}: another program is filling it",))
         os.ftruncate(log.fd, 0)
         with Store() as store:
-            result = _Execution(task, context, store, log).run()._replace(log=log.path)
+            result = _Execution(task, context, store, log, notices).run()._replace(log=log.path)
         log.write("".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
         return result
     except Interrupted:
-        return TaskResult(task, STOPPED, log=log.path)
+        return TaskResult(task, STOPPED, tuple(notices), log.path)
     except (RegrowError, OSError) as error:
         words = str(error)
         if isinstance(error, OSError):
@@ -108,20 +109,22 @@ def execute(task: Task, context: Context) -> TaskResult:
         words = as_sentence(error)
     finally:
         os.close(log.fd)
-    return TaskResult(task, FAILED, (words, *log.last_lines()), log.path)
+    return TaskResult(task, FAILED, (words, *notices, *log.last_lines()), log.path)
 
 
 class _Execution:
     """The steps of one task, and what they share."""
 
-    def __init__(self, task: Task, context: Context, store: Store, log: Log) -> None:
+    def __init__(
+        self, task: Task, context: Context, store: Store, log: Log, notices: list[str]
+    ) -> None:
         self._task = task
         self._context = context
         self._store = store
         self._log = log
         # Read now: while a tool is at work, somebody may remove them.
         self._files = {record.path: store.attachments(record.path) for record in task.records}
-        self._notices: list[str] = []  # what people should read besides the differences
+        self._notices = notices  # what people should read besides the differences
 
     def run(self) -> TaskResult:
         """Execute the task as things stand now: the plan may be some time old.
