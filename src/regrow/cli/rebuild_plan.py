@@ -50,7 +50,8 @@ def print_plan(
                 print(f"  {show(_relative(record.path, project))}  {show(task.why)}")
             for line in _lines(task.commands, project):
                 print(f"    {show(line)}")
-            for line in (*task.notes, *(_packages(task) if is_verbose else ())):
+            packages = [one for command in task.commands for one in command.harmless_lines()]
+            for line in (*task.notes, *(packages if is_verbose else ())):
                 print(f"    {show(line)}")
     if to_do:
         print(f"{WARNING}\n")
@@ -73,13 +74,6 @@ def print_plan(
         print()
     if not to_do:
         print("there is nothing to rebuild")
-
-
-def _packages(task: "Task") -> "Iterator[str]":
-    """Yield the lines that an environment is installed from."""
-    for key in ("explicit", "requirements"):
-        lines = task.records[0].recipe.get(key, ())
-        yield from lines if isinstance(lines, list) else ()
 
 
 def _relative(path: str, project: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 import tempfile
 
+from regrow.recipes import harmless
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ class Command(NamedTuple):
         """Return what ``--json`` prints of the command."""
         found: dict[str, object] = {"argv": list(self.argv), "cwd": self.cwd}
         if self.lines:
-            found["lines"] = list(self.lines)
+            found["lines"] = self.harmless_lines()
         if self.fallbacks:
             found["fallbacks"] = [list(argv) for argv in self.fallbacks]
         return found
+
+    def harmless_lines(self) -> list[str]:
+        """Return the lines of the temporary file as they may be shown: without credentials."""
+        return [harmless.text(line)[0] for line in self.lines]
 
     @contextlib.contextmanager
     def runnable(self) -> "Iterator[Sequence[str]]":
@@ -75,7 +80,7 @@ class Instructions(NamedTuple):
     """What is run, in this order; none: the directory is only made."""
     problem: str = ""
     """Why they can't be run, and what to do about it; empty: they can."""
-    note: str = ""
-    """What people should know of them; empty: nothing."""
+    notes: tuple[str, ...] = ()
+    """What people should know of them."""
     creator: str = ""
     """What makes an environment, one of ``creators.NAMES``; empty: it is none."""

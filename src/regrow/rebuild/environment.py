@@ -40,12 +40,12 @@ def instructions(record: "Record", trusted: "Collection[str]") -> Instructions:
     extra = () if creator == creators.UV or requirements else ("--without-pip",)
     made, problem = _creations(record, creator, interpreter, extra)
     if not made:
-        return Instructions(parent, (), problem, note, creator)
+        return Instructions(parent, (), problem)
     # uv's settings in a project could lead it to other interpreters: it makes nothing from there.
     commands = [Command(made[0], "/" if creator == creators.UV else parent, (), tuple(made[1:]))]
     if requirements:
         commands += _installation(record.path, creator, requirements, parent)
-    return Instructions(parent, tuple(commands), "", note, creator)
+    return Instructions(parent, tuple(commands), "", (note,) if note else (), creator)
 
 
 def creator_of(recipe: "Recipe") -> str:

@@ -1,4 +1,4 @@
-"""Where pip looks for packages: whether its user has told it of places that uv doesn't know."""
+"""Whether pip's own settings name indexes, which uv does not read."""
 
 import os
 import re
@@ -12,7 +12,7 @@ _LIMIT = 64 * 1024  # bytes of a configuration file
 
 
 def are_set_for_pip() -> bool:
-    """Tell whether pip's own settings name indexes. uv reads none of them.
+    """Return whether pip's own settings name indexes.
 
     What pip has installed from a private index, uv would look for in the public one, where anybody
     may offer something else by that name.
@@ -21,7 +21,7 @@ def are_set_for_pip() -> bool:
 
 
 def _files() -> list[str]:
-    """Give the places of pip's configuration, as its documentation has them."""
+    """Return the paths of pip's configuration files, as its documentation has them."""
     home = os.path.expanduser
     given = os.environ.get("PIP_CONFIG_FILE", "")
     user = os.environ.get("XDG_CONFIG_HOME") or home("~/.config")

@@ -1,4 +1,4 @@
-"""Which interpreter a rebuild may run: not one that a project brought along."""
+"""Which interpreter a rebuild may run: none that may have come with a project."""
 
 import os
 import re
@@ -26,7 +26,7 @@ _OF_HOME = re.compile(
     r"\..+|Library|Applications|opt|snap|homebrew|linuxbrew|conda"
     r"|(ana|mini|micro)(conda|mamba)\d*|mini(forge|mamba)\w*|mambaforge\w*"
 )
-"""Directories of the home directory in which installers put interpreters; projects are beside."""
+"""The directories of a home directory in which installers put interpreters."""
 
 
 def choose(record: "Record", trusted: "Collection[str]") -> tuple[str, str]:
@@ -75,7 +75,7 @@ def _is_projects(interpreter: str, path: str) -> bool:
 
 
 def _is_installed(interpreter: str) -> bool:
-    """Return whether it stands where the user's own settings, or regrow's, name a place."""
+    """Return whether it is on PATH, or in a place that is named by the user's own settings."""
     places = program_directories()
     if os.path.dirname(interpreter) in (*places, *map(os.path.realpath, places)):
         return True
@@ -84,7 +84,7 @@ def _is_installed(interpreter: str) -> bool:
 
 
 def _project_root(path: str) -> str:
-    """Return the project of an environment; empty where that can't be told from all of a home."""
+    """Return the top of the project that an environment is in; empty: it would be a whole home."""
     home = os.path.realpath(os.path.expanduser("~"))
     parent = split(path)[0]
     found = parent

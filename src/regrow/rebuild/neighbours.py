@@ -35,7 +35,7 @@ def in_the_way(directory: str, lock: str, command: str, paths: "Collection[str]"
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
-            is_filled = True  # nobody can tell
+            is_filled = True  # it can't be read: it may be
         if is_filled:
             return (
                 f"{command} would remove from {path}, which is there, what the lock does not"

@@ -1,9 +1,10 @@
-"""What people should read of a task before they say yes: where what is installed comes from."""
+"""What people should read of a task before they say yes: where its packages come from."""
 
 import os
 import re
 
 from regrow.recipes import harmless
+from regrow.recipes.compare import texts
 from regrow_marks.directory import ancestors, join
 from regrow_marks.plain import TYPE_CHECKING
 from regrow_marks.safe_read import LOCK_LIMIT, TEXT_LIMIT, read
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 # In the locks of npm, yarn 1, pnpm and bun.
 _RESOLVED = re.compile(rb"(?:resolved|tarball)[\"']?:?[ \t]*[\"']?([a-z+]+://[^\s\"'#?,}]+)")
 _HOST = re.compile(r"[a-z+]+://[^/]*")
-_ADDRESS = re.compile(r"(?:https?|file)://[^\s\"']+")
-_TABLES = ("[tool.uv]", "[[tool.uv.index]]", "[tool.uv.pip]")
+_ADDRESS = re.compile(rb"(?:https?|file)://[^\s\"']+")
+_TABLES = (b"[tool.uv]", b"[[tool.uv.index]]", b"[tool.uv.pip]")
 _MOST = 20  # addresses of one kind that are shown
 
 
 def of(record: "Record", directory: str) -> list[str]:
-    """Return what is said of a task.
+    """Return what the plan says of a task.
 
     Args:
         record: the record, of a form that regrow writes.
@@ -33,22 +34,21 @@ def of(record: "Record", directory: str) -> list[str]:
         settings included. A tool's own index is named by locks and conda's lists alone.
     """
     found: list[str] = []
-    requirements = record.recipe.get("requirements", ())
-    for line in requirements if isinstance(requirements, list) else ():
+    requirements = texts(record.recipe, "requirements")
+    for line in requirements:
         if line.startswith("-e "):
             found.append(f"editable: {line.removeprefix('-e ')}")
         elif " @ " in line:
             found.append(f"not from an index: {line}")
-    explicit = record.recipe.get("explicit", ())
-    lines = [line for line in explicit if "://" in line] if isinstance(explicit, list) else []
+    lines = [line for line in texts(record.recipe, "explicit") if "://" in line]
     channels = dict.fromkeys(line.rpartition("/")[0].rpartition("/")[0] for line in lines)
     found += _shown("channel", channels)
     if record.recipe.get("kind") == "node":
         lock = record.recipe.get("lock")
-        content = _content(str(lock)) if str(lock).startswith("/") else b""
+        content = _read(str(lock), LOCK_LIMIT) if str(lock).startswith("/") else b""
         hosts = (_HOST.match(os.fsdecode(one)) for one in _RESOLVED.findall(content))
         found += _shown("packages from", dict.fromkeys(host[0] for host in hosts if host))
-        found += _shown("set by .npmrc", _addresses(_text(join(directory, ".npmrc"))))
+        found += _shown("set by .npmrc", _addresses(_read(join(directory, ".npmrc"))))
     if requirements:
         found += _of_uv(directory)
     found += without(record)
@@ -56,7 +56,7 @@ def of(record: "Record", directory: str) -> list[str]:
 
 
 def without(record: "Record") -> list[str]:
-    """Return what a record lacks, for it may be a secret: whoever rebuilds has to supply it."""
+    """Return what is not recorded because it may be secret: whoever rebuilds has to supply it."""
     cut = record.recipe.get("cut")
     if not isinstance(cut, list) or not cut:
         return []
@@ -77,38 +77,33 @@ def _of_uv(directory: str) -> list[str]:
     """Return the indexes that a project's settings name: uv takes the nearest."""
     for place in (directory, *ancestors(directory)):
         for name in ("uv.toml", "pyproject.toml"):
-            text = _text(join(place, name))
+            content = _read(join(place, name))
             if name == "pyproject.toml":
-                text = "\n".join(_lines_of_uv(text))
-            addresses = _addresses(text)
+                content = b"\n".join(_lines_of_uv(content))
+            addresses = _addresses(content)
             if addresses:
                 return _shown(f"set by {name}", addresses)
     return []
 
 
-def _lines_of_uv(text: str) -> "Iterator[str]":
+def _lines_of_uv(content: bytes) -> "Iterator[bytes]":
+    """Yield the lines of a pyproject.toml that are uv's."""
     is_uvs = False
-    for line in text.split("\n"):
-        if line.startswith("["):
-            is_uvs = line.partition("#")[0].strip().replace(" ", "") in _TABLES
+    for line in content.split(b"\n"):
+        if line.startswith(b"["):
+            is_uvs = line.partition(b"#")[0].strip().replace(b" ", b"") in _TABLES
         elif is_uvs:
             yield line
 
 
-def _addresses(text: str) -> "dict[str, None]":
-    lines = (line for line in text.split("\n") if not line.lstrip().startswith(("#", ";")))
-    return dict.fromkeys(address for line in lines for address in _ADDRESS.findall(line))
+def _addresses(content: bytes) -> "dict[str, None]":
+    """Return the addresses in a file of settings, comments aside, in their order."""
+    lines = (line for line in content.split(b"\n") if not line.lstrip().startswith((b"#", b";")))
+    return dict.fromkeys(os.fsdecode(one) for line in lines for one in _ADDRESS.findall(line))
 
 
-def _text(path: str) -> str:
+def _read(path: str, limit: int = TEXT_LIMIT) -> bytes:
     try:
-        return os.fsdecode(read(path, TEXT_LIMIT) or b"")
+        return read(path, limit) or b""
     except (OSError, ValueError):
-        return ""  # the tool will say so
-
-
-def _content(path: str) -> bytes:
-    try:
-        return read(path, LOCK_LIMIT) or b""
-    except (OSError, ValueError):
-        return b""
+        return b""  # the tool will say so

@@ -206,8 +206,8 @@ def _task(
     task = Task((record,), kind, why, how.directory, how.commands, problem, creator=how.creator)
     if problem or not how.commands:
         return task
-    found = [*notes.of(record, how.directory), *validate.others_sources(record)]
-    return task._replace(notes=(*([how.note] if how.note else []), *found))
+    found = (*notes.of(record, how.directory), *validate.others_sources(record))
+    return task._replace(notes=(*how.notes, *found))
 
 
 def _no_project(record: "Record", places: "Iterable[str]", rules: "Mapping[str, Rule]") -> str:

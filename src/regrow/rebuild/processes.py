@@ -1,4 +1,4 @@
-"""Runs the tools of a rebuild: output into a log, a time limit, and an end for all of them."""
+"""Runs the commands of a rebuild: with a log, a time limit, and an end of all at once."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from regrow.rebuild.command import Command
 
 _PATIENCE = 5.0  # seconds that a tool has to end when it is told to
-_EVERY = 0.1  # seconds between two looks whether the user has ended the rebuild
+_INTERVAL = 0.1  # seconds between two looks whether the user has ended the rebuild
 _NOT_SET = (
     *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"),
     "UV_VENV_SEED",
@@ -38,7 +38,7 @@ class InterruptedError(StepError):  # noqa: A001 - within this module's name
 
 
 class Processes:
-    """The tools that run now; several threads may start some, and one ends them all."""
+    """The commands that are running. Each thread may run one; ``stop`` ends them all."""
 
     def __init__(self, limit: float) -> None:
         """Begin with none.
@@ -105,7 +105,7 @@ class Processes:
             _end(process)
 
     def stop(self) -> None:
-        """End all that run, and start none any more."""
+        """End all that are running, and start none any more."""
         self._stopped.set()
 
     def check(self) -> None:
@@ -118,7 +118,7 @@ class Processes:
         deadline = time.monotonic() + self._limit
         while not self._stopped.is_set() and time.monotonic() < deadline:
             try:
-                return process.wait(_EVERY)
+                return process.wait(_INTERVAL)
             except subprocess.TimeoutExpired:
                 continue
         return None
@@ -130,7 +130,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + _PATIENCE
         is_left = _signal(process, number)
         while is_left and time.monotonic() < deadline:
-            time.sleep(_EVERY / 5)
+            time.sleep(_INTERVAL / 5)
             process.poll()  # once it has ended, it is no member of its group any more
             is_left = _signal(process, 0)
         if not is_left:

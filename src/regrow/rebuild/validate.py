@@ -1,7 +1,6 @@
-"""What a record must be for a rebuild to act on it: such as regrow writes, for this directory.
+"""Refuses records that regrow would not have written, or that do not fit their directory.
 
-A record is a file: a restore, another machine or another program may have changed it. Whatever
-regrow would not have written itself, or does not fit the directory, is refused and named.
+A record is a file: a restore, another machine or another program may have changed it.
 """
 
 import os
@@ -9,6 +8,7 @@ import re
 import stat
 from fnmatch import fnmatchcase
 
+from regrow.recipes import compare
 from regrow.records.format import check_values
 from regrow.records.store import identity_of, is_about
 from regrow.system import ownership
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from regrow.model import Record, Rule
 
-# Each is a word that a creator is given: where it knows no such version it may take the word for a
-# path, and run what stands there.
+# Both become arguments of a creator, which may take a version that it does not know for a path, and
+# run what is there.
 _VERSION = re.compile(r"(\d+(\.\d+){0,2}((a|b|rc)\d+)?t?)?", re.ASCII)
 _IMPLEMENTATION = re.compile(r"(cpython|pypy|graalpy|pyodide)?", re.IGNORECASE)
 # Lines that regrow writes (recipes/python.py): no other option of pip's gets through.
@@ -50,7 +50,7 @@ _TRACES = {
 }
 """By kind: one of these is among what its tool leaves from its first moments on."""
 
-_ENTRIES_LOOKED_AT = 10_000
+_ENTRIES_LOOKED_AT = 10_000  # of a source directory
 
 
 def check(record: "Record") -> None:
@@ -73,7 +73,7 @@ def check_name(record: "Record", rule: "Rule") -> None:
 
 
 def check_version(record: "Record") -> None:
-    """Check what says which Python an environment has. Raises ValueError."""
+    """Check the fields that say which Python an environment has. Raises ValueError."""
     for key, known in (("version", _VERSION), ("implementation", _IMPLEMENTATION)):
         value = record.recipe.get(key, "")
         if not isinstance(value, str) or not known.fullmatch(value):
@@ -102,7 +102,7 @@ def addresses(record: "Record") -> list[str]:
 
 
 def texts(value: object) -> list[str]:
-    """Return a list of words. Raises TypeError and ValueError."""
+    """Return a value that is a list of texts. Raises TypeError and ValueError for any other."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise TypeError(f"{value!r} is no list of words")
     if any("\0" in item or "\n" in item for item in value):
@@ -111,10 +111,10 @@ def texts(value: object) -> list[str]:
 
 
 def project(record: "Record") -> str:
-    """Return the project of a recipe: the directory is in it, or the command is for another one.
+    """Return the project in a recipe.
 
     Raises:
-        KeyError, ValueError: there is none.
+        KeyError, ValueError: there is none, or the directory is not in it.
     """
     directory = absolute(record.recipe["directory"])
     if not is_below(record.path, directory) or record.path == directory:
@@ -130,7 +130,7 @@ def absolute(value: object) -> str:
 
 
 def not_ours(path: str) -> str:
-    """Return whose a directory is, or the nearest one above it, if not the user's own."""
+    """Return why a directory, or the nearest one above it, is not the user's own; empty: it is."""
     place = next(place for place in (path, *ancestors(path)) if os.path.exists(place))
     status = os.stat(place)
     user = os.geteuid()
@@ -144,7 +144,7 @@ def not_ours(path: str) -> str:
 def not_described(record: "Record", *, is_same: bool) -> str:
     """Return why what stands at a record's path is not what the record describes; empty: it is.
 
-    What is empty, or no directory, is nobody's: nothing is said about it.
+    An empty directory, and a path where none is, fit every record.
 
     Args:
         record: the record.
@@ -199,7 +199,7 @@ def foreign_source(record: "Record") -> str:
 
 
 def others_sources(record: "Record") -> list[str]:
-    """Return what the plan says of sources that are another user's, in a place of his own."""
+    """Return a sentence for each local source that belongs to another user."""
     found = []
     for name, source in _sources(record):
         try:
@@ -214,9 +214,8 @@ def others_sources(record: "Record") -> list[str]:
 def _sources(record: "Record") -> "Iterator[tuple[str, str]]":
     """Yield the local paths that a record's packages come from, each after the package's name."""
     for key in ("requirements", "explicit"):
-        lines = record.recipe.get(key, ())
-        for line in lines if isinstance(lines, list) else ():
-            name, at, address = str(line).partition(" @ ")
+        for line in compare.texts(record.recipe, key):
+            name, at, address = line.partition(" @ ")
             if line.startswith("-e "):
                 name = address = line.removeprefix("-e ")
             elif not at:
@@ -253,8 +252,6 @@ def _foreign_entry(source: str) -> str:
                     return f"{join(source, entry.name)}: {why}"
                 if number == _ENTRIES_LOOKED_AT:
                     break
-    except NotADirectoryError:
-        return ""
-    except FileNotFoundError:
-        return ""
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     return ""
