@@ -84,7 +84,7 @@ def _install(manager: "Manager", as_json: bool) -> int:
         print_json({"action": "install", "outcome": outcome, "path": manager.file})
     else:
         print(f"{outcome}  {show(manager.file)}")
-        print("it watches now and from each login on; `regrow service status` tells how it is")
+        print("it watches now and from each login on; `regrow service status` shows how it is")
         if manager.advice():
             print(show(manager.advice()))
     if another is not None:

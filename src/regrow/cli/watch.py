@@ -118,7 +118,7 @@ class _Signals:
         signal.set_wakeup_fd(-1)
 
     def is_reloading(self) -> bool:
-        """Tell, once, whether the settings are to be read again; what has woken it is read.
+        """Return, once, whether the settings are to be read again, and empty the wake-up pipe.
 
         Raises:
             KeyboardInterrupt: it is to end, and whoever was interrupted has kept that to itself.
@@ -132,7 +132,7 @@ class _Signals:
 
     @contextlib.contextmanager
     def held(self) -> "Iterator[None]":
-        """Let nothing end in the middle of this ``with`` block."""
+        """Put off the end until this ``with`` block is done."""
         self._is_held = True
         try:
             yield
@@ -172,7 +172,7 @@ def only_one(code: str) -> "Iterator[None]":
         if not own_files.try_lock(fd):
             number = os.read(fd, 32).partition(b"\n")[0].decode(errors="replace")
             raise WatchError(
-                f"another regrow watches already (process {number}); `regrow service status` tells"
+                f"another regrow watches already (process {number}); `regrow service status` shows"
                 " more"
             )
         os.ftruncate(fd, 0)

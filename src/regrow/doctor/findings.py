@@ -1,4 +1,4 @@
-"""What ``regrow doctor`` looks at: one module a subject. Nothing here changes anything for good."""
+"""What ``regrow doctor`` finds: subjects and states. One module per subject does the looking."""
 
 from regrow_marks.plain import NamedTuple
 

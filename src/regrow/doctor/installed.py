@@ -1,4 +1,4 @@
-"""Where a Python program on PATH is installed, found out without running it."""
+"""Finds out where a Python program on PATH is installed, without running it."""
 
 import glob
 import os
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     by: str
     """What installed the program: one of the names above."""
     version: tuple[int, int] | None
-    """The interpreter's; None: its name does not tell."""
+    """The interpreter's; None: its name does not contain it."""
 
 
 def place(script: str) -> Place | None:
@@ -76,7 +76,7 @@ def _installer(script: str, prefix: str) -> str:
 
 
 def has_plugin(where: Place) -> bool:
-    """Tell whether regrow's plugins stand in an environment, by their entry points."""
+    """Return whether regrow's plugins are installed in an environment, by their entry points."""
     for directory in _packages(where):
         for name in glob.glob(f"{glob.escape(directory)}/regrow-*.dist-info/entry_points.txt"):
             try:
@@ -88,7 +88,7 @@ def has_plugin(where: Place) -> bool:
 
 
 def _packages(where: Place) -> list[str]:
-    """Give the directories in which an environment's interpreter looks for packages."""
+    """Return the directories in which an environment's interpreter looks for packages."""
     python = f"python{where.version[0]}.{where.version[1]}" if where.version else "python3.*"
     bases = [f"{glob.escape(where.prefix)}/lib", f"{glob.escape(where.prefix)}/lib64"]
     patterns = [f"{base}/{python}/site-packages" for base in bases]
@@ -104,5 +104,5 @@ def _packages(where: Place) -> list[str]:
 
 
 def has_pip(where: Place) -> bool:
-    """Tell whether an environment has pip: those that uv makes have none."""
+    """Return whether an environment has pip; those that uv makes have none."""
     return any(os.path.isdir(os.path.join(directory, "pip")) for directory in _packages(where))

@@ -61,7 +61,7 @@ def _version(regrow: str) -> str | None:
 
 
 def _as_numbers(version: str) -> tuple[int, ...]:
-    """Give the numbers that a version begins with.
+    """Return the numbers that a version begins with.
 
     >>> _as_numbers("0.10.1"), _as_numbers("1.2rc1")
     ((0, 10, 1), (1, 2))

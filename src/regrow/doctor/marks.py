@@ -139,7 +139,7 @@ def _entries(store: Store) -> "Iterator[Finding]":
 
 
 def _leftovers(recorded: "Sequence[str]") -> "Iterator[Finding]":
-    """Name what rebuilds left, with what is in it."""
+    """Yield what rebuilds left, with what is in it."""
     known = set(recorded)
     for one in leftovers.find(recorded):
         remedy = "`regrow leftovers` shows it, and puts it back or removes it"
@@ -150,7 +150,7 @@ def _leftovers(recorded: "Sequence[str]") -> "Iterator[Finding]":
 
 
 def _interrupted(entries: "Sequence[Entry]") -> "Iterator[Finding]":
-    """Tell what is being filled at this moment from what was left half done."""
+    """Separate what is being filled at this moment from what was left half done."""
     stale = [entry for entry in entries if now() - entry.record.time > _STALE]
     fresh = [entry for entry in entries if now() - entry.record.time <= _STALE]
     if fresh:

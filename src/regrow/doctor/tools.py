@@ -91,7 +91,7 @@ def what_puts_it_there(tool: Tool, where: installed.Place) -> str | None:
 
 
 def _others(tool: Tool, prefix: str) -> str:
-    """Name what uv has installed beside a tool already: it would drop what is not named again."""
+    """Return what uv has installed beside a tool: it would drop what is not named again."""
     from regrow.system import safe_toml
 
     try:

@@ -31,7 +31,7 @@ _RAISE = f"sysctl fs.inotify.max_user_watches={_RAISED}, and the same in /etc/sy
 
 
 def check(configuration: "Configuration", platform: str = sys.platform) -> list[Finding]:
-    """Look at the service and at what it needs of the system.
+    """Check the service and what it needs of the system.
 
     Args:
         configuration: the user's settings.
@@ -47,7 +47,7 @@ def check(configuration: "Configuration", platform: str = sys.platform) -> list[
 
 
 def check_service(manager: "Manager", owner: "Owner | None") -> Finding:
-    """Tell whether the service is installed, current, loaded and alive.
+    """Check whether the service is installed, current, loaded and alive.
 
     Args:
         manager: who runs it.
@@ -101,7 +101,7 @@ def check_limit(
     """
     limit = _number(f"{processes}/sys/fs/inotify/max_user_watches")
     if limit is None:
-        return Finding(SERVICE, "inotify", NOT_APPLICABLE, "the kernel tells no limit")
+        return Finding(SERVICE, "inotify", NOT_APPLICABLE, "the kernel states no limit")
     if owner is not None:
         used = _watches(owner, processes)
         everybodys = sum(_watches(one, processes) for one in _own_processes(processes))
@@ -119,7 +119,7 @@ def check_limit(
 
 
 def check_instances(owner: int | None, processes: str = "/proc") -> Finding:
-    """Tell whether one more program may use inotify, where none of regrow's does."""
+    """Check whether the kernel lets one more program use inotify, unless a watch runs already."""
     limit = _number(f"{processes}/sys/fs/inotify/max_user_instances")
     if limit is None or owner is not None:
         return Finding(SERVICE, "inotify instances", OK, "regrow has one")
@@ -140,7 +140,7 @@ def _number(file_name: str) -> int | None:
 
 
 def _own_processes(processes: str) -> "Iterable[int]":
-    """Give the user's processes, as many as the time allows to look at."""
+    """Yield the user's processes, as many as the time allows to look at."""
     end = time.monotonic() + _BUDGET
     for name in os.listdir(processes):
         if time.monotonic() > end:
@@ -153,7 +153,7 @@ def _own_processes(processes: str) -> "Iterable[int]":
 
 
 def _inotify(process: int, processes: str) -> list[str]:
-    """Name the files that describe a process's inotify descriptors."""
+    """Return the files that describe a process's inotify descriptors."""
     found = []
     try:
         for name in os.listdir(f"{processes}/{process}/fd"):
@@ -165,7 +165,7 @@ def _inotify(process: int, processes: str) -> list[str]:
 
 
 def _watches(process: int, processes: str) -> int:
-    """Count the watches of a process: a line each, see proc(5), fdinfo."""
+    """Return how many watches a process has: one line each, see proc(5), fdinfo."""
     count = 0
     for name in _inotify(process, processes):
         try:
@@ -193,14 +193,14 @@ class _Counter:
             raise _EnoughError
 
     def stay(self, path: str) -> None:
-        """Keep it: it is watched, though not entered."""
+        """Keep it: a directory that is not entered for now is watched."""
 
     def leave(self, path: str) -> None:
         self.paths.discard(path)
 
 
 def _count(configuration: "Configuration") -> tuple[int, bool]:
-    """Count the directories that a watch would watch; false: there are more."""
+    """Return how many directories a watch would watch, and whether all were counted in time."""
     counter = _Counter()
     active_rules = loader.active_rules(configuration, config.path())
     scan = Scan(configuration.start, active_rules, configuration.skip, None, counter)

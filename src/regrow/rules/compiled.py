@@ -1,4 +1,4 @@
-"""The rules as they were read last time: parsing their TOML takes a hundred times as long."""
+"""Keeps the rules in compiled form: parsing their TOML takes a hundred times as long."""
 
 import marshal
 import os
@@ -16,7 +16,7 @@ _NAME = "rules"
 
 
 def key(place: str, names: "Sequence[str]") -> str:
-    """Tell what the rules depend on: their files, their fields, and who compiled them.
+    """Return what the compiled rules depend on: their files, their fields, and who compiled them.
 
     Args:
         place: the directory of the files.
@@ -30,7 +30,7 @@ def key(place: str, names: "Sequence[str]") -> str:
 
 
 def load(wanted: str) -> tuple[Rule, ...] | None:
-    """Read the rules that were compiled under a key; None if there are none, or none to trust."""
+    """Return the rules that were compiled under a key; None if there are none to trust."""
     content = cache.read(_NAME)
     if content is None:
         return None
@@ -39,5 +39,5 @@ def load(wanted: str) -> tuple[Rule, ...] | None:
 
 
 def save(wanted: str, rules: "Sequence[Rule]") -> None:
-    """Keep compiled rules for the next time, if that can be done."""
+    """Keep compiled rules for the next start. If that can't be done, they are read again."""
     cache.write(_NAME, marshal.dumps((wanted, [tuple(rule) for rule in rules])))

@@ -1,4 +1,4 @@
-"""The rules: read from TOML, checked, and changed as the configuration asks.
+"""Reads the rules from TOML, checks them, and changes them as the configuration asks.
 
 To support one more tool, add a table to one of the files here and a row to its tests.
 """
@@ -9,25 +9,49 @@ from functools import cache
 from regrow.errors import ConfigurationError
 from regrow.model import Rule
 from regrow.rules import compiled
-from regrow_marks.plain import TYPE_CHECKING
+from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from regrow.config import Configuration
 
 RECIPES = ("command", "contents", "python", "conda", "pixi", "node", "cmake", "meson")
 
+
+class _Kind(NamedTuple):
+    """What a field holds."""
+
+    accepts: "Callable[[Any], bool]"
+    problem: str
+    """What is wrong with any other value."""
+
+
+def _is_names(value: "Any") -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+
+
+_TEXT = _Kind(lambda value: isinstance(value, str), "it must be a string")
+_NAMES = _Kind(_is_names, "it must be a list of names")
+_FLAG = _Kind(lambda value: isinstance(value, bool), "it must be true or false")
+
 _TEXTS = ("name", "directory", "ecosystem", "recipe", "command", "documentation", "note", "keep")
-_NAMES = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only", "makes")
+_LISTS = ("beside", "beside_all", "inside", "inside_all", "inside_none", "only", "makes")
 _FLAGS = ("generic", "output", "home", "container", "manual")
-FIELDS = (*_TEXTS, *_NAMES, *_FLAGS, "source_outside", "targets")
+FIELDS = {
+    **dict.fromkeys((*_TEXTS, "source_outside", "targets"), _TEXT),
+    **dict.fromkeys(_LISTS, _NAMES),
+    **dict.fromkeys(_FLAGS, _FLAG),
+}
+"""The fields of a rule."""
 
 
 @cache
 def shipped() -> tuple[Rule, ...]:
-    """Give the rules that come with regrow, sorted by name: compiled if they were read before.
+    """Return the rules that come with regrow, sorted by name.
+
+    They are compiled when they are first read: see ``compiled``.
 
     Raises:
         ConfigurationError: a rule is broken; the message names file, rule and field.
@@ -54,7 +78,7 @@ def _read(place: str, names: "Iterable[str]") -> tuple[Rule, ...]:
 
 
 def active_rules(configuration: "Configuration", file_name: str) -> tuple[Rule, ...]:
-    """Give the rules as the configuration leaves them.
+    """Return the rules as the configuration changes them.
 
     A ``[[rule]]`` with the name of one of regrow's changes the fields that it states; another name
     adds a rule. ``disable`` takes rules away, and ``caches`` chooses among those for home caches.
@@ -93,7 +117,7 @@ def active_rules(configuration: "Configuration", file_name: str) -> tuple[Rule, 
 
 
 def check(table: "dict[str, Any]", file_name: str) -> Rule:
-    """Turn a table into a rule.
+    """Return the rule that a table describes.
 
     Args:
         table: one ``[[rule]]``.
@@ -103,47 +127,48 @@ def check(table: "dict[str, Any]", file_name: str) -> Rule:
         ConfigurationError: a field is missing, unknown, or of the wrong type; the message names
             file, rule and field.
     """
-    given = table.get("name")
-    name = given if isinstance(given, str) else "(without a name)"
+    name = table.get("name")
+    where = f"{file_name}: rule {name if isinstance(name, str) else '(without a name)'}"
+    for field, problem in _problems_of_fields(table):
+        raise ConfigurationError(f"{where}: {field}: {problem}")
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+    rule = Rule(**fields)
+    for field, problem in _problems(rule):
+        raise ConfigurationError(f"{where}: {field}: {problem}")
+    return rule
 
-    def broken(field: str, problem: str) -> ConfigurationError:
-        return ConfigurationError(f"{file_name}: rule {name}: {field}: {problem}")
 
+def _problems_of_fields(table: "dict[str, Any]") -> "Iterator[tuple[str, str]]":
+    """Yield each field that is unknown, of the wrong type or missing, and what is wrong with it."""
     for field, value in table.items():
-        if field not in FIELDS:
-            raise broken(field, f"unknown field; known are {', '.join(sorted(FIELDS))}")
-        if field in _NAMES:
-            if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-                raise broken(field, "it must be a list of names")
-        elif field in _FLAGS:
-            if not isinstance(value, bool):
-                raise broken(field, "it must be true or false")
-        elif not isinstance(value, str):
-            raise broken(field, "it must be a string")
+        kind = FIELDS.get(field)
+        if kind is None:
+            yield field, f"unknown field; known are {', '.join(sorted(FIELDS))}"
+        elif not kind.accepts(value):
+            yield field, kind.problem
     for field in ("name", "directory"):
         if not table.get(field):
-            raise broken(field, "it is missing")
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
-    }
-    rule = Rule(**fields)
+            yield field, "it is missing"
+
+
+def _problems(rule: Rule) -> "Iterator[tuple[str, str]]":
+    """Yield each field whose value makes no sense in its rule, and what is wrong with it."""
     head, _, last = rule.directory.rpartition("/")
     if rule.directory.startswith(("/", "~")) or ".." in rule.directory.split("/"):
-        raise broken("directory", "it must be a name, or a path below the project directory")
+        yield "directory", "it must be a name, or a path below the project directory"
     if not last or _is_glob(head):
-        raise broken("directory", "globs may stand in its last component only")
+        yield "directory", "globs may stand in its last component only"
     if rule.keep:
-        return rule
+        return
     evidence = (*rule.beside, *rule.beside_all, *rule.inside, *rule.inside_all)
     if not evidence and not rule.home:
-        raise broken("beside", "a rule needs evidence, beside the directory or inside it")
+        yield "beside", "a rule needs evidence, beside the directory or inside it"
     if rule.directory == "*" and not (rule.inside or rule.inside_all):
-        raise broken("inside", "a rule for any name needs evidence inside")
+        yield "inside", "a rule for any name needs evidence inside"
     if rule.recipe not in RECIPES:
-        raise broken("recipe", f"it must be one of {', '.join(RECIPES)}")
+        yield "recipe", f"it must be one of {', '.join(RECIPES)}"
     if not rule.command:
-        raise broken("command", "it is missing: what brings the directory back?")
-    return rule
+        yield "command", "it is missing: what brings the directory back?"
 
 
 def _is_glob(text: str) -> bool:
@@ -155,6 +180,6 @@ def _is_cache(rule: Rule) -> bool:
 
 
 def at_home(rules: "Iterable[Rule]") -> dict[str, Rule]:
-    """Give the rules for what stands in the home directory, by path; those that keep left out."""
+    """Return the rules for the home directory by path, without those that keep something."""
     home = os.path.realpath(os.path.expanduser("~"))
     return {f"{home}/{rule.directory}": rule for rule in rules if rule.home and not rule.keep}

@@ -1,7 +1,7 @@
-"""What a rule's tool makes directly inside a directory; anything else there is somebody's own.
+"""Finds what a rule's tool did not make in a directory: that is somebody's own.
 
-A file that came in an archive can make any directory look like a tool's. What else stands in it
-tells them apart: the rule lists what its tool makes.
+A file from an archive can make any directory look like a tool's. So rules list what their tools
+make directly inside, and anything else shows that it is another one.
 """
 
 import os
@@ -28,7 +28,7 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _Made(NamedTuple):
-    """A rule's list, taken apart."""
+    """A rule's list, parsed."""
 
     is_any: "re.Pattern[str]"
     """Matches names of entries of any kind."""
@@ -92,7 +92,7 @@ def _is_directory_made(name: str, made: _Made, listing: "Listing") -> bool:
 
 
 def _is_targets(name: str, forms: "Iterable[tuple[str, bool]]", targets: "Collection[str]") -> bool:
-    """Tell whether a name is made of a target's: ``libdemo.so.1`` of ``demo``, for example."""
+    """Return whether a name is made of a target's: ``libdemo.so.1`` of ``demo``, for example."""
     for before, has_ending in forms:
         rest = name.removeprefix(before) if name.startswith(before) else ""
         while rest:
@@ -103,7 +103,7 @@ def _is_targets(name: str, forms: "Iterable[tuple[str, bool]]", targets: "Collec
 
 
 def _targets(glob: str, listing: "Listing") -> frozenset[str]:
-    """Give the names that the star stands for in what a glob matches."""
+    """Return the parts of matching names that the glob's star stands for."""
     if not glob:
         return frozenset()
     head, _, last = glob.rstrip("/").rpartition("/")
@@ -127,7 +127,7 @@ def _targets(glob: str, listing: "Listing") -> frozenset[str]:
 
 
 def foreign(rule: "Rule", listing: "Listing", found: "Sequence[str]") -> str | None:
-    """Say what stands in a directory that its tool does not make.
+    """Return what a directory holds that its tool does not make.
 
     Args:
         rule: the rule that recognises the directory.
@@ -149,5 +149,5 @@ def foreign(rule: "Rule", listing: "Listing", found: "Sequence[str]") -> str | N
 
 
 def shown(names: "Sequence[str]") -> str:
-    """Name the first few, for people."""
+    """Return the first few names, for people."""
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

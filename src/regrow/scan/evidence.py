@@ -1,4 +1,4 @@
-"""Whether a rule recognises a directory: from listings that were read already, and little more."""
+"""Evidence for rules: looked for in listings that were read already, and in little else."""
 
 import os
 import stat
@@ -29,7 +29,7 @@ _NAME, _GLOB, _BELOW = range(3)  # what a piece of evidence names
 
 @lru_cache(_REMEMBERED)
 def _understood(wanted: str) -> tuple[str, bool, int]:
-    """Take a piece of evidence apart; the rules' are asked for again and again.
+    """Parse a piece of evidence. The same ones are looked for again and again.
 
     Returns:
         The name, whether a directory is wanted, and what the name is.
@@ -65,7 +65,7 @@ class Listing:
         self.consulted: tuple[str, ...] = ()
         """The directories below, as paths from this one, in which evidence was looked for."""
         self.is_doubtful = False
-        """Whether evidence was looked for in places that no listing tells of."""
+        """Whether evidence was looked for where no listing shows a change."""
         self._by_name: list[os.DirEntry[str]] | dict[str, os.DirEntry[str]] = entries
         self._is_closed: bool | None = None
 
@@ -76,13 +76,13 @@ class Listing:
         return cls(fd, entries, [entry.name for entry in entries], directories_in(entries))
 
     def _entry(self, name: str) -> "os.DirEntry[str] | None":
-        """Find an entry. In most directories nothing is looked for, so the index comes late."""
+        """Return an entry. In most directories none is looked for, so the index is made late."""
         if isinstance(self._by_name, list):
             self._by_name = {entry.name: entry for entry in self._by_name}
         return self._by_name.get(name)
 
     def is_file(self, name: str) -> bool:
-        """Tell whether a regular file of that name is there; a link or a stranger's is none."""
+        """Return whether a regular file of that name is there: no link, and not another user's."""
         entry = self._entry(name)
         return (
             entry is not None
@@ -91,7 +91,7 @@ class Listing:
         )
 
     def is_directory(self, name: str) -> bool:
-        """Tell whether a directory of that name is there; a link or a stranger's is none."""
+        """Return whether a directory of that name is there: no link, and not another user's."""
         entry = self._entry(name)
         return (
             entry is not None
@@ -100,7 +100,7 @@ class Listing:
         )
 
     def _is_strangers(self, entry: "os.DirEntry[str]") -> bool:
-        """Tell whether another user put an entry there, where others may write."""
+        """Return whether another user put an entry into a directory that others may write to."""
         ours = (os.geteuid(), 0)
         if self._is_closed is None:
             status = os.fstat(self.fd)
@@ -161,7 +161,7 @@ class Listing:
 
 
 def entries_of(fd: int, size: int) -> "list[os.DirEntry[str]]":
-    """Read a directory; of one with a million entries, the directories in it alone.
+    """Return a directory's entries; of one with a million entries, only the directories.
 
     Args:
         fd: the directory's descriptor.
@@ -174,12 +174,12 @@ def entries_of(fd: int, size: int) -> "list[os.DirEntry[str]]":
 
 
 def directories_in(entries: "Iterable[os.DirEntry[str]]") -> list[str]:
-    """Name the directories among entries; a link is none."""
+    """Return the names of the directories among entries, without links."""
     return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def beside(rule: Rule, project: Listing) -> tuple[str, ...] | None:
-    """Tell what stands beside for a rule.
+    """Find a rule's evidence beside a directory.
 
     Args:
         rule: the rule.
@@ -192,7 +192,7 @@ def beside(rule: Rule, project: Listing) -> tuple[str, ...] | None:
 
 
 def inside(rule: Rule, directory: Listing) -> tuple[str, ...] | None:
-    """Tell what stands inside for a rule, and that nothing speaks against it.
+    """Find a rule's evidence inside a directory.
 
     Args:
         rule: the rule.
@@ -207,7 +207,7 @@ def inside(rule: Rule, directory: Listing) -> tuple[str, ...] | None:
 
 
 def speaks_against(rule: Rule, directory: Listing) -> bool:
-    """Tell whether something stands inside that a rule does not allow."""
+    """Return whether something is inside a directory that a rule does not allow."""
     if any(_stands(name, directory) for name in rule.inside_none):
         return True
     if rule.only and _strangers(rule.only, directory):
@@ -222,7 +222,7 @@ def _strangers(made: tuple[str, ...], directory: Listing, targets: str = "") -> 
 
 
 def missing(rule: Rule, project: Listing | None, directory: Listing | None) -> list[str]:
-    """Say in words what a rule lacks to recognise a directory; empty: it does recognise it."""
+    """Return in words what a rule lacks to recognise a directory; empty if it does recognise it."""
     lacking = []
     if rule.beside and (project is None or not any(project.find(n) for n in rule.beside)):
         lacking.append(f"beside it: {' or '.join(rule.beside)}")
@@ -258,14 +258,14 @@ def _missing_inside(rule: Rule, directory: Listing) -> list[str]:
 
 
 def needs_inside(rule: Rule) -> bool:
-    """Tell whether a rule recognises nothing without its inside evidence."""
+    """Return whether a rule recognises nothing without its evidence inside."""
     return (not rule.generic or rule.directory == "*") and bool(
         rule.inside or rule.inside_all or rule.inside_none or rule.only or rule.source_outside
     )
 
 
 def _stands(name: str, directory: Listing) -> bool:
-    """Tell whether an entry of that name stands inside, of any kind: a link speaks against, too."""
+    """Return whether an entry of that name is inside; links and any other kind count."""
     return any(fnmatchcase(entry, name.rstrip("/")) for entry in directory.names)
 
 
@@ -288,7 +288,7 @@ def _any_and_all(
 
 
 def is_source_outside(variable: str, directory: Listing) -> bool:
-    """Tell whether CMakeCache.txt names a source directory that is not the match or below it.
+    """Return whether CMakeCache.txt names a source directory outside of the build directory.
 
     An in-source build has its CMakeCache.txt among the sources; so has a copy of one, whose cache
     names the original. Anything unclear counts as inside.
@@ -321,7 +321,7 @@ def _is_sane(path: str | None) -> "TypeGuard[str]":
 
 
 def cmake_variable(variable: str, directory: Listing) -> str | None:
-    """Read a variable from CMakeCache.txt, whose lines are ``NAME:TYPE=value``."""
+    """Return a variable of CMakeCache.txt, whose lines are ``NAME:TYPE=value``; None: not there."""
     if not directory.is_file(_CMAKE_CACHE):
         return None
     try:

@@ -129,7 +129,7 @@ def _read_changes(wanted: _Wanted, earlier: "Snapshot", key: str, began: int) ->
     """
     pays = earlier.count >= _SHARED_FROM
     sections = list(worker.share(earlier.count, earlier.changes, wanted.meanwhile, pays=pays))
-    count = sum(len(words) - words.count(snapshot.SAME) for words in sections)
+    count = sum(len(changes) - changes.count(snapshot.SAME) for changes in sections)
     if not count:
         return Survey(earlier.findings(), 0, earlier.directories, earlier.signed)
     if count * _MOSTLY > earlier.directories:

@@ -1,4 +1,4 @@
-"""Which rule recognises a directory: from what is listed beside it, above it and inside it."""
+"""Finds the rule that recognises a directory, by the listings beside, above and inside it."""
 
 import os
 import re
@@ -19,21 +19,21 @@ _REMEMBERED = 4096  # names of directories
 
 
 class Hint(NamedTuple):
-    """What the listing of a project directory says about a directory in it."""
+    """Evidence for a directory in the listing of a project directory."""
 
     rule: Rule
     rest: tuple[str, ...]
-    """The components that are still to come; empty: this is the directory itself."""
+    """The path components down to the directory; empty: the hint is about the directory itself."""
     project: str
     found: tuple[str, ...]
-    """The evidence that stands beside."""
+    """The names found beside."""
 
 
 class Index:
-    """The rules, arranged by what a listing can be asked for."""
+    """The rules, by what a listing can be searched for."""
 
     def __init__(self, active_rules: "Iterable[Rule]") -> None:
-        """Arrange the rules; those for home caches are no business of a scan."""
+        """Arrange the rules. Those for the home directory are left out: no scan looks for them."""
         self._by_name: dict[str, list[Rule]] = {}
         self._by_glob: list[Rule] = []
         self._by_path: dict[str, list[Rule]] = {}
@@ -58,10 +58,10 @@ class Index:
             for rule in self.anywhere
             for name in (*rule.inside, *rule.inside_all)
         )
-        """What has to stand in a directory that no listing above says anything about."""
+        """Without any of these inside, a directory without hints is not recognised."""
 
     def is_known(self, name: str) -> bool:
-        """Tell whether there is a rule for a directory's name, or for a path that begins so."""
+        """Return whether a rule is for a directory's name, or for a path that begins with it."""
         return (
             name in self._by_name
             or name in self._by_path
@@ -69,11 +69,11 @@ class Index:
         )
 
     def for_name(self, name: str) -> "list[Rule]":
-        """Give the rules for a directory's name, those with a path aside."""
+        """Return the rules for a directory's name, without those for a path."""
         return [rule for rule, rest in self._for_name(name) if not rest]
 
     def _look_up(self, name: str) -> "list[tuple[Rule, tuple[str, ...]]]":
-        """Give the rules for a name, each with the components that have to follow."""
+        """Return the rules for a name, each with the path components that must follow."""
         named = self._by_name.get(name, ())
         by_glob = (rule for rule in self._by_glob if fnmatchcase(name, rule.directory))
         with_path = self._by_path.get(name, ())
@@ -85,13 +85,13 @@ class Index:
     def hints(
         self, name: str, path: str, listing: "Listing", above: "Iterable[Hint]"
     ) -> list[Hint]:
-        """Tell what a listing says about a directory in it.
+        """Return the evidence that a listing, and those above it, hold for a directory in it.
 
         Args:
             name: the directory's name.
             path: the path of what is listed.
             listing: its entries.
-            above: what listings further up say about what is listed.
+            above: the hints for what is listed.
         """
         found = []
         for rule, rest in self._for_name(name):
@@ -106,12 +106,12 @@ class Index:
     def recognise_unlisted(
         self, path: str, status: os.stat_result, hints: "Sequence[Hint]"
     ) -> Candidate | None:
-        """Find the rule for a directory where what stands beside it is enough.
+        """Find the rule for a directory for which the evidence beside it is enough.
 
         Args:
             path: the directory.
             status: what it is.
-            hints: what listings above it say about it.
+            hints: the evidence for it in listings above.
         """
         for hint in hints:
             rule = hint.rule
@@ -128,7 +128,7 @@ class Index:
         Args:
             path: the directory.
             status: what it is.
-            hints: what listings above it say about it.
+            hints: the evidence for it in listings above.
             listing: its entries.
         """
         best: Candidate | None = None
@@ -158,7 +158,7 @@ class Index:
 
 
 def _foreign(rule: Rule, listing: "Listing", found: "Sequence[str]") -> str | None:
-    """Say what stands in a directory that its rule's tool does not make; see ``contents``."""
+    """Return what a directory holds that its rule's tool does not make; see ``contents``."""
     if not rule.makes:
         return ""
     from regrow.scan.contents import foreign

@@ -1,4 +1,4 @@
-"""What a scan tells those who follow it. Only annotations need this module."""
+"""What can follow a scan. Only annotations need this module."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a scan found, and what that depends on: kept, so that the next scan need not read it again.
+"""Keeps what a scan found and what that depends on, so that the next one need not read all again.
 
 A snapshot holds each directory that was looked at, with its inode and the time of its last change
 (ctime, which nobody can set): that moves whenever an entry comes or goes or is replaced, and when
@@ -141,7 +141,7 @@ class Snapshot:
         return len(self._index)
 
     def findings(self) -> "list[Finding]":
-        """Give what was found."""
+        """Return what was found."""
         return unpack(self._findings, self._active_rules)
 
     def changes(self, number: int) -> bytes:
@@ -164,22 +164,22 @@ class Snapshot:
         return bytes(map(_compare, paths, array(_TIME, times), array(_INODE, inodes)))
 
     def changed(self, sections: "Iterable[bytes]") -> "Iterator[tuple[str, bool]]":
-        """Name what has changed.
+        """Find out which directories have changed.
 
         Args:
-            sections: what ``changes`` told about each.
+            sections: for each section, what ``changes`` returned.
 
         Yields:
             The paths that have changed or are gone, and whether another one stands there.
         """
-        for number, words in enumerate(sections):
-            if words:
-                for path, word in zip(self._section(number)[0], words, strict=True):
-                    if word != SAME:
-                        yield path, word == ANOTHER
+        for number, changes in enumerate(sections):
+            if changes:
+                for path, change in zip(self._section(number)[0], changes, strict=True):
+                    if change != SAME:
+                        yield path, change == ANOTHER
 
     def rows(self) -> "Iterator[Row]":
-        """Give every path, when it was changed last, and its inode."""
+        """Yield every path, when it was changed last, and its inode."""
         for number in range(self.count):
             paths, times, inodes = self._section(number)
             yield from zip(paths, array(_TIME, times), array(_INODE, inodes), strict=True)
@@ -248,7 +248,7 @@ def save(
     signed: "Iterable[str]",
     directories: int,
 ) -> None:
-    """Keep a snapshot, if that can be done.
+    """Write a snapshot. If that can't be done, the next scan reads everything.
 
     Args:
         key: what it was made of.
@@ -280,7 +280,7 @@ def _file(
 
 
 def pack(finding: "Finding") -> "Packed":
-    """Turn a finding into plain data."""
+    """Return a finding as plain data."""
     if isinstance(finding, Unreadable):
         return tuple(finding)
     kept_by = finding.kept_by.name if finding.kept_by else None
@@ -288,7 +288,7 @@ def pack(finding: "Finding") -> "Packed":
 
 
 def unpack(packed: "Iterable[Packed]", active_rules: "Iterable[Rule]") -> "list[Finding]":
-    """Turn plain data into findings again.
+    """Return findings from plain data.
 
     Args:
         packed: what ``pack`` gave.

@@ -25,7 +25,7 @@ class Launchd:
     title = "launchd"
 
     def __init__(self) -> None:
-        """Find out where the agent and its log stand."""
+        """Find out where the agent and its log belong."""
         agents = directories.launch_agents()
         self._log = os.path.join(directories.logs(), "watch.log")
         self._domain = f"gui/{os.getuid()}"

@@ -1,4 +1,4 @@
-"""The service: ``regrow watch``, kept running by launchd on macOS and by systemd on Linux.
+"""Installs the service: ``regrow watch``, kept running by launchd on macOS, systemd on Linux.
 
 One unit is enough: ``regrow watch`` sweeps at its start and once a day by itself.
 """
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
         title: str
         """What people call it."""
         file: str
-        """Where it looks for the description of the service."""
+        """The file that describes the service."""
         log_place: str
-        """How people come to see the log."""
+        """Where people find the log."""
         again: str
-        """What people type to have the running service start anew."""
+        """The command that restarts the service."""
 
         @property
         def left(self) -> tuple[str, ...]:
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
             """Stop the service, and start it no more; that it does not run is no error."""
 
         def forget(self) -> None:
-            """Take note that the file is gone."""
+            """Forget the service once its file is gone."""
 
         def state(self) -> "State":
-            """Tell how the service is."""
+            """Return the state of the service."""
 
         def log(self, count: int) -> list[str]:
-            """Give the last lines of its log."""
+            """Return the last lines of its log."""
 
         def advice(self) -> str:
-            """Say what people should know once it is installed; empty: nothing."""
+            """Return what people should know once it is installed; empty: nothing."""
 
 
 INSTALLED = "installed"
@@ -68,7 +68,7 @@ UPGRADED = "upgraded"
 RESTARTED = "restarted"
 
 MADE_BY = "made by `regrow service install`; `regrow service uninstall` takes it away"
-"""Stands in each file, and tells regrow's from a file of that name by somebody else."""
+"""Marks each file as regrow's, in case that somebody else has one of that name."""
 
 OUTDATED = "it runs another regrow than this one, as after an upgrade"
 BY_HAND = "end it, and start it again"
@@ -89,7 +89,7 @@ class NoManagerError(ServiceError):
 
 
 class State(NamedTuple):
-    """How the service is, by its manager's word."""
+    """The state of the service, as its manager reports it."""
 
     is_loaded: bool
     """Whether the manager knows it."""
@@ -102,7 +102,7 @@ class State(NamedTuple):
 
 
 def manager(platform: str = sys.platform) -> "Manager":
-    """Choose the service manager of a platform."""
+    """Return the service manager of a platform."""
     if platform == "darwin":
         from regrow.service.launchd import Launchd
 
@@ -195,18 +195,18 @@ def current(manager: "Manager") -> bytes | None:
 
 
 def expected(manager: "Manager") -> bytes:
-    """Write what the service's file would be now. Raises ServiceError."""
+    """Return what the service's file would be now. Raises ServiceError."""
     return manager.compose(command(), environment())
 
 
 def command() -> list[str]:
-    """Give the words that watch: this interpreter and this regrow, by no search along PATH."""
+    """Return the command of the service: this interpreter and this regrow, not searched on PATH."""
     # -P: a regrow.py in the directory where the manager starts it is not ours.
     return [sys.executable, "-P", "-m", "regrow", "watch"]
 
 
 def environment() -> dict[str, str]:
-    """Give the variables that ``regrow watch`` needs, whatever shell it is installed from.
+    """Return the variables that ``regrow watch`` needs, whatever shell it is installed from.
 
     Managers start services with a PATH of their own, which need not lead to git.
     """

@@ -1,4 +1,4 @@
-"""Tells whether regrow stands where a service may count on it."""
+"""Decides whether this regrow is installed where a service can rely on it."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def objection(configuration: "Configuration") -> str | None:
-    """Say why no service should run what this process runs; None: nothing speaks against it.
+    """Return why no service should run this regrow; None if one may.
 
     Args:
         configuration: the user's settings, which decide what a sweep marks.

@@ -55,7 +55,7 @@ class Systemd:
     again = f"systemctl --user restart {UNIT}"
 
     def __init__(self) -> None:
-        """Find out where the unit stands."""
+        """Find out where the unit belongs."""
         directory = directories.systemd_units()
         wanted = os.path.join(directory, f"{_TARGET}.wants")
         self.file = os.path.join(directory, UNIT)
@@ -115,15 +115,15 @@ class Systemd:
         answer = _systemctl("show", UNIT, f"--property={','.join(words)}")
         if answer.returncode != 0:
             raise NoManagerError(_why_not(answer.stderr.strip()))
-        told = dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
-        pid = int(told.get("MainPID", "0")) or None
-        detail = f"{told.get('ActiveState')} ({told.get('SubState')})"
-        if told.get("Result", "success") != "success":
-            detail += f", {told['Result']}"
+        properties = dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
+        pid = int(properties.get("MainPID", "0")) or None
+        detail = f"{properties.get('ActiveState')} ({properties.get('SubState')})"
+        if properties.get("Result", "success") != "success":
+            detail += f", {properties['Result']}"
         return State(
-            is_loaded=told.get("LoadState") == "loaded",
+            is_loaded=properties.get("LoadState") == "loaded",
             pid=pid,
-            since=told.get("ExecMainStartTimestamp", "") if pid else "",
+            since=properties.get("ExecMainStartTimestamp", "") if pid else "",
             detail=detail,
         )
 
@@ -144,7 +144,7 @@ class Systemd:
 
 
 def _is_lingering() -> bool:
-    """Tell whether the user's services go on without a login: see loginctl(1), enable-linger."""
+    """Return whether the user's services run without a login: see loginctl(1), enable-linger."""
     from pwd import getpwuid
 
     try:
@@ -202,7 +202,7 @@ def _run(*words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _why_not(said: str) -> str:
-    """Say why systemd's user manager does not answer, and the way out."""
+    """Return why systemd's user manager does not answer, and the way out."""
     beginning = f"systemd's user manager does not answer ({said}): "
     if os.geteuid() == 0 and "SUDO_USER" in os.environ:
         return beginning + "a service is one user's own; run this as yourself, without sudo"

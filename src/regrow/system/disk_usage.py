@@ -6,7 +6,7 @@ _BLOCK = 512  # bytes; the unit of st_blocks, whatever the file system's own (st
 
 
 def on_disk(path: str) -> int:
-    """Measure what a tree takes on the disk.
+    """Return what a tree takes on the disk.
 
     Args:
         path: the directory; links below it are counted, not followed.

@@ -1,4 +1,4 @@
-"""What is mounted where."""
+"""File systems: what is mounted where, and whose times can be relied on."""
 
 import sys
 
@@ -25,7 +25,7 @@ class Mount(NamedTuple):
 
 
 def mounts() -> list[Mount]:
-    """Read what is mounted, in the order of mounting (Linux); elsewhere nothing is known."""
+    """Return what is mounted, in the order of mounting (Linux); elsewhere nothing is known."""
     if sys.platform != "linux":
         return []
     found = []
@@ -46,12 +46,12 @@ def mounts() -> list[Mount]:
 
 
 def is_local(mount: Mount) -> bool:
-    """Tell whether a file system is on a disk of this machine, which always answers."""
+    """Return whether a file system is on a disk of this machine, which always answers."""
     return mount.kind in _KEEPS_TIMES
 
 
 def keeps_times(path: str) -> bool:
-    """Tell whether a directory's ctime can be relied on where it is.
+    """Return whether directories' ctimes can be relied on at a path.
 
     Args:
         path: a true path.

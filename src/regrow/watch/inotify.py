@@ -1,4 +1,4 @@
-"""Linux: one inotify watch a directory that a scan enters, none inside what is marked."""
+"""Linux: one inotify watch per directory that a scan enters, none inside what is marked."""
 
 import errno
 import select
@@ -31,7 +31,7 @@ _SELF_GONE = flags.IGNORED | flags.UNMOUNT | flags.DELETE_SELF | flags.MOVE_SELF
 class Inotify:
     """Watches directories; a watch is set before the directory is listed, so nothing is missed.
 
-    What is watched below a start directory has a watched parent, which tells when it is moved.
+    Below a start directory, the parent of each is watched, too, so that moves are noticed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Inotify:
 
         Args:
             start: the start directories, true paths.
-            is_of_interest: tells of a name whether a rule looks for it.
+            is_of_interest: see ``source.is_of_interest``.
             wake: a descriptor that ends a wait when it becomes readable.
 
         Raises:
@@ -87,7 +87,7 @@ class Inotify:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.ENOMEM):
                 self.unwatched += 1
-            return  # out of reach, or gone: the scan tells
+            return  # out of reach, or gone: the scan reports it
         earlier = self._paths.get(number)
         if earlier == path:
             return
@@ -155,7 +155,7 @@ class Inotify:
                 if event.mask & _GONE:
                     self.leave(child)
                 elif event.mask & flags.MOVED_TO or child not in self._numbers:
-                    appeared.add(child)  # else a scan has found it before we were told
+                    appeared.add(child)  # else a scan found it before this event was read
             if self._is_of_interest(event.name):
                 directories.add(path)
         return Changes(frozenset(directories), frozenset(appeared))

@@ -17,24 +17,24 @@ class Owner(NamedTuple):
     """What code it runs, as ``upgrade.code`` gives it."""
 
     def is_outdated(self) -> bool:
-        """Tell whether it runs another regrow than this one, as it is installed now."""
+        """Return whether it runs other code than the regrow that is installed now."""
         from regrow.watch import upgrade
 
         return self.code != upgrade.code()
 
 
 def path() -> str:
-    """Say where the lock is: beside the records."""
+    """Return where the lock is: beside the records."""
     return os.path.join(directories.data(), "watch.lock")
 
 
 def content(code: str) -> bytes:
-    """Write what this process puts into the lock that it holds."""
+    """Return what this process writes into the lock that it holds."""
     return f"{os.getpid()}\n{code}\n".encode()
 
 
 def owner() -> Owner | None:
-    """Give the process that watches; None: nobody does."""
+    """Return the process that watches; None: there is none."""
     try:
         fd = os.open(path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -355,7 +355,7 @@ class Watch:
 
 
 class _Observer:
-    """Lets the watcher watch what a scan enters."""
+    """Makes the watcher watch what a scan enters."""
 
     def __init__(self, watcher: "Watcher", changed: "Iterable[str]" = ()) -> None:
         self._watcher = watcher

@@ -1,4 +1,4 @@
-"""macOS, and whatever watchfiles knows: the start directories are watched with all below them.
+"""macOS, and wherever else watchfiles works: watches the start directories with all below them.
 
 Not yet run on a Mac.
 """
@@ -19,7 +19,7 @@ _TIMEOUT = 1000  # milliseconds until it returns where nothing happens
 
 
 class Recursive:
-    """Turns what watchfiles tells into changes of the directories that a scan has entered."""
+    """Reports what watchfiles reports, for the directories that a scan has entered."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Recursive:
 
         Args:
             start: the start directories, true paths.
-            is_of_interest: tells of a name whether a rule looks for it.
+            is_of_interest: see ``source.is_of_interest``.
             force_polling: see ``watchfiles.watch``; tests need it where FSEvents is not.
         """
         self._start = start

@@ -54,7 +54,7 @@ def watcher(
 
     Args:
         start: the start directories, true paths.
-        is_of_interest: returns whether anything depends on an entry of a name; see below.
+        is_of_interest: what ``is_of_interest`` returns for the active rules.
         wake: a descriptor that ends a wait when it becomes readable.
 
     Raises:

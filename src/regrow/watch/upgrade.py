@@ -1,6 +1,8 @@
-"""Notices that another regrow was installed in the place of the one that runs, and goes on as it.
+"""Replaces a running watch by the regrow that was installed in its place meanwhile.
 
-What is loaded stays as it was, and what is loaded later is new: such a watch is of two minds.
+Loaded modules stay as they were, and what is imported later comes from the new files: the process
+would mix two versions. It is replaced in place, since a watch that was started by crontab or a
+login script has no manager that would start it again.
 """
 
 import os
@@ -28,13 +30,13 @@ _PATIENCE = 60.0  # for the new one's answer; it needs a tenth of one
 
 
 def code() -> str:
-    """Tell this regrow's code, as it is installed now, from another one's: a digest of its files.
+    """Return a digest of this regrow's files as they are installed now.
 
-    It goes by what they hold. Their times would not do: uv links one file into every environment
-    that has regrow, and each of these links changes the ctime of them all.
+    Their times would not do: uv links one file into every environment that has regrow, and each
+    of these links changes the ctime of them all.
 
     Returns:
-        The digest; empty where they can't be read: they are being replaced.
+        The digest; empty if they can't be read because they are being replaced.
     """
     digest = blake2b(digest_size=DIGEST_SIZE)
     try:
@@ -53,26 +55,26 @@ def code() -> str:
 
 
 class Upgrade:
-    """Looks once an hour at most, and never while there is nothing to do."""
+    """Compares the installed code with the running one, at most once an hour."""
 
     def __init__(self, tell: "Callable[[str], None]") -> None:
         """Take note of the code that runs.
 
         Args:
-            tell: told in a sentence what becomes of an upgrade.
+            tell: called with a sentence about what becomes of an upgrade.
         """
         self._tell = tell
         self.running = code()
-        """The code that runs, as ``code`` gives it."""
+        """The code that runs, as ``code`` returns it."""
         self.is_ready = False
-        """Whether to go on as the regrow that is installed."""
+        """Whether the regrow that is installed is to take over."""
         self.due = float("inf")
         """When the next look is due by itself, as ``time.monotonic`` counts."""
         self._seen = self._considered = self.running
         self._next = time.monotonic() + _BETWEEN
 
     def look(self) -> bool:
-        """Look at what is installed, if a look is due; see ``is_ready``.
+        """Look at what is installed, if a look is due, and return ``is_ready``.
 
         An installation that changes between two looks is half-done: it is looked at again.
         """
@@ -91,7 +93,7 @@ class Upgrade:
         return self.is_ready
 
     def _consider(self) -> bool:
-        """Tell whether the new one is to go on; a terminal's owner decides that alone."""
+        """Return whether the new one is to take over; at a terminal, its owner is only informed."""
         if sys.stdout.isatty() or sys.stderr.isatty():
             self._tell("another regrow was installed; end this watch and start it again to use it")
             return False
@@ -104,12 +106,12 @@ class Upgrade:
 
 
 def _command() -> list[str]:
-    """Give the words that started this process; the interpreter is not searched along PATH."""
+    """Return the words that started this process, with the interpreter's path."""
     return [sys.executable, *sys.orig_argv[1:]]
 
 
 def _problem() -> str:
-    """Say why the regrow that is installed would not run in this one's place; empty: it would."""
+    """Return why the regrow that is installed can't take over; empty if it can."""
     words = [*_command(), "--help"]  # it imports all that a watch needs
     try:
         answer = subprocess.run(
@@ -131,14 +133,14 @@ def _problem() -> str:
 
 
 def go_on() -> None:
-    """Go on as the regrow that is installed, in this very process: whoever runs it need not care.
+    """Execute the regrow that is installed in this process, which keeps its number.
 
-    Everything that is open is closed by the kernel at that moment, the lock included.
+    The kernel closes everything that is open at that moment, the lock included.
 
     Raises:
         WatchError: it can't be started.
     """
-    # Until it listens, a request to read the configuration would end it: it reads it anyway.
+    # Until its handler is set, a SIGHUP would end it. It reads the configuration anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         os.execv(sys.executable, _command())  # noqa: S606 - the words that started this process

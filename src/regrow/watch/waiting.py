@@ -1,6 +1,6 @@
-"""Candidates that a watch looks at again although nothing tells of a change in them.
+"""The candidates that a watch looks at again although no change is reported.
 
-A watch gets no news from inside a candidate. Whatever is not finished has a state:
+Nothing inside a candidate is watched. One that is not finished has a state:
 
 =========  ===============================================  ============================  ==========
 state      when                                             what the watch does           next look
@@ -86,7 +86,7 @@ class Waiting:
         known = self._seen.get(candidate.path)
         if known and (known.candidate.inode, known.changed) == (candidate.inode, changed):
             return known
-        # A time in the future tells nothing: it is quiet from now on, until it changes again.
+        # A time in the future is of no use: it is quiet from now on, until it changes again.
         age = max(0.0, time.time() - changed) if changed is not None else 0.0
         return Seen(candidate, changed, now - age, now)
 
@@ -97,7 +97,7 @@ class Waiting:
         return [self.look(candidate) for candidate in due]
 
     def put(self, seen: Seen, state: str) -> None:
-        """Let a candidate wait for as long as its state wants; if that wants nothing, drop it."""
+        """Keep a candidate until its state wants the next look; drop it if the state wants none."""
         seconds = until_next_look(state)
         if seconds is None:
             self.drop(seen.candidate.path)
@@ -106,7 +106,7 @@ class Waiting:
             self._seen[seen.candidate.path] = seen._replace(due=due)
 
     def drop(self, path: str) -> bool:
-        """Let a candidate wait no longer; return whether it did."""
+        """Drop a candidate; return whether it was waiting."""
         return self._seen.pop(path, None) is not None
 
 
@@ -173,7 +173,7 @@ def state_when_due(seen: Seen) -> str:
 
 
 def is_gone(candidate: "Candidate") -> bool:
-    """Return whether a directory is no longer where it was; False if that can't be told."""
+    """Return whether a directory is no longer where it was; False if nobody knows."""
     try:
         status = os.lstat(candidate.path)
     except (FileNotFoundError, NotADirectoryError):
