@@ -61,25 +61,18 @@ class CachedirTag:
         if standing.state == FOREIGN:
             raise MarkerError(f"{standing.detail}; delete it if nothing needs it")
         before = os.fstat(directory.fd)
-        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = _open_new_or_empty(directory)
+        if fd is None:
+            return
         try:
-            fd = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory.fd)
-            let_owner_in(fd)  # a tag that backups can't read leaves nothing out
-        except FileExistsError:
-            fd = os.open(NAME, flags, dir_fd=directory.fd)
-            if not _is_empty_file(fd):  # another program wrote it meanwhile
-                os.close(fd)
-                return
-        try:
-            written = os.write(fd, _CONTENT)
-            if written != len(_CONTENT):
+            if os.write(fd, _CONTENT) != len(_CONTENT):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.unlink(NAME, dir_fd=directory.fd)
             raise
         finally:
             os.close(fd)
-            os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+            _restore_times(directory, before)
 
     def clear(self, directory: Directory, previous: bytes | None = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. Only a tag with regrow's comment line is removed."""
@@ -87,8 +80,30 @@ class CachedirTag:
             return False
         before = os.fstat(directory.fd)
         os.unlink(NAME, dir_fd=directory.fd)
-        os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
+        _restore_times(directory, before)
         return True
+
+
+def _open_new_or_empty(directory: Directory) -> int | None:
+    """Return a descriptor of a new tag, or of an empty one that a kill left.
+
+    None if another program has written a tag meanwhile.
+    """
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(NAME, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=directory.fd)
+    except FileExistsError:
+        fd = os.open(NAME, flags, dir_fd=directory.fd)
+        if _is_empty_file(fd):
+            return fd
+        os.close(fd)
+        return None
+    let_owner_in(fd)  # a tag that backups can't read leaves nothing out
+    return fd
+
+
+def _restore_times(directory: Directory, before: os.stat_result) -> None:
+    os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def put_time_back(directory: Directory, modified: int) -> None:
