@@ -44,7 +44,7 @@ def path() -> str:
 
 
 def read(file_name: str | None = None) -> Configuration:
-    """Read and check the configuration file.
+    """Return the user's settings, checked.
 
     Args:
         file_name: the file; default: ``path()``.
@@ -67,7 +67,7 @@ def read(file_name: str | None = None) -> Configuration:
 
 
 def parse(data: bytes, name: str) -> Configuration:
-    """Check the bytes of a configuration file; see ``read``."""
+    """Return the settings that a configuration file's bytes hold; see ``read``."""
     from regrow.system import safe_toml  # 7 ms, which a machine without a file need not pay
 
     try:
@@ -142,7 +142,7 @@ def _check_programs(configured: "tuple[str, ...] | None", text: str, name: str) 
 
 
 def _export(table: "dict[str, Any]", index: int, text: str, name: str) -> Export:
-    """Check one ``[[export]]``."""
+    """Return one ``[[export]]``, checked."""
     from regrow.programs.export import compose, formats
     from regrow.programs.export.model import SourceNeededError
 
@@ -176,7 +176,7 @@ def _error(name: str, text: str, key: str, problem: str) -> ConfigurationError:
 
 
 def _lines(text: str, key: str) -> list[int]:
-    """Find the lines on which a key or a table of that name is defined."""
+    """Return the lines on which a key or a table of that name is defined."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.strip().lstrip("[").strip()

@@ -26,21 +26,21 @@ _GENERATOR = re.compile(r"[A-Za-z0-9][\w .,+=/-]{0,80}")
 
 
 def build_cmake(path: str) -> RecipeResult:
-    """Take the recipe of a CMake build directory, from CMakeCache.txt.
+    """Return the recipe of a CMake build directory, from CMakeCache.txt.
 
     Args:
         path: the build directory.
 
     Returns:
-        The recipe: ``configure`` holds the words of the command that configures an equal one.
+        A recipe whose ``configure`` is the command that configures an equal directory.
 
     Raises:
-        RecipeError: the cache names no source directory or no generator, or can't be given in
-            words.
+        RecipeError: the cache names no source directory or no generator, or holds a value that no
+            command line can.
     """
     text = os.fsdecode(read(os.path.join(path, "CMakeCache.txt"), _LIMIT) or b"")
-    # By name, as it stands there: the options -D are read as the lines of the cache are, quotes
-    # around a name with a colon and around a value that begins or ends with a blank included.
+    # By name, as it stands there: CMake reads the option -D as it reads a line of the cache, with
+    # quotes around a name with a colon, and around a value that begins or ends with a blank.
     entries: dict[str, tuple[str, str]] = {}
     for line in text.split("\n"):
         found = _ENTRY.match(line.lstrip(" \t").rstrip(" \t\r"))
@@ -71,20 +71,20 @@ def build_cmake(path: str) -> RecipeResult:
         if kind in _ARGUMENT_TYPES and not value.endswith("-NOTFOUND")
     }
     for name in _TRUNCATED.findall(text):
-        # The file has its first line alone. What CMake itself computes is computed again.
+        # The file has the first line alone. What CMake itself computes, it computes again.
         if name in arguments or f'"{name}"' in arguments:
             raise RecipeError(f"its CMakeCache.txt has only the first line of {name}")
-    return _taken("cmake", source, generator, words, arguments, path)
+    return _result("cmake", source, generator, words, arguments, path)
 
 
 def build_meson(path: str) -> RecipeResult:
-    """Take the recipe of a Meson build directory, from meson-info and meson-private.
+    """Return the recipe of a Meson build directory, from meson-info and meson-private.
 
     Args:
         path: the build directory.
 
     Returns:
-        The recipe: ``configure`` holds the words of the command that configures an equal one.
+        A recipe whose ``configure`` is the command that configures an equal directory.
 
     Raises:
         RecipeError: the source directory is not named, or how it was configured.
@@ -110,16 +110,16 @@ def build_meson(path: str) -> RecipeResult:
                 if os.path.commonpath((file, path)) == path:
                     raise RecipeError(f"it was configured from a file of its own: {file}")
                 arguments[f"{name} {file}"] = (f"--{name.replace('_', '-')}={file}", file)
-    return _taken("meson", source, "", ["meson", "setup", path, source], arguments, path)
+    return _result("meson", source, "", ["meson", "setup", path, source], arguments, path)
 
 
 def is_own(kind: str, configure: "Sequence[str]", build: "Sequence[str]", path: str) -> bool:
-    """Tell whether the words of a record are such as ``build_cmake`` and ``build_meson`` write.
+    """Return whether a record's commands are such as ``build_cmake`` and ``build_meson`` write.
 
     Args:
         kind: ``cmake`` or ``meson``.
-        configure: the words that configure.
-        build: the words that build.
+        configure: the command that configures.
+        build: the command that builds.
         path: the build directory.
     """
     if tuple(build) != tuple(_build(kind, path)):
@@ -144,14 +144,14 @@ def _build(kind: str, path: str) -> list[str]:
 
 
 def _place(source: object, file: str) -> str:
-    """Check that a source directory is named, by a full path: it can't be taken for an option."""
+    """Return a source directory; only a full path can't be taken for an option."""
     if not isinstance(source, str) or not source.startswith("/"):
         raise RecipeError(f"its {file} names no source directory")
     return source
 
 
 def _files(text: str) -> list[str]:
-    """Read the list of machine files, which meson writes as Python does."""
+    """Return the list of machine files, which meson writes as Python does."""
     try:
         files = ast.literal_eval(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -163,7 +163,7 @@ def _files(text: str) -> list[str]:
     return files
 
 
-def _taken(
+def _result(
     kind: str,
     source: str,
     generator: str,
@@ -171,7 +171,7 @@ def _taken(
     arguments: "Mapping[str, tuple[str, str]]",
     path: str,
 ) -> RecipeResult:
-    """Make the recipe, without the options that are not known to be harmless."""
+    """Return the recipe, without the options that are not known to be harmless."""
     cut = [name for name, (word, value) in arguments.items() if not _is_harmless(name, word, value)]
     words += (word for name, (word, _) in arguments.items() if name not in cut)
     if any("\0" in word for word in words):

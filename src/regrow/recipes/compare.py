@@ -56,7 +56,7 @@ def missing(recorded: "Recipe", present: "Recipe") -> list[str]:
 def is_poorer(recorded: "Recipe", present: "Recipe") -> bool:
     """Return whether what stands there holds less than what was recorded, and nothing besides.
 
-    Versions don't count: of half an environment, each package may be an older or a newer one.
+    Versions don't count: in half an environment, each package may be older or newer.
     """
     return packages(present).keys() < packages(recorded).keys()
 

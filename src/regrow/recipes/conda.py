@@ -21,7 +21,7 @@ _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def build(path: str) -> RecipeResult:
-    """Take the recipe of a conda environment.
+    """Return the recipe of a conda environment.
 
     Args:
         path: the environment.
@@ -62,7 +62,7 @@ def build(path: str) -> RecipeResult:
 
 
 def build_pixi(path: str, project: str) -> RecipeResult:
-    """Take the recipe of the environments that pixi keeps for a project.
+    """Return the recipe of the environments that pixi keeps for a project.
 
     Args:
         path: the directory ``.pixi/envs``.
@@ -81,14 +81,14 @@ def build_pixi(path: str, project: str) -> RecipeResult:
     remarks: list[str] = []
     for name in environments(path):
         try:
-            taken = build(os.path.join(path, name))
+            built = build(os.path.join(path, name))
         except RecipeError as error:
             raise RecipeError(f"the environment {name} in it: {error}") from error
         for lines, key in ((explicit, "explicit"), (requirements, "requirements")):
-            found = taken.recipe[key]
+            found = built.recipe[key]
             if isinstance(found, list) and found:
                 lines += [f"[{name}]", *found]
-        remarks += taken.remarks
+        remarks += built.remarks
     if not explicit:
         raise RecipeError("it holds no environment that pixi made")
     is_locked = os.path.isfile(os.path.join(project, "pixi.lock"))
@@ -103,7 +103,7 @@ def build_pixi(path: str, project: str) -> RecipeResult:
 
 
 def environments(path: str) -> list[str]:
-    """Name the environments in ``.pixi/envs``; links are none."""
+    """Return the names of the environments in ``.pixi/envs``; links are none."""
     with os.scandir(path) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
@@ -119,7 +119,7 @@ def _read_package(file: str, entry: str) -> "dict[str, Any]":
 
 
 def _address(package: "dict[str, Any]", entry: str, remarks: list[str]) -> str:
-    """Give a package's line of the explicit list."""
+    """Return a package's line of the explicit list."""
     url = package.get("url")
     if not isinstance(url, str) or "://" not in url:
         raise RecipeError(f"conda-meta/{entry} names no address to get it from")

@@ -15,13 +15,13 @@ _ENTRIES = 100_000  # of one directory; large environments have 2,000
 
 
 def read_text(path: str, limit: int = TEXT_LIMIT) -> str | None:
-    """Read a regular file as UTF-8; see ``safe_read.read``. Other bytes are a ValueError."""
+    """Return a regular file's text; see ``safe_read.read``. Not UTF-8 is a ValueError."""
     data = read(path, limit)
     return None if data is None else data.decode()
 
 
 def parse_json(data: bytes | str) -> "Any":
-    """Read JSON. Whatever is wrong with it is a ValueError: nested too deeply, or too large."""
+    """Return what JSON holds. Whatever is wrong with it is a ValueError, its size included."""
     import json
 
     text = data.encode(errors="surrogatepass") if isinstance(data, str) else data
@@ -41,7 +41,7 @@ def _weight(data: bytes) -> int:
 
 
 def read_lines(path: str, limit: int, place: int | None = None) -> bytes | None:
-    """Read a file of lines; see ``safe_read.read``. Too many of them are a ValueError."""
+    """Return a file of lines; see ``safe_read.read``. Too many of them are a ValueError."""
     data = read(path, limit, place)
     if data is not None and data.count(b"\n") > _LINES:
         raise ValueError(f"{path}: it has more than {_LINES:,} lines")
@@ -49,11 +49,11 @@ def read_lines(path: str, limit: int, place: int | None = None) -> bytes | None:
 
 
 def names_in(place: int) -> list[str]:
-    """List an open directory. Too many entries are a ValueError.
+    """Return the names in an open directory.
 
     Raises:
         OSError: it can't be read.
-        ValueError: no tool makes so many.
+        ValueError: there are more than any tool makes.
     """
     with os.scandir(place) as entries:
         names = [entry.name for entry in islice(entries, _ENTRIES + 1)]

@@ -3,7 +3,7 @@
 Records, logs and reports are copied into backups, sent to others and pasted into questions. No list
 of names of secrets is ever complete, so these are lists of what is none: of an address its scheme,
 host, port, path, commit and hashes; of an option a switch, a number, a path, a word that everybody
-uses. What is cut is told, so that whoever rebuilds can supply it.
+uses. What was cut is named, so that whoever rebuilds can supply it.
 """
 
 import re
@@ -123,7 +123,7 @@ def address(url: str) -> tuple[str, bool]:
 def text(line: str) -> tuple[str, bool]:
     """Return a text with what is harmless of each address in it.
 
-    Where one can't tell where an address' credentials end, its host and all behind are cut.
+    An address whose credentials have no clear end is cut from its host to the end of the text.
     """
     found: list[str] = []
     end = 0
@@ -179,7 +179,7 @@ def words(given: "list[str]") -> list[str]:
 def command(given: "list[str]") -> list[str]:
     """Return the words of a command that the user has written, without what looks like a secret.
 
-    A command may be any text; so this is a list of what is cut, unlike the others.
+    A command may be any text: unlike the others, this function has a list of what is cut.
     """
     found: list[str] = []
     is_secret = False  # what stands behind --token

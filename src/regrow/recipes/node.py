@@ -62,14 +62,14 @@ _ROOT_KEYS = ("name", "version", "license", *_DEPENDENCIES, "engines", "bin", "w
 
 
 def build(path: str, project: str) -> RecipeResult:
-    """Take the recipe of node_modules.
+    """Return the recipe of node_modules.
 
     Args:
         path: the directory.
         project: where package.json stands.
 
     Returns:
-        The recipe; with npm's hidden lock as a file, where no lock stands beside.
+        The recipe; where no lock stands beside, with npm's hidden lock as a file.
 
     Raises:
         RecipeError: nothing pins what is inside.
@@ -133,7 +133,7 @@ def inputs(lock: str, path: str, project: str) -> list[str]:
 
 
 def _find_lock(path: str, project: str) -> str | None:
-    """Find the lock beside, or at the root of the workspace that the project belongs to."""
+    """Return the lock beside, else that at the root of the project's workspace; None: none."""
     for directory in (project, *ancestors(project)):
         manager = _manager(path, directory)
         # Projects that moved from one manager to another often have both locks.
@@ -148,13 +148,13 @@ def _find_lock(path: str, project: str) -> str | None:
 
 
 def _is_written(lock: str) -> bool:
-    """Tell whether it is a file that says something, and no stranger's."""
+    """Return whether a lock is a file that is not empty, and no stranger's."""
     is_file = os.path.isfile(lock) and not os.path.islink(lock) and os.path.getsize(lock) > 0
     return is_file and not is_strangers(lock)
 
 
 def _manager(path: str, root: str) -> str:
-    """Tell which manager filled a directory, else which one package.json asks for."""
+    """Return the manager that filled a directory, else the one that package.json asks for."""
     for name, manager in TRACES.items():
         if os.path.lexists(os.path.join(path, name)):
             return manager
@@ -162,15 +162,15 @@ def _manager(path: str, root: str) -> str:
 
 
 def _stated(directory: str) -> tuple[str, str]:
-    """Read what package.json asks for (``packageManager``): name and version; empty: nothing."""
+    """Return the name and version that package.json asks for (``packageManager``), or empty."""
     found = _MANAGER.match(str(_package(directory).get("packageManager", "")))
     return (found[1], found[2]) if found else ("", "")
 
 
 def _manager_version(path: str, project: str, root: str, manager: str) -> str:
-    """Read the version that package.json asks for, the project's own before the workspace's.
+    """Return the version that package.json asks for, the project's own before the workspace's.
 
-    pnpm alone says in what it made which version it was.
+    Where none asks for one: the version of pnpm, which alone leaves it in node_modules.
     """
     for directory in (project, root):
         name, version = _stated(directory)
@@ -220,7 +220,7 @@ def _matches(parts: list[str], glob: list[str]) -> bool:
 
 
 def _imports(lock: str, place: str) -> bool:
-    """Tell whether pnpm's lock has an entry for a project of its workspace."""
+    """Return whether pnpm's lock has an entry for a project of its workspace."""
     try:
         data = read(lock, LOCK_LIMIT) or b""
     except (OSError, ValueError):
@@ -236,7 +236,7 @@ def _imports(lock: str, place: str) -> bool:
 
 
 def _written(content: "dict[str, Any]") -> bytes:
-    """Write a lock as npm does; deep nesting makes blanks without end of a small one."""
+    """Return a lock as npm writes it; deep nesting would fill a small one with blanks."""
     parts = []
     size = 0
     for part in json.JSONEncoder(indent=2, allow_nan=False).iterencode(content):
@@ -248,7 +248,7 @@ def _written(content: "dict[str, Any]") -> bytes:
 
 
 def _read_package(directory: str) -> "dict[str, Any]":
-    """Read package.json. Raises OSError, ValueError and RecipeError."""
+    """Return package.json. Raises OSError, ValueError and RecipeError."""
     path = os.path.join(directory, "package.json")
     if is_strangers(path):
         raise RecipeError(f"{path} is another user's, in a directory that others may write to")
@@ -260,7 +260,7 @@ def _read_package(directory: str) -> "dict[str, Any]":
 
 
 def _package(directory: str) -> "dict[str, Any]":
-    """Read package.json where it helps; what can't be read says nothing."""
+    """Return package.json; empty where it can't be read."""
     try:
         return _read_package(directory)
     except (OSError, ValueError, RecipeError):
@@ -268,7 +268,7 @@ def _package(directory: str) -> "dict[str, Any]":
 
 
 def _as_lock(hidden: "Any", project: str) -> "dict[str, Any]":
-    """Turn npm's hidden lock into the lock that npm reads.
+    """Return the lock that npm reads, made from its hidden one.
 
     The two differ in the entry of the project itself, which the hidden one lacks.
     """
@@ -293,7 +293,7 @@ def _as_lock(hidden: "Any", project: str) -> "dict[str, Any]":
 
 
 def _unasked(packages: "dict[str, dict[str, Any]]") -> list[str]:
-    """Name what was installed with ``--no-save`` or ``npm link``: npm would take it away."""
+    """Return what was installed with ``--no-save`` or ``npm link``: npm would remove it."""
     asked = {
         name for entry in packages.values() for key in _DEPENDENCIES for name in entry.get(key, {})
     }
@@ -314,7 +314,7 @@ def _unasked(packages: "dict[str, dict[str, Any]]") -> list[str]:
 
 
 def _without_credentials(value: "Any") -> "tuple[Any, bool]":
-    """Cut credentials out of every text in a JSON value."""
+    """Return a JSON value without credentials in any text, and whether something was cut."""
     if isinstance(value, str):
         return harmless.text(value)
     if isinstance(value, list):

@@ -1,10 +1,10 @@
-"""What a record goes on listing while less than that stands in its directory.
+"""Keeps a record's recipe while its directory holds less than the recipe lists.
 
-After a restore an editor, direnv or a tool that was interrupted may have made an empty directory,
-or half a one, before anybody rebuilds. Its recipe would say less than the record does, and the
-record may be the only place that still has the list. So the recorded recipe stays, and the record
-says that it is awaited: until as much stands there, or something of the user's own, or until the
-user accepts what is there.
+After a restore an editor, direnv or an interrupted tool may have made an empty directory, or half
+a one, before anybody rebuilds. What stands there would make a shorter recipe, and the record may be
+the only place that still has the list. So the recorded recipe stays, and the record says that it is
+awaited: until as much stands there, or something of the user's own, or until the user accepts what
+is there.
 """
 
 import os
@@ -21,18 +21,18 @@ LISTED = frozenset(("python", "conda", "pixi", "node", "cmake", "meson"))
 """The kinds of recipe that say more than the rule does."""
 
 UNKNOWN = 0
-"""In place of the stamp of what stands there: nothing is known of it yet."""
+"""The stamp of what stands there, where nothing is known of it yet."""
 
 _HOLLOW = frozenset(("CACHEDIR.TAG", ".DS_Store", ".gitignore", ".lock"))
 _OF_ENVIRONMENTS = _HOLLOW | {"bin", "lib", "lib64", "include", "share", "Scripts", "Lib"}
 
 
-def stamp(former: "Record", taken: "Recipe", *, is_same: bool, is_accepted: bool) -> int | None:
+def stamp(former: "Record", present: "Recipe", *, is_same: bool, is_accepted: bool) -> int | None:
     """Return the stamp of what stands there, if its record's recipe is to stay, else None.
 
     Args:
         former: the record until now.
-        taken: the recipe of what stands there; ``{"kind": "none"}`` where none was taken.
+        present: the recipe of what stands there; ``{"kind": "none"}`` where there is none.
         is_same: whether the record is about this very directory: what the user takes out of that
             is meant to be gone.
         is_accepted: whether the user says that what is there is right.
@@ -41,26 +41,26 @@ def stamp(former: "Record", taken: "Recipe", *, is_same: bool, is_accepted: bool
         return None
     if is_same and former.awaited is None:
         return None
-    if taken.get("kind") == "none":
+    if present.get("kind") == "none":
         return former.awaited if is_same else UNKNOWN
     from regrow.recipes import compare
 
-    if not compare.is_poorer(former.recipe, taken):
+    if not compare.is_poorer(former.recipe, present):
         return None
-    found = taken.get("stamp", UNKNOWN)
+    found = present.get("stamp", UNKNOWN)
     return found if isinstance(found, int) else UNKNOWN
 
 
-def sentence(record: "Record", taken: "Recipe") -> str:
-    """Return what people are told about a directory whose record is awaited.
+def sentence(record: "Record", present: "Recipe") -> str:
+    """Return a sentence for people about a directory whose record is awaited.
 
     Args:
         record: its record.
-        taken: the recipe of what stands there.
+        present: the recipe of what stands there.
     """
     from shlex import quote
 
-    count = _count(record.recipe, taken)
+    count = _count(record.recipe, present)
     what = f": {count} are missing" if count else ""
     return (
         f"it holds less than its record{what}; `regrow rebuild {quote(record.path)}` brings them"
@@ -71,8 +71,8 @@ def sentence(record: "Record", taken: "Recipe") -> str:
 def what_is_missing(record: "Record") -> str:
     """Return in words what a directory that is there lacks of its record; empty: nothing.
 
-    What the user did to the recorded directory itself is no lack, unless nothing is left of it.
-    What is out of reach, or can't be described, lacks nothing that could be told.
+    What the user took out of the recorded directory itself is not missing, unless nothing is left
+    of it. Nothing is known to be missing of what is out of reach, or can't be described.
     """
     from regrow.recipes.recipe import RecipeError, build_recipe, kind_of
     from regrow.records.store import identity_of, is_about
@@ -93,14 +93,14 @@ def what_is_missing(record: "Record") -> str:
     kind = kind_of(record.path) or kind
     project = parent if kind == "node" else str(record.recipe.get("directory", parent))
     try:
-        taken = build_recipe(kind, record.path, project).recipe
+        present = build_recipe(kind, record.path, project).recipe
     except RecipeError:
         return ""  # it holds what regrow can't judge
     from regrow.recipes import compare
 
-    if not compare.is_poorer(record.recipe, taken):
+    if not compare.is_poorer(record.recipe, present):
         return ""
-    return f"{_count(record.recipe, taken)} are not there"
+    return f"{_count(record.recipe, present)} are not there"
 
 
 def is_emptied(record: "Record") -> bool:
@@ -138,8 +138,8 @@ def _is_ruin(record: "Record") -> bool:
     return bool(site_packages(record.path)) or os.path.lexists(join(record.path, "bin/python"))
 
 
-def _count(recorded: "Recipe", taken: "Recipe") -> str:
+def _count(recorded: "Recipe", present: "Recipe") -> str:
     from regrow.recipes import compare
 
     total = len(compare.packages(recorded))
-    return f"{len(compare.missing(recorded, taken))} of {total} packages" if total else ""
+    return f"{len(compare.missing(recorded, present))} of {total} packages" if total else ""

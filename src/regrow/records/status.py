@@ -1,4 +1,4 @@
-"""What became of the directories that records tell of."""
+"""What became of the directories that are recorded."""
 
 import errno
 import os
@@ -61,14 +61,14 @@ class Entry(NamedTuple):
 
 
 def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | RecordError]":
-    """Go through the records.
+    """Yield the records with what became of their directories.
 
     Args:
         store: where they are.
         paths: only what is recorded at these true paths, and below them; none: everything.
 
     Yields:
-        An entry a record; for one that can't be read, the error that names its file.
+        An entry per record; for one that can't be read, the error that names its file.
     """
     places = tuple(paths)
     for record in store.all():
@@ -82,7 +82,7 @@ def entries(store: "Store", paths: "Iterable[str]" = ()) -> "Iterator[Entry | Re
 
 
 def strays(signed: "Iterable[str]", store: "Store") -> "Iterator[tuple[str, Standing]]":
-    """Find the directories that carry regrow's signature and are not recorded at their paths.
+    """Yield the directories that carry regrow's signature and are not recorded at their paths.
 
     Args:
         signed: the paths of those that carry it.
@@ -104,9 +104,9 @@ def strays(signed: "Iterable[str]", store: "Store") -> "Iterator[tuple[str, Stan
 def signed(
     configuration: "Configuration", tick: "Callable[[int], None]" = lambda _: None
 ) -> "Sequence[str]":
-    """Find the directories below the start directories that carry regrow's signature.
+    """Return the directories below the start directories that carry regrow's signature.
 
-    What a sweep has left of its scan is made use of.
+    Only what changed since the last scan is scanned.
 
     Args:
         configuration: the user's settings.
@@ -121,7 +121,7 @@ def signed(
 
 
 def what_became_of(record: Record) -> Entry:
-    """Look at the directory that a record tells of. Nothing is changed."""
+    """Return what became of a record's directory. Nothing is changed."""
     try:
         os.lstat(record.path)
     except (FileNotFoundError, NotADirectoryError):

@@ -91,7 +91,7 @@ def _spawn(words: "Sequence[str]", default: "Sequence[int]", mask: "Iterable[int
 
 
 def _handler(number: int, pid: int) -> "signal._HANDLER":
-    """Say what we do with a signal while the command runs."""
+    """Return what we do with a signal while the command runs."""
 
     def pass_on(number: int, _: object) -> None:
         _send(pid, number)
@@ -141,7 +141,7 @@ def _stop(number: int) -> None:
 
 
 def _is_in_foreground() -> bool:
-    """Tell whether a terminal sends its signals to our process group."""
+    """Return whether a terminal sends its signals to our process group."""
     terminal = _terminal()
     if terminal is None:
         return False

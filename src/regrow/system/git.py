@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from regrow.system.git_directory import GitDirectory
 
-# git is not shown the repository's own configuration, but its user's: their ignore patterns count.
-# Of what that could make git run while it answers us, these are all. Empty, for before git 2.36
-# core.fsmonitor was the name of a program, whatever it said.
+# git reads the user's configuration, whose ignore patterns count, not the repository's. These are
+# all of its keys that could make git run something while it answers. core.fsmonitor is empty, not
+# false: before git 2.36 any value was the name of a program.
 _OFF = (
     "-c", "core.fsmonitor=",
     "-c", "core.hooksPath=/dev/null",
@@ -35,7 +35,7 @@ _ANSWER_LIMIT = 32 << 20  # bytes of one answer; whoever tracks more inside gets
 
 
 def repository_of(path: str) -> str | None:
-    """Find the work tree that holds a path, without running git.
+    """Return the work tree that holds a path, without running git.
 
     Args:
         path: a true path.
@@ -54,13 +54,13 @@ class Repositories:
     """The work trees of many paths: each directory is looked at once."""
 
     def __init__(self) -> None:
-        """Begin; nothing is known."""
+        """Begin with none."""
         self._known: dict[str, str | None] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._directories: dict[str, GitDirectory] = {}
 
     def directory(self, work_tree: str) -> "GitDirectory":
-        """Find a work tree's git directory, once; see ``git_directory.find``."""
+        """Return a work tree's git directory, looked up once; see ``git_directory.find``."""
         from regrow.system import git_directory
 
         if work_tree not in self._directories:
@@ -68,7 +68,7 @@ class Repositories:
         return self._directories[work_tree]
 
     def of(self, path: str) -> str | None:
-        """Find the work tree that holds a path; see ``repository_of``."""
+        """Return the work tree that holds a path; see ``repository_of``."""
         found = None
         passed = []
         for ancestor in ancestors(path):
@@ -83,7 +83,7 @@ class Repositories:
         return found
 
     def verdict(self, path: str) -> "Verdict | None":
-        """Ask git about one directory, once; None where no work tree holds it."""
+        """Return git's verdict on a directory, asked once; None where no work tree holds it."""
         repository = self.of(path)
         if repository is None:
             return None
@@ -93,7 +93,7 @@ class Repositories:
 
 
 def _is_work_tree(directory: str) -> bool:
-    """Tell whether a ``.git`` stands in a directory that counts: no stranger's in /tmp, say."""
+    """Return whether a directory holds a ``.git`` that counts, not a stranger's in /tmp."""
     place = join(directory, ".git")
     try:
         owner = os.lstat(place).st_uid
@@ -119,7 +119,7 @@ class Verdict(NamedTuple):
 def ask(
     repository: str, paths: "Sequence[str]", repositories: Repositories | None = None
 ) -> dict[str, Verdict]:
-    """Ask git about directories of one work tree: tracked, ignored, or neither.
+    """Return git's verdicts on directories of one work tree: tracked, ignored, or neither.
 
     One call lists what is tracked below them and which of them are untracked without being
     ignored; what is in neither list is ignored.
@@ -160,9 +160,9 @@ def ask(
 
 
 def _ask_outside(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
-    """Ask about directories beside the work trees of a bare repository: they are in none of it.
+    """Return the verdicts on directories beside the work trees of a bare repository.
 
-    A work tree further up may track them nevertheless, from before the bare repository came.
+    They are in none of its work trees. One further up may track them, from before it came.
     """
     outer = repository_of(repository)
     if outer is None:
@@ -172,7 +172,7 @@ def _ask_outside(repository: str, paths: "Sequence[str]") -> dict[str, Verdict]:
 
 
 def _fault(repository: str, path: str, looked_at: dict[str, str]) -> str:
-    """Tell why git would wait for a file on the way to a directory, or in it; empty: it would not.
+    """Return why git would wait for a file above a directory, or in it; empty: it would not.
 
     Args:
         repository: the work tree's path.
@@ -230,7 +230,7 @@ class Dependencies:
     """The files that git's verdicts depend on."""
 
     def __init__(self, repositories: Repositories) -> None:
-        """Begin; what git says of its configuration is asked once.
+        """Begin; git is asked for its configuration once.
 
         Args:
             repositories: the work trees that are known.
@@ -239,7 +239,7 @@ class Dependencies:
         self._configured: dict[str, _Configured] = {}
 
     def of(self, repository: str, path: str) -> list[str] | None:
-        """Name the files that git's verdict on a directory depends on.
+        """Return the files that git's verdict on a directory depends on.
 
         What is inside the directory is not among them: git answers for one that is untracked, or
         ignored, without looking into it.
@@ -284,7 +284,7 @@ class Dependencies:
 
 
 def _ask_configuration(directory: "GitDirectory | None") -> _Configured:
-    """Ask git for the files of its user's configuration, and of their ignore patterns.
+    """Return the files of the user's git configuration, and of their ignore patterns.
 
     Args:
         directory: the repository that it may depend on; None: for none.
@@ -320,7 +320,7 @@ def _owner(path: str, wanted: frozenset[str]) -> str | None:
 
 
 def _batches(paths: "Sequence[str]") -> "Iterator[list[str]]":
-    """Cut the paths so that each call's words fit into what the kernel takes."""
+    """Yield the paths in parts, each short enough for one command line."""
     batch: list[str] = []
     size = 0
     for path in paths:

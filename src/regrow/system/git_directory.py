@@ -47,7 +47,7 @@ class GitDirectory(NamedTuple):
 
 
 def find(work_tree: str) -> GitDirectory:
-    """Find the git directory of a work tree.
+    """Return the git directory of a work tree.
 
     Args:
         work_tree: the directory with a ``.git`` in it.
@@ -89,7 +89,7 @@ def find(work_tree: str) -> GitDirectory:
 
 
 def check_patterns(directory: str) -> None:
-    """Make sure that git would not wait for a directory's ``.gitignore``.
+    """Check that git would not wait for a directory's ``.gitignore``.
 
     Raises:
         GitError: it is a FIFO, a device or a socket, or larger than any that people write.
@@ -98,7 +98,7 @@ def check_patterns(directory: str) -> None:
 
 
 def check_nested(directory: str) -> None:
-    """Make sure that git would not wait where it looks if a directory is a repository itself.
+    """Check that git would not wait for the files of a repository that a directory may be.
 
     Raises:
         GitError: there is a file in its ``.git`` that is none.
@@ -109,7 +109,7 @@ def check_nested(directory: str) -> None:
 
 
 def is_file(path: str, limit: int) -> bool:
-    """Tell whether there is a file, or a directory in its place: git passes over that.
+    """Return whether there is a regular file, for which git does not wait.
 
     Args:
         path: where; a link is followed, as git follows it.
@@ -170,12 +170,12 @@ def _is_same(path: str, other: str) -> bool:
 
 
 def _is_true(word: str) -> bool:
-    """Read a setting that is yes or no, as git does."""
+    """Return whether a setting is a word that git takes for yes."""
     return word.lower() in ("true", "yes", "on") or (word.isdecimal() and word.strip("0") != "")
 
 
 def _settings(path: str) -> dict[str, str]:
-    """Read the settings of a configuration that count; files that it includes are not read.
+    """Return the settings of a configuration that count, without those of files it includes.
 
     Returns:
         By section and key in lower case, such as ``core.bare``: the last value.
@@ -199,7 +199,7 @@ def _settings(path: str) -> dict[str, str]:
 
 
 def _section(path: str, line: str) -> tuple[str, str]:
-    """Split the head of a section, which may name a second one in quotes, off a line."""
+    """Return a section's name, which may hold another one in quotes, and the rest of the line."""
     is_quoted = False
     place = 1
     while place < len(line):
@@ -213,7 +213,7 @@ def _section(path: str, line: str) -> tuple[str, str]:
 
 
 def _value(text: str, lines: "Iterator[str]") -> str:
-    """Read a value as git does: quotes, escapes, comments, and lines that go on below.
+    """Return a value as git reads it: quotes, escapes, comments, and lines that go on below.
 
     Args:
         text: what stands behind the equals sign.

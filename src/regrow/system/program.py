@@ -18,7 +18,7 @@ _OUTPUT_LIMIT = 64 << 20  # bytes: more than any program prints that regrow asks
 
 
 class Answer(NamedTuple):
-    """What a program said until its end."""
+    """What a program printed, and how it ended."""
 
     code: int
     """Its exit code; that of a signal is negative."""
@@ -27,10 +27,10 @@ class Answer(NamedTuple):
 
 
 def program_directories() -> list[str]:
-    """Return where programs are looked for: what PATH names by full paths.
+    """Return where programs are looked for: the full paths in PATH.
 
-    What it names otherwise (``.``, ``bin``, nothing at all) leads into the current directory: what
-    is there a project chooses, not the user.
+    Its other entries (``.``, ``bin``, the empty one) lead into the current directory, where a
+    project decides what stands, not the user.
     """
     return [place for place in _path(os.environ).split(os.pathsep) if place.startswith("/")]
 
@@ -68,7 +68,7 @@ def ask_program(
     most: int = _OUTPUT_LIMIT,
     memory: int | None = None,
 ) -> Answer:
-    """Run a program that reads nothing, and gather what it prints.
+    """Run a program with no input, and return what it prints.
 
     Args:
         words: the program and its arguments.
@@ -135,7 +135,7 @@ def _limit_memory(process: int, size: int) -> None:
 
 
 def _read(pipes: "Sequence[int]", end: float, most: int) -> list[bytes]:
-    """Read pipes to their ends side by side: a program stops where one of them is full."""
+    """Return what pipes hold, read side by side: a program stops where one of them is full."""
     said = {pipe: bytearray() for pipe in pipes}
     waiting = select.poll()
     for pipe in pipes:

@@ -1,7 +1,7 @@
 """Reads TOML that others may have written: whatever is wrong with it is a ValueError, in words.
 
 tomllib takes time and memory by the square of how many parts a dotted key has: 40 kB of one key
-take gigabytes. No file of people's has such keys.
+take gigabytes. Nobody writes such keys.
 """
 
 import re
@@ -18,13 +18,10 @@ _LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_PARTS}
 
 
 def loads(data: bytes) -> "dict[str, Any]":
-    """Read a TOML document.
+    """Return the table of a TOML document.
 
     Args:
         data: its bytes, not more than ``LIMIT`` where they are not the user's own.
-
-    Returns:
-        The table.
 
     Raises:
         ValueError: it is no TOML, or none that can be read in reasonable time.
