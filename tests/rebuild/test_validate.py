@@ -398,6 +398,14 @@ def test_the_plan_shows_what_comes_from_elsewhere_and_verbose_all(
     assert "    a==1\n" in regrow("rebuild", "--dry-run", "-v").stdout
 
 
+def test_credentials_in_a_record_are_shown_nowhere(project: Path, regrow: Regrow) -> None:
+    write(recorded(project / ".venv", python("b @ https://user:secret@example.org/b-1.tar.gz")))
+    for words in (("--verbose",), ("--json",)):
+        plan = regrow("rebuild", "--dry-run", *words).stdout
+        assert "b @ https://example.org/b-1.tar.gz" in plan
+        assert "secret" not in plan
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

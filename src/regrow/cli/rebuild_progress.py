@@ -12,9 +12,7 @@ from regrow.system import directories
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from rich.text import Text
+    from collections.abc import Callable, Iterator, Sequence
 
     from regrow.config import Configuration
     from regrow.rebuild.plan import Task
@@ -45,8 +43,20 @@ def execute_all(
     processes = Processes(seconds)
     context = Context(configuration, processes, directories.logs())
     results: list[TaskResult] = []
-    progress = _Progress(len(tasks))
-    with _signals_interrupt(), progress, ThreadPoolExecutor(jobs) as pool:
+    begun: list[str] = []
+
+    def run(task: "Task") -> TaskResult:
+        begun.append(task.path)
+        try:
+            return execute(task, context)
+        finally:
+            begun.remove(task.path)
+
+    def progress() -> str:
+        lines = (f"rebuilding {show(path)}" for path in sorted(begun))
+        return "\n".join((f"{len(results)} of {len(tasks)}", *lines))
+
+    with _signals_interrupt(), _shown(progress), ThreadPoolExecutor(jobs) as pool:
         waiting: list[Future[TaskResult]] = []
 
         def gather(timeout: float | None = None) -> None:
@@ -59,7 +69,7 @@ def execute_all(
 
         try:
             for task in tasks:
-                waiting.append(pool.submit(progress.execute, task, context))
+                waiting.append(pool.submit(run, task))
             while waiting:
                 gather(_INTERVAL)
         except BaseException as error:
@@ -69,6 +79,26 @@ def execute_all(
             while waiting:
                 gather()
     return results
+
+
+@contextlib.contextmanager
+def _shown(lines: "Callable[[], str]") -> "Iterator[None]":
+    """Show lines on a terminal while the block runs; they are asked for again and again."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Live(
+        get_renderable=lambda: Text(lines()),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ):
+        yield
 
 
 def _print_result(result: TaskResult) -> None:
@@ -96,48 +126,3 @@ def _signals_interrupt() -> "Iterator[None]":
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-class _Progress:
-    """Shows on a terminal which directories are being rebuilt."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._begun: set[str] = set()
-        self._ended = 0
-        self._live: object = None
-
-    def __enter__(self) -> "_Progress":
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            live = Live(
-                get_renderable=self._lines,
-                console=console,
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-            )
-            live.start()
-            self._live = live
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()  # type: ignore[attr-defined]
-
-    def _lines(self) -> "Text":
-        from rich.text import Text
-
-        begun = "\n".join(f"rebuilding {show(path)}" for path in sorted(self._begun))
-        return Text(f"{self._ended} of {self._count}\n{begun}".rstrip())
-
-    def execute(self, task: "Task", context: Context) -> TaskResult:
-        """Execute a task, shown while it lasts."""
-        self._begun.add(task.path)
-        try:
-            return execute(task, context)
-        finally:
-            self._begun.discard(task.path)
-            self._ended += 1
