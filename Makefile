@@ -95,10 +95,10 @@ fuzz: setup
 	PYTHONPATH=.tools/fuzz $(BIN)/python -m tests.fuzz.harness $(ARGS)
 
 bench-tools:
-	@sh scripts/need.sh git:git gcc:gcc $$(command -v fd >/dev/null || echo fdfind:fd-find)
+	@sh scripts/need.sh git:git "gcc:gcc libc6-dev" $$(command -v fd >/dev/null || echo fdfind:fd-find)
 
 test-tools:
-	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace gcc:gcc \
+	@sh scripts/need.sh tar:tar restic:restic borg:borgbackup strace:strace "gcc:gcc libc6-dev" \
 		getfattr:attr fusermount3:fuse3 mkfs.vfat:dosfstools mkfs.ext4:e2fsprogs \
 		node:nodejs npm:npm cmake:cmake rsync:rsync zsh:zsh fish:fish fdfind:fd-find systemd-analyze:systemd
 

@@ -5,7 +5,7 @@ set -eu
 version=2.0.0b23
 place=.tools/borg2
 [ -x "$place/bin/borg" ] && exit 0
-sh scripts/need.sh gcc:gcc pkg-config:pkg-config
+sh scripts/need.sh "gcc:gcc libc6-dev" pkg-config:pkg-config
 if command -v apt-get >/dev/null 2>&1; then
     packages="libacl1-dev liblz4-dev libssl-dev libxxhash-dev libzstd-dev"
     # shellcheck disable=SC2086

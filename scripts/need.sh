@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that programs are here: `need.sh COMMAND:PACKAGE ...`, or `need.sh --always PACKAGE ...`.
+# Makes sure that programs are here: `need.sh "COMMAND:PACKAGE ..." ...`, or `need.sh --always PACKAGE ...`.
 # As root on Debian what is missing is installed; elsewhere it is named, and what needs it is skipped.
 set -eu
 

@@ -270,7 +270,7 @@ CFTypeRef CFStringCreateWithCString(CFTypeRef allocator, const char *bytes, uint
 Boolean CFURLSetResourcePropertyForKey(CFTypeRef url, CFTypeRef key, CFTypeRef value,
                                        CFTypeRef *error)
 {
-    static const char property_list[61] =
+    static const char property_list[] = /* 61 bytes, and a NUL */
         "bplist00\x5f\x10\x11" "com.apple.backupd" "\x08"
         "\0\0\0\0\0\0\1\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x1c";
     const struct object *place = living(url, "set, url"), *name = living(key, "set, key");
@@ -284,7 +284,7 @@ Boolean CFURLSetResourcePropertyForKey(CFTypeRef url, CFTypeRef key, CFTypeRef v
         return 1;
     if (stat(place->bytes, &status) == 0) /* by name, through links */
         store(&status, "com.apple.metadata:com_apple_backup_excludeItem", property_list,
-              sizeof property_list);
+              sizeof property_list - 1);
     return 1;
 }
 #endif
