@@ -1,4 +1,4 @@
-"""The data that pass from one step to the next: plain, immutable, without behaviour."""
+"""The data that pass from one step of the pipeline to the next: plain and immutable."""
 
 import os
 
@@ -110,7 +110,7 @@ class Candidate(NamedTuple):
     evidence: tuple[str, ...]
     """The names that were found, with ``inside/`` before those that stand inside."""
     decisive: bool
-    """Whether a generic name is made up for by what is inside."""
+    """Whether the contents identify the directory despite its generic name."""
     device: int
     inode: int
     foreign: str = ""
@@ -220,7 +220,7 @@ class Result(NamedTuple):
 
     @property
     def change(self) -> str:
-        """Say for people what changed about a directory; empty: nothing did."""
+        """What changed about the directory, as a sentence for people; empty: nothing did."""
         candidate = self.decision.candidate
         if self.outcome == MARKED:
             done = f"{candidate.path} is left out of backups ({candidate.rule.command})"
@@ -231,7 +231,7 @@ class Result(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """Say for people why it failed, with the path."""
+        """Why it failed, as a sentence for people, with the path."""
         if self.error:
             return self.error
         errors = [outcome.error for outcome in self.outcomes.values() if outcome.error]

@@ -6,7 +6,7 @@ import shlex
 
 from regrow import config, pipeline
 from regrow.cli.output import parser, print_json, show
-from regrow.decide.decisions import guards_words
+from regrow.decide.decisions import objections_to
 from regrow.decide.guards import GUARDS
 from regrow.model import KEEP, MARK, Candidate, Decision, Rule, Scope
 from regrow.rules import loader
@@ -42,17 +42,17 @@ class Explanation(NamedTuple):
     reached: bool
     """Whether a sweep comes to look at the path at all."""
     near: tuple[Near, ...]
-    words: dict[str, str | None]
-    """By guard: its word; None where it has no objection."""
+    objections: dict[str, str | None]
+    """By guard: its objection; None where it has none."""
 
 
 def arguments() -> argparse.ArgumentParser:
     """Describe the command's arguments."""
     made = parser(
         "explain",
-        "Tell why a path would be marked or stays in the backup: the rule that recognises it and"
-        " on what evidence, the rules that come near and what they lack, each guard's word, and"
-        " what brings it back. Nothing is changed.",
+        "Explain why a path would be marked or stays in the backup: the rule that recognises it"
+        " and on what evidence, the rules that come near and what they lack, each guard's"
+        " objection, and what brings it back. Nothing is changed.",
         "  regrow explain node_modules\n  regrow explain build ~/thesis\n"
         "  regrow explain --json .venv",
     )
@@ -89,7 +89,7 @@ def run(words: list[str]) -> int:
 def explain(
     path: str, active_rules: "Sequence[Rule]", configuration: "Configuration"
 ) -> Explanation:
-    """Gather all that is known about a path.
+    """Return all that is known about a path.
 
     Args:
         path: the path, as the user names it.
@@ -126,12 +126,12 @@ def explain(
         above = next((one.candidate for one in plan.decisions), None)
         reached = scan.last_seen in (true_path, split(true_path)[0])
         return Explanation(true_path, None, above, reached, near, {})
-    words = guards_words(decision.candidate, scope)
-    return Explanation(true_path, decision, None, True, near, words)
+    objections = objections_to(decision.candidate, scope)
+    return Explanation(true_path, decision, None, True, near, objections)
 
 
 def _start_above(path: str, configuration: "Configuration") -> str:
-    """Choose the start directory that a sweep would reach the path from, else the root."""
+    """Return the start directory that a sweep would reach the path from, else the root."""
     above = set(ancestors(path))
     for start in configuration.start:
         true_start = os.path.realpath(os.path.expanduser(start))
@@ -141,7 +141,7 @@ def _start_above(path: str, configuration: "Configuration") -> str:
 
 
 def _near(parent: Directory, name: str, active_rules: "Sequence[Rule]") -> tuple[Near, ...]:
-    """Find the rules for a directory of this name or place, and what each lacks."""
+    """Return the rules for a directory of this name or place, and what each lacks."""
     here = evidence.Listing.read(parent.fd)
     try:
         with open_child(parent, name) as directory:
@@ -184,7 +184,7 @@ def _print_json(explanation: Explanation) -> None:
             "rule": candidate.rule.name if candidate else None,
             "evidence": list(candidate.evidence) if candidate else [],
             "reason": decision.reason or None if decision else _why_not(explanation),
-            "guards": explanation.words,
+            "guards": explanation.objections,
             "rebuilt_by": candidate.rule.command if candidate else None,
             "recipe": decision.recipe.recipe if decision and decision.recipe else None,
             "remarks": list(decision.recipe.remarks) if decision and decision.recipe else [],
@@ -224,8 +224,9 @@ def _print(explanation: Explanation) -> None:
     if rule.documentation:
         print(f"  see {show(rule.documentation)}")
     for guard in GUARDS:
-        word = explanation.words[guard.name]
-        print(f"  {guard.question:42} {'yes: ' + show(word) if word else 'no objection'}")
+        objection = explanation.objections[guard.name]
+        answer = f"yes: {show(objection)}" if objection else "no objection"
+        print(f"  {guard.question:42} {answer}")
 
 
 _COMMANDS = ("command", "configure", "build")  # the words of a command line
@@ -247,7 +248,7 @@ def _recipe_lines(result: "RecipeResult") -> "Iterator[str]":
 
 
 def _why_not(explanation: Explanation) -> str:
-    """Say why no rule recognises a path."""
+    """Return why no rule recognises a path."""
     if explanation.above is not None:
         return (
             f"it lies in {explanation.above.path}, which rule {explanation.above.rule.name}"

@@ -52,7 +52,7 @@ def _script(shell: str) -> str:
 
 
 def _is_stamp(path: str) -> bool:
-    """Tell whether a path is one that the hooks make up: a shell's number and a random one."""
+    """Return whether a hook made a path up: from the shell's process and a random number."""
     directory, name = os.path.split(path)
     process, _, number = name.partition("-")
     return directory.endswith(_DIRECTORY) and process.isdecimal() and number.isdecimal()
@@ -61,11 +61,11 @@ def _is_stamp(path: str) -> bool:
 def _check(stamp: str) -> int:
     """Mark the project of the current directory.
 
-    What there is to say goes to standard output: the hook drops standard error, which holds what
-    an interpreter says that is interrupted or half uninstalled.
+    Messages go to standard output: the hook drops standard error, where an interpreter writes
+    when it is interrupted or half uninstalled.
 
     Args:
-        stamp: gets the time of the look.
+        stamp: a file whose time is set to that of the look.
 
     Returns:
         The exit code.
@@ -80,7 +80,7 @@ def _check(stamp: str) -> int:
     except ConfigurationError as error:
         print(f"regrow: {show(str(error))}")
         return 2
-    except Exception:  # noqa: BLE001 - `regrow sweep` tells what is wrong; a prompt is not the place
+    except Exception:  # noqa: BLE001 - `regrow sweep` reports it; a prompt is not the place
         return 1
     return 0
 

@@ -178,7 +178,7 @@ class _Progress:
         from rich.console import Console
         from rich.live import Live
 
-        # No thread refreshes it: a second process may be forked meanwhile.
+        # No thread refreshes it: a worker may be forked meanwhile.
         console = Console(stderr=True, highlight=False)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()

@@ -1,4 +1,4 @@
-"""The step that decides: the guards are asked about each candidate, and git once per repository."""
+"""Decides what is done with each candidate: mark it, keep it in the backup, or take a mark back."""
 
 import os
 
@@ -28,12 +28,12 @@ CONTENTS = "contents"
 _OF_NO_WEIGHT = frozenset((tag.NAME, ".gitignore", ".DS_Store", "envs.toml"))
 """Files that tools leave beside the environments in a container; ``envs.toml`` is Poetry's."""
 
-_SHARED_FROM = 32  # candidates: to decide about them takes several times as long as to fork
+_SHARED_FROM = 32  # candidates: deciding about them takes several times as long as forking
 _PIECE = 8  # candidates
 
 
 class Assessment(NamedTuple):
-    """What the guards say of a candidate, whatever its records and other candidates say."""
+    """What the guards say of a candidate, before its record and other candidates count."""
 
     guard: str = ""
     """The guard that keeps it; empty: none does."""
@@ -55,15 +55,15 @@ def decide(
 ) -> list[Decision]:
     """Return a decision for each candidate, in their order; nothing is changed.
 
-    git is called once for each repository that holds candidates about which nothing is remembered.
+    git is called once per repository that holds candidates of which nothing is remembered.
 
     Args:
         candidates: what the scan found.
         scope: where it looked, and by which settings.
-        store: where the records are; what regrow marked by a rule and a guard now keeps is to be
-            taken back. None: nothing is taken back.
-        memory: what earlier sweeps have decided; this one's answers are added. None: every guard
-            is asked anew.
+        store: where the records are; marks that regrow set by a rule are taken back from what a
+            guard keeps now. None: nothing is taken back.
+        memory: what the guards said in earlier sweeps; their answers of now are added. None: all
+            guards are asked.
 
     Raises:
         ConfigurationError: a keep pattern is none.
@@ -96,8 +96,8 @@ def _decide(
         return Decision(candidate, KEEP, FAILURE, _failure(error))
 
 
-def guards_words(candidate: Candidate, scope: "Scope") -> dict[str, str | None]:
-    """Ask every guard about one candidate, whatever the others say.
+def objections_to(candidate: Candidate, scope: "Scope") -> dict[str, str | None]:
+    """Return what every guard says of one candidate, whatever the others say.
 
     Args:
         candidate: what the scan found.
@@ -108,10 +108,10 @@ def guards_words(candidate: Candidate, scope: "Scope") -> dict[str, str | None]:
     """
     known = Circumstances.of(scope)
     known.git_says = _ask_git([candidate], git.Repositories())
-    return {guard.name: _word(guard, candidate, known) for guard in GUARDS}
+    return {guard.name: _objection(guard, candidate, known) for guard in GUARDS}
 
 
-def _word(guard: "Guard", candidate: Candidate, known: Circumstances) -> str | None:
+def _objection(guard: "Guard", candidate: Candidate, known: Circumstances) -> str | None:
     try:
         return guard.ask(candidate, known)
     except Exception as error:  # noqa: BLE001 - the others are still to be asked
@@ -132,7 +132,7 @@ def _assess_what_is_new(
     configuration: "Configuration",
     memory: "Memory",
 ) -> dict[str, Assessment]:
-    """Return what is remembered of candidates, and ask the guards about the others."""
+    """Return what is remembered of candidates, and what the guards say of the others."""
     from regrow.system import worker
 
     assessments = memory.recall(candidates)
@@ -156,7 +156,7 @@ def _assess_what_is_new(
 def _pieces(
     candidates: "Iterable[Candidate]", repositories: "git.Repositories"
 ) -> "Iterator[list[Candidate]]":
-    """Cut candidates into pieces that can be assessed one by one: a repository stays together."""
+    """Yield pieces that can be assessed one by one: candidates of one repository stay together."""
     by_repository: dict[str, list[Candidate]] = {}
     alone: list[Candidate] = []
     for candidate in candidates:
@@ -224,8 +224,8 @@ def _ask_git(
         try:
             verdicts |= git.ask(repository, paths, repositories)
         except Exception as error:  # noqa: BLE001 - other repositories are still to be asked
-            silent = git.Verdict(error=as_sentence(error))
-            verdicts |= dict.fromkeys(paths, silent)
+            unknown = git.Verdict(error=as_sentence(error))
+            verdicts |= dict.fromkeys(paths, unknown)
     return verdicts
 
 

@@ -1,7 +1,7 @@
 """The guards: reasons to keep a candidate in the backup, one function each.
 
-Each gives the sentence that a person reads, or None. They stand in the order in which they are
-asked; the first that speaks decides, and ``explain`` shows them all.
+Each returns its objection, a sentence for people, or None. They are asked in the order of
+``GUARDS``; the first objection decides, and ``explain`` shows them all.
 """
 
 import os
@@ -42,7 +42,7 @@ class Circumstances:
         start: "Sequence[str]",
         keep: "Sequence[str]" = (),
     ) -> None:
-        """Gather what holds for all candidates of a sweep.
+        """Collect what holds for all candidates of a scan.
 
         Args:
             start: the start directories' true paths.
@@ -51,7 +51,7 @@ class Circumstances:
         self.start = tuple(start)
         self.home = os.path.realpath(os.path.expanduser("~"))
         self.git_says: Mapping[str, Verdict] = {}
-        """By path, what git says of each candidate in a repository."""
+        """What git says of each candidate in a repository, by path."""
         self.keep = _spec([_anywhere(_below_home(pattern, self.home)) for pattern in keep])
         self.mount_points = frozenset(mount.point for mount in mounts.mounts())
         self._recipes: dict[str, RecipeResult] = {}
@@ -63,13 +63,13 @@ class Circumstances:
         return cls(start=scope.places, keep=[*scope.configuration.keep, *scope.keep])
 
     def recipe(self, candidate: Candidate) -> "RecipeResult":
-        """Take a candidate's recipe, once. Raises RecipeError."""
+        """Return a candidate's recipe, built once. Raises RecipeError."""
         if candidate.path not in self._recipes:
             self._recipes[candidate.path] = build_recipe_for(candidate)
         return self._recipes[candidate.path]
 
     def project_patterns(self, directory: str) -> "GitIgnoreSpec | str | None":
-        """Give the patterns of a project's own file; a text says why it can't be read."""
+        """Return the patterns of a project's own file; a text says why it can't be read."""
         if directory not in self._projects:
             patterns = _read_project_file(directory)
             if patterns is not None and ownership.is_strangers(join(directory, PROJECT_FILE)):
@@ -84,10 +84,10 @@ _GIT_SILENT = "git-silent"
 _EVIDENCE_PLACE = "evidence-place"
 
 SILENT = frozenset((_GIT_SILENT, NOT_OURS, _EVIDENCE_PLACE, FAILURE))
-"""Guards whose objection is no evidence that a mark is wrong: they never take one back."""
+"""Guards whose objection is no evidence that a mark is wrong: they never remove one."""
 
 FORGOTTEN = frozenset((_GIT_SILENT, NOT_OURS, LACKS_RECIPE, FAILURE))
-"""Guards whose answer depends on more than can be named: it is not remembered."""
+"""Guards whose objection depends on more than files that can be named: it isn't remembered."""
 
 
 class Guard(NamedTuple):
@@ -98,7 +98,7 @@ class Guard(NamedTuple):
     """What it asks, in words."""
     ask: "Callable[[Candidate, Circumstances], str | None]"
     reads: tuple[str, ...] = ()
-    """What its answer depends on inside the candidate, besides what stands directly in it."""
+    """The entries of the candidate that its answer depends on, besides their names."""
 
 
 def kept_by_rule(candidate: Candidate, _: Circumstances) -> str | None:
@@ -272,7 +272,7 @@ BY_NAME = {guard.name: guard for guard in GUARDS}
 
 
 def _anywhere(pattern: str) -> str:
-    """Let ``thesis/build`` name that directory anywhere, as people mean it.
+    """Return a pattern that names ``thesis/build`` anywhere, as people mean it.
 
     gitignore would look for it beside the file that holds the pattern; here that is the root.
     """
@@ -281,7 +281,7 @@ def _anywhere(pattern: str) -> str:
 
 
 def _below_home(pattern: str, home: str) -> str:
-    """Put the home directory's true path in the place of a pattern's ``~``."""
+    """Return a pattern with the home directory's true path in place of ``~``."""
     if pattern != "~" and not pattern.startswith("~/"):
         return pattern
     literally = "".join(f"\\{c}" if c in "\\*?[]!# " else c for c in home)
@@ -289,14 +289,14 @@ def _below_home(pattern: str, home: str) -> str:
 
 
 def _names(patterns: "GitIgnoreSpec", path: str) -> bool:
-    """Tell whether patterns name a directory; for pathspec ``**`` doesn't match a line break."""
+    """Return whether patterns name a directory; pathspec's ``**`` doesn't match a line break."""
     return patterns.match_file(path + "/") or (
         "\n" in path and patterns.match_file(path.replace("\n", "?") + "/")
     )
 
 
 def _is_hard(patterns: "GitIgnoreSpec", path: str) -> bool:
-    """Tell whether matching can take long: each wildcard multiplies the places to try."""
+    """Return whether matching can take long: each wildcard multiplies the places to try."""
     steps = 0
     for pattern in patterns.patterns:
         text = str(getattr(pattern, "pattern", ""))

@@ -1,4 +1,4 @@
-"""Which marks are taken back: those that regrow set by itself, and that nothing stands for now.
+"""Which marks are taken back: those that regrow set by a rule, and that no rule justifies now.
 
 Three ways lead here. A guard keeps a candidate that was marked earlier (``is_due``); no rule
 recognises a recorded directory any more (``unrecognised``); or a directory carries regrow's
@@ -102,9 +102,9 @@ def is_due(candidate: Candidate, guard: str, store: "Store") -> bool:
 def unrecognised(
     candidates: "Iterable[Candidate]", scope: "Scope", store: "Store"
 ) -> "Iterator[Decision]":
-    """Find what regrow marked by a rule below the start directories, and no rule recognises now.
+    """Find what regrow marked by a rule below the start directories and no rule recognises now.
 
-    Its recipe is of no use any more: the lock is gone, say, or the project.
+    Its recipe is of no use any more: the lock file is gone, for example, or the project.
 
     Args:
         candidates: all that a scan of the start directories found.
@@ -132,7 +132,7 @@ def unrecognised(
 
 
 def _inside_another(record: Record, candidates: "Collection[str]") -> str:
-    """It was begun, and then a candidate was found further up."""
+    """It was marked while it was filled, and then a directory above it became a candidate."""
     outer = next((path for path in ancestors(record.path) if path in candidates), None)
     if outer is None or record.state != PENDING:
         return ""
@@ -140,7 +140,7 @@ def _inside_another(record: Record, candidates: "Collection[str]") -> str:
 
 
 def _not_recognised(record: Record, scope: "Scope") -> str:
-    """A scan looks at it, and finds nothing in it or above it."""
+    """A scan reaches it, and finds no candidate there or above."""
     from regrow.scan.walk import Scan, towards
 
     # From the start furthest up: the evidence of a rule with a path stands above its match.
@@ -159,7 +159,7 @@ def _not_recognised(record: Record, scope: "Scope") -> str:
 
 
 def _marked_by_rule(record: Record) -> Candidate | None:
-    """Make a candidate of a directory that is there and that regrow marked without being told."""
+    """Return the candidate that a record is about, if a rule marked it and it is still there."""
     if record.rule == EXPLICIT or not record.set or record.state == REBUILD:
         return None
     try:
@@ -298,8 +298,7 @@ _REASONS: "tuple[tuple[str, Callable[[str, Standing], str]], ...]" = (
     ("moved", _moved),
     (NO_RULE, _restored),
 )
-"""In the order in which they are asked; the first that speaks decides. The names stand in place of
-a guard's."""
+"""Each with the name that stands in place of a guard's; the first reason decides."""
 
 
 def _is_recognised_above(path: str, scope: "Scope") -> bool:

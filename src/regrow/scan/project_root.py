@@ -1,4 +1,4 @@
-"""Finds the project that a directory belongs to: what ``run`` and the prompt hook look at."""
+"""The project that a directory belongs to: ``run`` and the prompt hook mark what is in it."""
 
 import os
 import stat

@@ -21,10 +21,10 @@ _SETTLED = 1.0  # seconds: no clock of a file system is coarser, vfat's aside
 
 
 class Fresh:
-    """Writes the files anew when a record has changed, or something stands where they name.
+    """Writes the files again when a record has changed, or something stands where they name.
 
-    The records tell of every change of marks, whoever made it: each is written under a temporary
-    name and renamed, which changes the time of their directory.
+    Whoever changes marks writes a record, under a temporary name that is renamed: that changes the
+    time of the records' directory.
     """
 
     def __init__(
@@ -35,22 +35,22 @@ class Fresh:
         Args:
             configuration: the user's settings.
             records: the directory of the records.
-            complain: told what stays in the backup, or could not be written; once.
+            complain: called once with what stays in the backup or could not be written.
         """
         self._configuration = configuration
         self._records = records
         self._complain = complain
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._seen: int | None = None
         self._named: set[str] = set()
         self.due = time.monotonic() if configuration.exports else float("inf")
         """When the next look is due, as ``time.monotonic`` counts."""
 
     def note(self, changes: "Changes") -> None:
-        """Take note of what appeared: a file must not name what now stands in a marked one's place.
+        """Let the next look write if something appeared in the place of a marked directory.
 
         Args:
-            changes: what a watcher told.
+            changes: what a watcher reported.
         """
         if not self._named.isdisjoint(changes.appeared):
             self.expire()
@@ -87,9 +87,9 @@ class Fresh:
                     problems.add(str(error))
         except RegrowError as error:
             problems.add(str(error))
-        for problem in sorted(problems - self._told):
+        for problem in sorted(problems - self._reported):
             self._complain(problem)
-        self._told = problems
+        self._reported = problems
 
 
 def _time_of(directory: str) -> int:

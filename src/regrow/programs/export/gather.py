@@ -1,4 +1,4 @@
-"""Finds the directories that an exclude file is to name."""
+"""The directories that an exclude file has to name."""
 
 import os
 
