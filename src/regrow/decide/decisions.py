@@ -15,7 +15,6 @@ from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from regrow.config import Configuration
     from regrow.decide.cache import Memory, Noted
     from regrow.decide.guards import Guard
     from regrow.model import Scope
@@ -70,9 +69,9 @@ def decide(
     """
     known = Circumstances.of(scope)
     if memory is None:
-        assessments = _assess(candidates, known, scope.configuration, git.Repositories())
+        assessments = _assess(candidates, known, git.Repositories())
     else:
-        assessments = _assess_what_is_new(candidates, known, scope.configuration, memory)
+        assessments = _assess_what_is_new(candidates, known, memory)
     return [_decide(candidate, assessments, store) for candidate in candidates]
 
 
@@ -129,7 +128,6 @@ def _failure(error: Exception) -> str:
 def _assess_what_is_new(
     candidates: "Sequence[Candidate]",
     known: Circumstances,
-    configuration: "Configuration",
     memory: "Memory",
 ) -> dict[str, Assessment]:
     """Return what is remembered of candidates, and what the guards say of the others."""
@@ -142,7 +140,7 @@ def _assess_what_is_new(
     def assess_piece(number: int) -> "list[tuple[str, Noted]]":
         piece = pieces[number]
         seen = [memory.look(candidate) for candidate in piece]
-        assessed = _assess(piece, known, configuration, memory.repositories)
+        assessed = _assess(piece, known, memory.repositories)
         return [
             (candidate.path, memory.note(candidate, assessed[candidate.path], times))
             for candidate, times in zip(piece, seen, strict=True)
@@ -173,33 +171,28 @@ def _pieces(
 def _assess(
     candidates: "Sequence[Candidate]",
     known: Circumstances,
-    configuration: "Configuration",
     repositories: "git.Repositories",
 ) -> dict[str, Assessment]:
     """Return by path what the guards say."""
     known.git_says = _ask_git(candidates, repositories)
-    return {one.path: _assess_one(one, known, configuration) for one in candidates}
+    return {one.path: _assess_one(one, known) for one in candidates}
 
 
-def _assess_one(
-    candidate: Candidate, known: Circumstances, configuration: "Configuration"
-) -> Assessment:
+def _assess_one(candidate: Candidate, known: Circumstances) -> Assessment:
     try:
-        return _ask_guards(candidate, known, configuration)
+        return _ask_guards(candidate, known)
     except Exception as error:  # noqa: BLE001 - the others are still to be looked at
         return Assessment(FAILURE, _failure(error))
 
 
-def _ask_guards(
-    candidate: Candidate, known: Circumstances, configuration: "Configuration"
-) -> Assessment:
+def _ask_guards(candidate: Candidate, known: Circumstances) -> Assessment:
     for guard in GUARDS:
         reason = guard.ask(candidate, known)
         if reason is not None:
             return Assessment(guard.name, reason)
     verdict = known.git_says.get(candidate.path)
     is_ignored = verdict is not None and verdict.is_ignored
-    chosen = markers.selected(nodump=configuration.nodump)
+    chosen = markers.selected(nodump=known.nodump)
     try:
         with open_directory(candidate.path) as directory:
             if not candidate.rule.output and (tag.is_environment(directory) or is_ignored):

@@ -41,14 +41,17 @@ class Circumstances:
         *,
         start: "Sequence[str]",
         keep: "Sequence[str]" = (),
+        nodump: bool = False,
     ) -> None:
         """Collect what holds for all candidates of a scan.
 
         Args:
             start: the start directories' true paths.
             keep: the user's patterns, from the configuration and ``--keep``.
+            nodump: whether the user asks for the nodump flag.
         """
         self.start = tuple(start)
+        self.nodump = nodump
         self.home = os.path.realpath(os.path.expanduser("~"))
         self.git_says: Mapping[str, Verdict] = {}
         """What git says of each candidate in a repository, by path."""
@@ -60,7 +63,8 @@ class Circumstances:
     @classmethod
     def of(cls, scope: "Scope") -> "Self":
         """Return what holds for a scan. Raises ConfigurationError for a pattern that is none."""
-        return cls(start=scope.places, keep=[*scope.configuration.keep, *scope.keep])
+        settings = scope.configuration
+        return cls(start=scope.places, keep=[*settings.keep, *scope.keep], nodump=settings.nodump)
 
     def recipe(self, candidate: Candidate) -> "RecipeResult":
         """Return a candidate's recipe, built once. Raises RecipeError."""
