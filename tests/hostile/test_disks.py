@@ -287,7 +287,7 @@ def test_a_disk_that_fills_up_while_the_creator_writes_leaves_the_old_environmen
     with mounted_image(tmp_path, "ext4") as disk:
         assert regrow("venv", cwd=disk).returncode == 0
         (disk / ".venv" / "old").touch()
-        change('dd if=/dev/zero of="$place/big" bs=1M count=64')
+        change('dd if=/dev/zero of="$place/pyvenv.cfg" bs=1M count=64')
         done = regrow("venv", "--clear", cwd=disk)
         assert done.returncode == 1
         assert "No space left" in done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from regrow.create import creators
 from regrow.recipes.recipe import build_recipe
 
 # The ordinary user of these tests may not be able to read regrow's own files: all is loaded before.
@@ -121,7 +122,7 @@ def test_a_disk_that_fills_up_while_a_tool_works(
 ) -> None:
     path = project(disk / "project", kind)
     before = snapshot(disk / "project"), snapshot(records_directory)
-    filling(doubles, path, end)
+    filling(doubles, path / {"python": "lib", "node": "a"}[kind], end)
     code, [line] = rebuild(inside)
     if end == "exit 1":
         assert (code, line["outcome"]) == (1, "failed")
@@ -366,7 +367,7 @@ def test_a_package_that_is_gone_from_the_index(
     use_index(wheels, monkeypatch)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     if creator == "venv":
-        monkeypatch.setattr("regrow.create.creators.is_here", lambda name: name != "uv")
+        monkeypatch.setattr(creators, "is_here", lambda name: name != "uv")
     write_wheel(wheels, "kept", "1.0")
     gone = write_wheel(wheels, "gone", "2.0")
     recipe = python("gone==2.0", "kept==1.0") | {"creator": creator} | THIS_PYTHON
