@@ -29,7 +29,11 @@ def modes(top: Path) -> dict[str, str]:
     }
 
 
-@UMASKS
+@pytest.mark.parametrize(
+    "umask",
+    [0o000, 0o777, *(pytest.param(umask, marks=pytest.mark.slow) for umask in (0o22, 0o77, 0o277))],
+    ids=oct,
+)
 def test_records_caches_stamps_locks_and_logs_are_the_users_alone(
     umask: int, regrow: Regrow, home: Path, tmp_path: Path
 ) -> None:

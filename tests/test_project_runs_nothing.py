@@ -17,6 +17,7 @@ from regrow.system.program import (
     program_environment,
 )
 from tests.conftest import Regrow
+from tests.e2e.making import CHEAPLY
 
 SHADOWED = ("filelock", "platformdirs", "virtualenv", "distlib", "pip", "venv", "ensurepip", "site")
 """Modules that creators, or the Python that runs them, import."""
@@ -45,11 +46,17 @@ def came(tmp_path: Path, ran: Path) -> Path:
     return place
 
 
-@pytest.mark.parametrize("creator", creators.NAMES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        *((name, "--", *CHEAPLY[name]) for name in creators.NAMES),
+        *(pytest.param((name,), marks=pytest.mark.slow) for name in creators.NAMES),
+    ],
+)
 def test_no_module_of_the_project_is_imported(
-    regrow: Regrow, came: Path, ran: Path, creator: str
+    regrow: Regrow, came: Path, ran: Path, words: tuple[str, ...]
 ) -> None:
-    done = regrow("venv", "--creator", creator, cwd=came)
+    done = regrow("venv", "--creator", *words, cwd=came)
     assert done.returncode == 0, done.stderr
     assert not ran.exists()
 
@@ -86,7 +93,7 @@ def test_regrow_as_a_module_imports_nothing_of_the_project(
     [
         *((("sweep", "--yes", "."), entry) for entry in RELATIVE),
         (("venv",), "."),
-        (("venv", "--creator", "venv", "--python", "3.11"), "."),
+        (("venv", "--creator", "venv", "--python", "3.11", "--", "--without-pip"), "."),
         (("doctor",), "."),
         (("status", "."), "."),
         (("rebuild", "--yes"), "."),

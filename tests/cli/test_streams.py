@@ -129,6 +129,11 @@ WORDS = {
 }
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [unread, *(pytest.param(one, marks=pytest.mark.slow) for one in BROKEN if one is not unread)],
+    indirect=True,
+)
 @pytest.mark.parametrize("words", [*((name,) for name in COMMANDS), ("--help",), ("--version",)])
 def test_no_command_ends_with_a_traceback_where_its_output_goes_nowhere(
     words: tuple[str, ...], broken: int, tmp_path: Path

@@ -81,7 +81,7 @@ CORE = (
     Project(
         "by-hand-without-a-lock",
         files={"main.py": MAIN_PY},
-        make="python -m venv env\nenv/bin/pip install -q 'attrs<25.3'",
+        make="python -m virtualenv -q env\nenv/bin/pip install -q 'attrs<25.3'",
         ask="env/bin/python main.py",
         left_out=("env",),
     ),
@@ -96,6 +96,13 @@ CORE = (
 )
 
 MORE = (
+    Project(
+        "by-hand-with-venv",
+        files={"main.py": MAIN_PY},
+        make="python -m venv env\nenv/bin/pip install -q 'attrs<25.3'",
+        ask="env/bin/python main.py",
+        left_out=("env",),
+    ),
     Project(
         "uv-workspace",
         needs=("uv",),

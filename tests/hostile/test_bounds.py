@@ -132,7 +132,13 @@ TREES: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("tree", TREES)
+SLOW = ("lock of names", "hidden lock that barely passes", "package", "many files")
+"""Their likes run in ``make test``."""
+
+
+@pytest.mark.parametrize(
+    "tree", [pytest.param(tree, marks=pytest.mark.slow) if tree in SLOW else tree for tree in TREES]
+)
 def test_a_project_takes_little_memory_and_time_and_the_other_is_marked(
     tree: str, home: Path
 ) -> None:

@@ -22,6 +22,7 @@ from tests.hostile.helpers import (
     snapshot,
     use_creator,
 )
+from tests.sweeping import Inside
 
 pytestmark = LINUX_ONLY
 
@@ -36,6 +37,12 @@ FAILURES = {
     "leaves a file": ('rmdir "$place"; touch "$place"; exit 5', 5, "exit code 5"),
     "leaves locked directories": ('mkdir -p "$place/lib/b"; chmod 0 "$place/lib"; exit 6', 6, "6"),
 }
+
+
+@pytest.fixture
+def regrow() -> Regrow:
+    """Many runs: in this process."""
+    return Inside()
 
 
 @pytest.fixture

@@ -92,8 +92,8 @@ class Place:
 
 
 @pytest.fixture
-def place(regrow: Regrow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return Place(regrow, tmp_path, monkeypatch)
+def place(inside: Regrow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(inside, tmp_path, monkeypatch)
 
 
 def sample(steps: list[Step]) -> list[Step]:

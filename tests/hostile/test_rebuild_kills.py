@@ -52,7 +52,7 @@ CALLS = (
     "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2",
     "fsetxattr", "utimensat", "write", "pwrite64", "ftruncate", "flock", "vfork", "clone3",
 )  # fmt: skip
-SAMPLE = 4  # the default run takes every fourth step
+SAMPLE = 8  # the default run takes every eighth step
 
 Step = tuple[str, int]
 

@@ -50,11 +50,11 @@ def tree(tmp_path: Path) -> Path:
 # Sweeps and undos at once.
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_sweeps_at_once_mark_each_directory_exactly_once(
     regrow: Regrow, tree: Path, records_directory: Path, count: int
 ) -> None:
-    planted = plant(tree, 300)
+    planted = plant(tree, 200)
     before = portray(tree)
     marked: Counter[str] = Counter()
     for code, out, err in at_once([cli("sweep", "--yes", "--json", str(tree))] * count, tree):
@@ -253,17 +253,17 @@ def uv_venv_beside_sweeps(regrow: Regrow, project: Path, directory: Path, times:
 def test_npm_ci_beside_sweeps(
     regrow: Regrow, project: Path, records_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    npm_beside_sweeps(regrow, project, records_directory, 3, monkeypatch)
+    npm_beside_sweeps(regrow, project, records_directory, 2, monkeypatch)
 
 
 @pytest.mark.needs("uv")
 def test_uv_sync_beside_sweeps(regrow: Regrow, project: Path, records_directory: Path) -> None:
-    uv_sync_beside_sweeps(regrow, project, records_directory, 10)
+    uv_sync_beside_sweeps(regrow, project, records_directory, 4)
 
 
 @pytest.mark.needs("uv")
 def test_uv_venv_beside_sweeps(regrow: Regrow, project: Path, records_directory: Path) -> None:
-    uv_venv_beside_sweeps(regrow, project, records_directory, 20)
+    uv_venv_beside_sweeps(regrow, project, records_directory, 6)
 
 
 @pytest.mark.slow

@@ -370,7 +370,9 @@ def some_seed() -> int:
     return random.SystemRandom().randrange(1 << 32)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))]
+)
 def test_whatever_changes_a_sweep_finds_what_a_first_one_would(
     check_as_ordinary_user: Callable[..., None], seed: int
 ) -> None:
