@@ -80,8 +80,9 @@ CORE = (
     ),
     Project(
         "by-hand-without-a-lock",
+        needs=("uv",),
         files={"main.py": MAIN_PY},
-        make="python -m virtualenv -q env\nenv/bin/pip install -q 'attrs<25.3'",
+        make="uv venv -q --seed env\nenv/bin/pip install -q 'attrs<25.3'",
         ask="env/bin/python main.py",
         left_out=("env",),
     ),

@@ -129,10 +129,16 @@ def drill(home: Path, tmp_path: Path) -> Drill:
     return Drill(place, interpreter)
 
 
+@pytest.mark.parametrize(
+    "creators",
+    # Where pip is installed first, rebuilding takes ten times as long.
+    [["uv", "virtualenv"], pytest.param(list(CREATORS), marks=pytest.mark.slow)],
+    ids="-".join,
+)
 def test_an_upgrade_of_the_interpreter_loses_nothing_in_any_creators_environment(
-    drill: Drill, regrow: Regrow, home: Path, records_directory: Path
+    creators: list[str], drill: Drill, regrow: Regrow, home: Path, records_directory: Path
 ) -> None:
-    made = [drill.make(creator, "env") for creator in CREATORS]
+    made = [drill.make(creator, "env") for creator in creators]
     assert regrow("sweep", "--yes", home).returncode == 0
     for path in made:
         assert has_attribute(path), "an ordinary environment is left out"

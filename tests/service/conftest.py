@@ -175,6 +175,7 @@ def double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(params=["systemd", "launchd"])
 def service(request: pytest.FixtureRequest, home: Path, configured: Path, double: Path) -> Service:
     if request.param == "launchd":
-        (home / "Library/Logs").mkdir(parents=True)  # every Mac has it
+        (home / "Library").mkdir()  # every Mac has it
+        (home / ".local/state").mkdir(parents=True)  # here, the log goes into this
     python = make_tool(home / ".local/share/uv/tools/regrow")
     return Service(request.param, home, python, double)

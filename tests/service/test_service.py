@@ -26,6 +26,11 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the doubles loo
 OF_REGROW = (".local/share/regrow", "code", ".cache", ".local/share/uv")
 """What a watch writes and has marked, and the installation with its bytecode: they stay."""
 
+once = pytest.mark.parametrize(
+    "service", ["systemd", pytest.param("launchd", marks=pytest.mark.slow)], indirect=True
+)
+"""What takes seconds runs for one manager in ``make test``."""
+
 
 def is_alive(pid: int) -> bool:
     try:
@@ -74,6 +79,7 @@ def environment(path: Path) -> Path:
     return path
 
 
+@once
 def test_the_service_goes_on_as_the_regrow_that_was_installed_under_it(service: Service) -> None:
     hurry(service.python)
     service("install")
@@ -92,6 +98,7 @@ def test_the_service_goes_on_as_the_regrow_that_was_installed_under_it(service: 
     assert not is_alive(pid)
 
 
+@once
 def test_an_upgrade_that_the_watch_has_not_seen_is_told_with_the_command_that_ends_it(
     service: Service, configured: Path
 ) -> None:
@@ -124,6 +131,7 @@ def test_an_upgrade_that_the_watch_has_not_seen_is_told_with_the_command_that_en
     assert finding()["state"] == "ok"
 
 
+@once
 def test_an_outdated_watch_that_is_no_service_is_told_as_well(
     service: Service, configured: Path
 ) -> None:
@@ -384,6 +392,7 @@ def test_status_tells_what_is_not_there_and_what_has_died(service: Service) -> N
     assert (status["pid"], status["watching"]) == (None, None)
 
 
+@once
 def test_a_watch_that_runs_already_is_named_since_the_service_waits_for_it(
     service: Service,
 ) -> None:
@@ -425,6 +434,7 @@ def test_git_is_found_by_the_service_wherever_it_stands(
     assert f"{elsewhere}:/usr/local/bin:/usr/bin:/bin" in service.file.read_text()
 
 
+@once
 def test_doctor_tells_whether_the_service_is_there_current_and_alive(
     service: Service, configured: Path
 ) -> None:
