@@ -1,4 +1,4 @@
-"""Tasks carried out with doubles of the tools: marked from birth, compared; or all as it was."""
+"""Tasks executed with doubles of the tools: marked from birth, compared; or all as it was."""
 
 import json
 import os
@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from regrow.config import Configuration
 from regrow.model import Record
+from regrow.rebuild.execute import Context, execute
+from regrow.rebuild.plan import Task
+from regrow.rebuild.processes import Processes
 from regrow.records.format import MARKED, REBUILD
 from regrow.records.store import Store, attachment_name, file_name, identity_of
 from regrow.system import aside_names, directories
@@ -609,6 +613,20 @@ def test_a_container_of_environments_is_marked_whoever_begins(
     assert set(outcomes(rebuild()).values()) == {"rebuilt"}
     assert_complete(container, records_directory)
     assert_complete(container / "shop-x", records_directory, tag=True)
+
+
+def test_what_was_whole_when_the_plan_was_made_is_not_rebuilt_unasked(
+    doubles: Doubles, project: Path, tmp_path: Path, records_directory: Path
+) -> None:
+    record = environment(project, "a==1")
+    task = Task((record,), "python", "unfinished, and whole", str(project))
+    context = Context(Configuration(), Processes(1), str(tmp_path / "logs"))
+    result = execute(task, context)
+    assert result.outcome == "failed"
+    assert result.detail == (
+        f"{project}/.venv: it has changed since the plan was made; run it again",
+    )
+    assert doubles.calls() == []
 
 
 def test_parents_that_a_failed_build_needed_go_again(

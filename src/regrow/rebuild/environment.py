@@ -38,11 +38,13 @@ def instructions(record: "Record", trusted: "Collection[str]") -> Instructions:
     interpreter, note = interpreters.choose(record, trusted)
     # With no package to install, pip need not be there.
     extra = () if creator == creators.UV or requirements else ("--without-pip",)
-    made, problem = _creations(record, creator, interpreter, extra)
-    if not made:
+    creations, problem = _creations(record, creator, interpreter, extra)
+    if not creations:
         return Instructions(parent, (), problem)
-    # uv's settings in a project could lead it to other interpreters: it makes nothing from there.
-    commands = [Command(made[0], "/" if creator == creators.UV else parent, (), tuple(made[1:]))]
+    first, *fallbacks = creations
+    # A project's uv.toml could name other interpreters: uv makes nothing from there.
+    cwd = "/" if creator == creators.UV else parent
+    commands = [Command(first, cwd, fallbacks=tuple(fallbacks))]
     if requirements:
         commands += _installation(record.path, creator, requirements, parent)
     return Instructions(parent, tuple(commands), "", (note,) if note else (), creator)
@@ -62,7 +64,7 @@ def creator_of(recipe: "Recipe") -> str:
 def _creations(
     record: "Record", creator: str, interpreter: str, extra: tuple[str, ...]
 ) -> tuple[list[tuple[str, ...]], str]:
-    """Return the commands that make the environment, best first, and why there is none."""
+    """Return the argv of each way to make the environment, best first, or why there is none."""
     recipe = record.recipe
     found: list[tuple[str, ...]] = []
     problem = ""
@@ -84,9 +86,9 @@ def _creations(
 
 
 def _pythons(recipe: "Recipe", interpreter: str, creator: str) -> "Sequence[str | None]":
-    """Return what to ask a creator for: the very interpreter, its version, then its series.
+    """Return what a creator is asked for: the recorded interpreter, its version, then its series.
 
-    Where the interpreter's name says that it is another Python by now, it comes last.
+    An interpreter whose name says that it is another version by now comes last.
     """
     version = str(recipe.get("version", ""))
     series = ".".join(version.split(".")[:2])
@@ -105,7 +107,7 @@ def _pythons(recipe: "Recipe", interpreter: str, creator: str) -> "Sequence[str 
 
 
 def _series_in_name(interpreter: str) -> str:
-    """Return the version that an interpreter's true name ends in, as 3.11; empty: in none."""
+    """Return the version in an interpreter's true name, such as 3.11; empty: there is none."""
     match = re.search(r"\d+\.\d+", os.path.basename(os.path.realpath(interpreter)))
     return match[0] if match else ""
 
@@ -113,9 +115,9 @@ def _series_in_name(interpreter: str) -> str:
 def _installation(
     path: str, creator: str, requirements: "Sequence[str]", parent: str
 ) -> "list[Command]":
-    """Return the commands that install what a record lists, and no more than that.
+    """Return the commands that install what a record lists, and remove what venv installed besides.
 
-    They run in the project, for the user's settings of indexes may be there.
+    They run in the project, whose settings may name indexes.
     """
     if creator == creators.UV:
         python = os.path.join(path, "bin", "python")

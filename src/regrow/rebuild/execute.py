@@ -45,10 +45,10 @@ ALREADY = "already there"
 STOPPED = "interrupted"
 
 _REPLACED_WHEN_EMPTY = ("pnpm",)
-"""Managers that replace an empty directory, and so would lose its mark."""
+"""Package managers that replace an empty directory, and so would lose its mark."""
 
 _FILLING = ".regrow-filling"
-"""The file that stands in a directory meanwhile, so that it is not empty."""
+"""The file that is in such a directory meanwhile, so that it is not empty."""
 
 
 class TaskResult(NamedTuple):
@@ -154,6 +154,8 @@ class _Execution:
                 raise PathError(f"{record.path}: {problem}")
         if not task.is_asked_for and all(map(is_complete, now, wrong)):
             return self._complete_all()
+        if not task.commands:  # the plan found it whole
+            raise PathError(f"{task.path}: it has changed since the plan was made; run it again")
         return self._rebuild()
 
     def _result(self, detail: list[str], outcome: str) -> TaskResult:
@@ -274,7 +276,7 @@ class _Execution:
             self._notices += remains.settle(parent, name, self._store, self._explains(record))
 
     def _explains(self, record: "Record") -> "Callable[[str], Explains]":
-        """Return what tells which contents of a directory that was moved aside come back."""
+        """Return what explains the contents of a directory that was moved aside, by its path."""
         if self._task.kind != "python":
             return lambda _: Shell()
         if self._task.is_asked_for:
@@ -294,7 +296,7 @@ class _Execution:
 
 @contextlib.contextmanager
 def _not_empty(directory: Directory) -> "Iterator[None]":
-    """Let a file stand in a directory that its tool would replace if it were empty."""
+    """Keep a file in a directory that its tool would replace if it were empty."""
     os.close(os.open(_FILLING, os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=directory.fd))
     try:
         yield
