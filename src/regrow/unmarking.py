@@ -171,7 +171,7 @@ def unmark(
     """
     with store.locked():
         former = store.read_unless_damaged(directory.path)
-        chosen = markers.by_name(markers.selected(nodump=configuration.nodump))
+        chosen = {mark.name: mark for mark in markers.selected(nodump=configuration.nodump)}
         for name in (*(former.set if former else ()), CACHEDIR_TAG):
             chosen.setdefault(name, markers.marker(name))
         put_time_back(directory, identity_of(directory.fd), former)

@@ -420,9 +420,9 @@ def test_the_command_for_a_tool_that_uv_really_installed_really_puts_regrow_besi
     monkeypatch.setenv("PATH", f"{home}/.local/bin{os.pathsep}{os.environ['PATH']}")
     found = findings(regrow, tmp_path)["nox"]
     assert found["remedy"] == "uv tool install nox --with regrow"
-    checkout = str(Path(__file__).parents[2])
-    words = found["remedy"].replace("--with regrow", "--with").split()
-    subprocess.run([*words, checkout, "--quiet"], check=True)
+    checkout = Path(__file__).parents[2]
+    words = found["remedy"].replace("--with regrow", "--quiet").split()
+    subprocess.run([*words, "--with", checkout / "marks", "--with", checkout], check=True)
     assert findings(regrow, tmp_path)["nox"]["state"] == "ok"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from regrow_marks import markers
-from regrow_marks.directory import Directory, ancestors, open_child, open_parent, split
+from regrow_marks.directory import ancestors, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
-from regrow_marks.model import HOLDS, Exclusion
+from regrow_marks.model import Exclusion
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 from regrow_marks.programs import BY_DEFAULT
 
@@ -86,27 +86,12 @@ def exclusion(program: Program, marks: list[Mark]) -> Exclusion | None:
 
 def _held_by(path: str, readers: tuple[Marker, ...]) -> list[str]:
     """Return the names of the marks on a directory; none where it can't be opened."""
+    parent_path, name = split(path)
     try:
-        directory = _open(path)
+        with open_parent(parent_path) as parent, open_child(parent, name or ".") as directory:
+            return [mark.name for mark in markers.holding(readers, directory)]
     except PathError:
         return []
-    with directory:
-        held = []
-        for reader in readers:
-            try:
-                if reader.read(directory).state == HOLDS:
-                    held.append(reader.name)
-            except OSError:
-                continue  # not readable for us, and so not for a backup run by us
-        return held
-
-
-def _open(path: str) -> Directory:
-    parent, name = split(path)
-    if not name:
-        return open_parent("/")
-    with open_parent(parent) as directory:
-        return open_child(directory, name)
 
 
 def _true_path(given: str) -> str:

@@ -1,7 +1,5 @@
 """What is raised: one hierarchy, and system errors in words."""
 
-from __future__ import annotations
-
 import errno
 import os
 

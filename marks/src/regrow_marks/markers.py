@@ -195,6 +195,16 @@ def all_hold(marks: Iterable[Marker], directory: Directory) -> bool:
     return all(mark.read(directory).state == HOLDS for mark in marks)
 
 
-def by_name(marks: Iterable[Marker]) -> dict[str, Marker]:
-    """Return markers by their names."""
-    return {mark.name: mark for mark in marks}
+def holding(marks: Iterable[Marker], directory: Directory) -> list[Marker]:
+    """Return those of the marks that are on a directory; one that can't be read counts as absent.
+
+    A backup program that the same user runs can't read it either.
+    """
+    found = []
+    for mark in marks:
+        try:
+            if mark.read(directory).state == HOLDS:
+                found.append(mark)
+        except OSError:
+            continue
+    return found

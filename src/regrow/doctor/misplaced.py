@@ -15,7 +15,6 @@ from regrow_marks import markers, places, tag
 from regrow_marks.directory import Directory, ancestors, join, open_directory, open_parent
 from regrow_marks.errors import PathError, RegrowError
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP
-from regrow_marks.model import HOLDS
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _path(recorded: "tuple[str, Look]") -> str:
 def _of_place(path: str, refusals: Refusals) -> Finding | None:
     try:
         with open_parent(path) as directory:
-            marks = _marks_on(directory)
+            marks = markers.holding(markers.available(), directory)
             return _finding(directory, marks, refusals.of_place(directory)) if marks else None
     except (PathError, OSError):
         return None  # what can't be opened can't be marked by this user
@@ -121,21 +120,10 @@ def _at_its_top(directory: Directory) -> Reason | None:
 def _of_recorded(path: str, reason_of: "Callable[[Directory], Reason | None]") -> Finding | None:
     try:
         with open_directory(path) as directory:
-            marks = _marks_on(directory)
+            marks = markers.holding(markers.available(), directory)
             return _finding(directory, marks, reason_of(directory)) if marks else None
     except (PathError, OSError):
         return None  # it is told elsewhere
-
-
-def _marks_on(directory: Directory) -> "list[Marker]":
-    found = []
-    for marker in markers.available():
-        try:
-            if marker.read(directory).state == HOLDS:
-                found.append(marker)
-        except OSError:
-            continue  # this file system has no such mark
-    return found
 
 
 def _finding(

@@ -15,7 +15,6 @@ from regrow.records.store import file_name, identity_of, is_about
 from regrow_marks import markers, signature
 from regrow_marks.directory import ancestors, is_below, join, mount_point, open_directory, split
 from regrow_marks.errors import PathError
-from regrow_marks.model import HOLDS
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def standing(directory: "Directory", store: "Store") -> Standing:
         return Standing(UNKNOWN)  # `regrow list` names it
     if there is not None and is_about(there, this):
         return Standing(HERE, there, signed)
-    is_marked = signed is not None or _is_marked(directory)
+    is_marked = signed is not None or markers.holding(markers.selected(), directory)
     record = _own_record_elsewhere(this, signed, store) if is_marked else None
     if record is not None:
         return Standing(MOVED if _has_left(record.path, this) else HERE, record, signed)
@@ -294,13 +293,3 @@ def _is_empty(path: str) -> bool:
         return not os.listdir(path)
     except OSError:
         return False
-
-
-def _is_marked(directory: "Directory") -> bool:
-    for marker in markers.selected():
-        try:
-            if marker.read(directory).state == HOLDS:
-                return True
-        except OSError:
-            continue
-    return False
