@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 ATTRIBUTE = "user.xdg.robots.backup"
 VALUE = b"false"
 
+_ABSENT = Reading(ABSENT)  # a scan reads the marks of thousands of directories
+
 
 class XdgRobots:
     """Says ``false`` to "may robots back this up?"; borg 2 asks by default."""
@@ -23,7 +25,7 @@ class XdgRobots:
         """See ``Marker.read``."""
         value = attributes.get(directory.fd, ATTRIBUTE)
         if value is None:
-            return Reading(ABSENT)
+            return _ABSENT
         if value == VALUE:
             return Reading(HOLDS)
         return Reading(FOREIGN, value, f"its value is {value!r}, not {VALUE!r}")

@@ -43,7 +43,7 @@ def survey(
         start: the start directories; links on the way to them are followed once.
         active_rules: the rules.
         skip: directories that are never entered.
-        tick: called with how many directories were visited, as often as there is news.
+        tick: called now and then with how many directories were visited.
         meanwhile: what the caller will need in any case; it may be called while a worker compares
             the snapshot.
 

@@ -53,6 +53,7 @@ class Index:
         self._is_glob = re.compile(globs).match if globs else None
         # The same few names come again and again.
         self._for_name = lru_cache(_REMEMBERED)(self._look_up)
+        self.is_known = lru_cache(_REMEMBERED)(self._has_rule)
         self.triggers = frozenset(
             name.rstrip("/").partition("/")[0]
             for rule in self.anywhere
@@ -60,7 +61,7 @@ class Index:
         )
         """Without any of these inside, a directory without hints is not recognised."""
 
-    def is_known(self, name: str) -> bool:
+    def _has_rule(self, name: str) -> bool:
         """Return whether a rule is for a directory's name, or for a path that begins with it."""
         return (
             name in self._by_name

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _FORK_AFTER = 2000  # directories: reading them takes twenty times as long as forking
 _OPEN = 64  # descriptors of directories that have parts
-_JOBS = 512  # so many that both processes run out of them at about the same time
+_JOBS = 128  # so many that both processes run out of them at about the same time
+_BETWEEN = 16  # visits between two reports
 
 
 class Whole(NamedTuple):
@@ -58,7 +59,7 @@ def scan(
         active_rules: the rules.
         skip: directories that are never entered.
         began: when the scan began, in nanoseconds since 1970 (UTC).
-        tick: called after each visit that this process makes, with their number.
+        tick: called now and then with how many visits this process has made.
     """
     recorder = Recorder(began)
     with _Spread(start, active_rules, skip, recorder=recorder, tick=_ticking(tick)) as spread:
@@ -71,12 +72,14 @@ def scan(
             found = [snapshot.pack(finding) for finding in spread.walk(parts[number], recorded)]
             return found, spread.directories, spread.signed, recorded.packed()
 
+        packed: list[Packed] = []
         for found, count, more, recorded in _done(do, len(parts), directories):
-            findings += snapshot.unpack(found, active_rules)
+            packed += found
             directories += count
             signed += more
             recorder.add(recorded)
     recorder.end()
+    findings += snapshot.unpack(packed, active_rules)
     return Whole(findings, directories, signed, recorder)
 
 
@@ -85,8 +88,11 @@ def _ticking(tick: "Callable[[int], None]") -> "Callable[[], None]":
     here, visits = os.getpid(), counter(1)
 
     def visited() -> None:
+        number = next(visits)
+        if number % _BETWEEN:
+            return
         if os.getpid() == here:
-            tick(next(visits))
+            tick(number)
         elif os.getppid() != here:
             os._exit(1)
 
