@@ -47,9 +47,9 @@ def undo(directory: "Directory", store: "Store", path: str | None = None) -> dic
             from regrow.records import moves
 
             known = moves.standing(directory, store)
-            if known.word in (moves.COPIED, moves.RESTORED):
+            if known.is_copied or known.is_restored:
                 return _undo_on_copy(directory, known.signature)
-            record = known.record if known.word == moves.MOVED else None
+            record = known.record if known.is_moved else None
         if record is None:
             return {}
         put_time_back(directory, this, record)

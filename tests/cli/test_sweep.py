@@ -564,7 +564,7 @@ def test_leftovers_of_a_killed_regrow_go(
     inside: Regrow, work: Path, records_directory: Path
 ) -> None:
     records_directory.mkdir(parents=True)
-    leftover = records_directory / ".1234-0123abcd-shop-node_modules-0123456789abcdef.toml"
+    leftover = records_directory / ".regrow-1234-0123abcd"
     leftover.touch()
     age(records_directory)
     inside("sweep", "--dry-run", work)

@@ -19,7 +19,6 @@ from regrow.errors import RecordError
 from regrow.rebuild import leftovers
 from regrow.rebuild.leftovers import Leftover, as_line
 from regrow.records import history, status
-from regrow.records.moves import MOVED
 from regrow.records.status import AWAY, ELSEWHERE, GONE, LEFTOVER, REPLACED, STATES, Entry
 from regrow.records.store import Store
 from regrow_marks.directory import is_below, join, split
@@ -150,7 +149,7 @@ def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list
     if not is_any_lost:
         return found
     for path, known in status.strays(status.signed(config.read()), store):
-        if known.word == MOVED and known.record is not None:
+        if known.is_moved and known.record is not None:
             old = known.record.path
             found = [entry for entry in found if entry.record.path != old]
             if not places or any(is_below(path, place) for place in places):

@@ -24,15 +24,14 @@ if TYPE_CHECKING:
     from regrow_marks.directory import Directory
     from regrow_marks.signature import Signature
 
-HERE = "here"  # its own record is at its path, or at another path that leads to it as well
-MOVED = "moved"  # its own record is at the path that it stood at
-RESTORED = "restored"  # its signature names the record at its path, which is of an earlier one
-COPIED = "copied"  # it carries regrow's signature, and no record is its own
+    Files = Sequence[tuple[str, bytes]]  # what stands beside a record, name and bytes
+
+HERE, MOVED, RESTORED, COPIED = "here", "moved", "restored", "copied"
 UNKNOWN = "unknown"  # nothing about it is regrow's, or nobody can tell
 
 
 class Standing(NamedTuple):
-    """What regrow knows of a directory."""
+    """What the records say of a directory: whose record it has."""
 
     word: str
     """``HERE``, ``MOVED``, ``RESTORED``, ``COPIED`` or ``UNKNOWN``."""
@@ -63,7 +62,7 @@ class Standing(NamedTuple):
 
 
 def standing(directory: "Directory", store: "Store") -> Standing:
-    """Return what regrow knows of a directory; nothing is changed.
+    """Return what the records say of a directory; nothing is changed.
 
     Args:
         directory: the directory, open.
@@ -168,10 +167,10 @@ def is_moved_unfinished(path: str, store: "Store") -> bool:
 
 
 def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> str | None:
-    """Keep a record that is about to be replaced, where its directory stands beside by now.
+    """Preserve a record that is about to be replaced, if its directory was renamed to a sibling.
 
-    After ``mv .venv .venv.old; uv venv`` in one go nobody has seen the moved one alone, and this
-    record alone has its recipe.
+    After ``mv .venv .venv.old; uv venv`` in one go no sweep has seen the renamed one alone, and
+    only this record has its recipe.
 
     Args:
         replaced: the record, if there is one.
@@ -179,7 +178,11 @@ def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> st
         store: where the records are.
 
     Returns:
-        The path that it is about now; None: its directory is not beside, or has its own record.
+        The sibling's path, where the record is now, too. None: there is no such sibling, or it has
+        a record of its own.
+
+    Raises:
+        RecordError: the record can't be written.
     """
     if replaced is None or replaced.born is None or is_about(replaced, this):
         return None
@@ -187,16 +190,19 @@ def keep_beside(replaced: Record | None, this: "Identity", store: "Store") -> st
     try:
         with os.scandir(parent) as entries:
             names = [one.name for one in entries if one.inode() == replaced.inode]
-        for path in (join(parent, other) for other in names if other != name):
+    except OSError:
+        return None
+    for path in (join(parent, other) for other in names if other != name):
+        try:
             with open_directory(path) as directory:
                 found = identity_of(directory.fd)
             own = store.read_unless_damaged(path)
-            if is_about(replaced, found) and not (own and is_about(own, found)):
-                files = store.attachments(replaced.path)
-                store.write(replaced._replace(path=path), files).close()
-                return path
-    except (OSError, PathError, RecordError):
-        return None  # it is gone again, or nobody can tell
+        except (PathError, RecordError):
+            continue  # it is gone again, or nobody can tell
+        if is_about(replaced, found) and not (own and is_about(own, found)):
+            files = store.attachments(replaced.path)
+            store.write(replaced._replace(path=path), files).close()
+            return path
     return None
 
 
@@ -214,21 +220,7 @@ def follow(paths: "Iterable[str]", store: "Store") -> None:
         RecordError: a record can't be written or removed.
     """
     with store.locked():
-        todo: list[tuple[Record, Record, Sequence[tuple[str, bytes]]]] = []
-        for path in paths:
-            try:
-                with open_directory(path) as directory:
-                    known = standing(directory, store)
-                    if known.record is not None and is_to_follow(known):
-                        fresh = known.record._replace(
-                            path=directory.path,
-                            mount=mount_point(directory.path),
-                            awaited=_awaited(known),
-                            **identity_of(directory.fd)._asdict(),
-                        )
-                        todo.append((known.record, fresh, store.attachments(known.record.path)))
-            except PathError:
-                continue  # it is gone again
+        todo = [one for path in paths if (one := _followed(path, store)) is not None]
         places = {old.path: fresh.path for old, fresh, _ in todo if old.path != fresh.path}
         if places:
             history.move(store, places)
@@ -240,11 +232,27 @@ def follow(paths: "Iterable[str]", store: "Store") -> None:
         store.forget_identities()
 
 
-def _awaited(known: Standing) -> int | None:
-    """Return what the record says of what is awaited: a backup may have had less in it."""
-    if known.word != RESTORED or known.record is None:
-        return known.record.awaited if known.record is not None else None
-    return awaited.UNKNOWN if known.record.recipe.get("kind") in awaited.LISTED else None
+def _followed(path: str, store: "Store") -> "tuple[Record, Record, Files] | None":
+    """Return the record of a directory that has moved, that for its place now, and the files."""
+    try:
+        with open_directory(path) as directory:
+            known = standing(directory, store)
+            record = known.record
+            if record is None or not is_to_follow(known):
+                return None
+            lacking = record.awaited
+            if known.is_restored:  # a backup may have had less in it
+                is_listed = record.recipe.get("kind") in awaited.LISTED
+                lacking = awaited.UNKNOWN if is_listed else None
+            fresh = record._replace(
+                path=directory.path,
+                mount=mount_point(directory.path),
+                awaited=lacking,
+                **identity_of(directory.fd)._asdict(),
+            )
+            return record, fresh, store.attachments(record.path)
+    except PathError:
+        return None  # it is gone again
 
 
 def is_to_follow(known: Standing) -> bool:
@@ -253,9 +261,9 @@ def is_to_follow(known: Standing) -> bool:
     What the user named stays named where it was taken out of a backup. Anything else that was is
     decided about as every directory is.
     """
-    if known.word == RESTORED:
+    if known.is_restored:
         return known.record is not None and known.record.rule == EXPLICIT
-    return known.word == MOVED
+    return known.is_moved
 
 
 def sign(record: Record) -> None:

@@ -97,7 +97,7 @@ def strays(signed: "Iterable[str]", store: "Store") -> "Iterator[tuple[str, Stan
                 known = moves.standing(directory, store)
         except PathError:
             continue  # it is gone again
-        if known.word in (moves.MOVED, moves.COPIED, moves.RESTORED):
+        if known.is_moved or known.is_copied or known.is_restored:
             yield path, known
 
 

@@ -286,7 +286,7 @@ class Watch:
         """Return whether regrow recorded the directory when it was at another path."""
         try:
             with open_directory(candidate.path) as directory:
-                return moves.standing(directory, self._store).word == moves.MOVED
+                return moves.standing(directory, self._store).is_moved
         except PathError:
             return False  # the next look finds out
 
