@@ -52,9 +52,13 @@ def sweep(regrow: Regrow, project: Path) -> dict[str, Told]:
     }
 
 
+IN_MAKE_TEST = ("npm", "virtualenv")
+"""Of the others, those that take little are decided about in ``test_sweep_backups.py``."""
+
+
 def marks(tool: Tool) -> list[pytest.MarkDecorator]:
     needs = pytest.mark.needs("git", *tool.needs)
-    return [needs, pytest.mark.slow] if tool.slow else [needs]
+    return [needs] if tool.name in IN_MAKE_TEST else [needs, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
