@@ -14,7 +14,7 @@ from regrow.recipes.recipe import command_recipe
 from regrow.rules import loader
 from tests.conftest import Regrow
 from tests.rebuilding import cmake, recorded, write
-from tests.recipes.test_python import Environment
+from tests.recipes.environment import Environment
 from tests.sweeping import Inside
 
 SECRET = "SeCrEt5"

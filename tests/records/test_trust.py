@@ -12,7 +12,7 @@ from regrow.records.store import Store, file_name
 from regrow.system import ownership
 from regrow_marks.safe_read import TEXT_LIMIT, UnsafeFileError, read
 from tests.conftest import NOBODY, Regrow
-from tests.records.test_store import a_record
+from tests.records.making import a_record
 from tests.sweeping import Inside, age, attribute, modules
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
