@@ -146,9 +146,10 @@ class Installations:
         overrides.write_text("".join(f"{line}\n" for line in requirements))
         words: list[str | Path] = ["uv", "pip", "install", "--python", place / "env"]
         words += ["--overrides", overrides, *requirements]
-        beside: list[str | Path] = ["--editable", CHECKOUT] if with_regrow else []
+        if with_regrow:
+            words += ["--editable", CHECKOUT / "marks", "--editable", CHECKOUT]
         return install(
-            [["uv", "venv", "-q", place / "env"], [*words, *beside]],
+            [["uv", "venv", "-q", place / "env"], words],
             place / "env/bin",
             {**os.environ, **SETTINGS},
         )
