@@ -457,7 +457,12 @@ def test_what_is_to_run_at_the_end_of_the_process_runs() -> None:
     assert done.stdout.endswith("the end\n")
 
 
-def test_argparse_still_asks_for_translations_where_they_are_turned_off() -> None:
-    """``argparse._`` is private to CPython; ``regrow.cli.output`` replaces it."""
-    code = "import argparse, gettext; assert argparse._ is gettext.gettext"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def test_argparse_is_imported_without_gettext_which_others_still_get() -> None:
+    code = (
+        "import sys; from regrow.cli.main import main; assert main(['undo', '-y', '-n']) == 2;"
+        " import argparse; assert argparse.ngettext('one', 'more', 2) == 'more';"
+        " assert 'gettext' not in sys.modules; import gettext; gettext.translation"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "not allowed with argument" in done.stderr

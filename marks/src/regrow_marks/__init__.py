@@ -12,8 +12,6 @@ For tools that make directories which can be rebuilt::
 Nothing but the standard library is imported, no program is run, and nothing is recorded.
 """
 
-from __future__ import annotations
-
 from regrow_marks.errors import MarkerError, PathError, RefusedError, RegrowError
 from regrow_marks.model import Exclusion, Outcome
 from regrow_marks.plain import TYPE_CHECKING
@@ -40,7 +38,7 @@ __all__ = [
 # Each call imports what it needs: `import regrow_marks` is cheap for tools that may not call it.
 
 
-def exclude(path: StrOrBytesPath, *, tag: bool | None = None) -> dict[str, Outcome]:
+def exclude(path: "StrOrBytesPath", *, tag: "bool | None" = None) -> "dict[str, Outcome]":
     """Mark an existing directory, so that backup programs leave it and all below it out.
 
     Sets Time Machine's attribute on macOS and ``user.xdg.robots.backup`` on Linux. It may be called
@@ -80,7 +78,7 @@ def exclude(path: StrOrBytesPath, *, tag: bool | None = None) -> dict[str, Outco
         return {mark.name: markers.put_on(mark, directory) for mark in chosen}
 
 
-def include(path: StrOrBytesPath) -> dict[str, Outcome]:
+def include(path: "StrOrBytesPath") -> "dict[str, Outcome]":
     """Remove the marks from a directory, so that it is backed up again.
 
     Args:
@@ -104,7 +102,7 @@ def include(path: StrOrBytesPath) -> dict[str, Outcome]:
         return outcomes
 
 
-def is_excluded(path: StrOrBytesPath) -> dict[str, Exclusion | None]:
+def is_excluded(path: "StrOrBytesPath") -> "dict[str, Exclusion | None]":
     """Return which backup programs leave a path out, by which mark, and where that is set.
 
     Args:
@@ -124,7 +122,7 @@ def is_excluded(path: StrOrBytesPath) -> dict[str, Exclusion | None]:
     return {program.name: effect.exclusion(program, marks) for program in programs.of_platform()}
 
 
-def create(path: StrOrBytesPath) -> dict[str, Outcome]:
+def create(path: "StrOrBytesPath") -> "dict[str, Outcome]":
     """Make a directory that carries its attributes before anyone can see it.
 
     It is made under a temporary name beside its place, marked, and renamed. No tag is written:
@@ -147,7 +145,7 @@ def create(path: StrOrBytesPath) -> dict[str, Outcome]:
 
     outcomes: dict[str, Outcome] = {}
 
-    def mark(directory: Directory) -> None:
+    def mark(directory: "Directory") -> None:
         for marker in markers.selected():
             outcomes[marker.name] = markers.put_on(marker, directory)
 

@@ -1,7 +1,5 @@
 """Extended attributes of what is open. Python has calls for them on Linux alone."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
@@ -9,7 +7,7 @@ import sys
 if sys.platform == "darwin":
     from regrow_marks.darwin import this_machine
 
-    def get(fd: int, name: str) -> bytes | None:
+    def get(fd: int, name: str) -> "bytes | None":
         """Return an attribute's value; None if there is none. Raises OSError."""
         return this_machine().get_attribute(fd, name.encode())
 
@@ -25,7 +23,7 @@ if sys.platform == "darwin":
 
 else:
 
-    def get(fd: int, name: str) -> bytes | None:
+    def get(fd: int, name: str) -> "bytes | None":
         """Return an attribute's value; None if there is none. Raises OSError."""
         try:
             # Most directories have none: an empty list costs a fifth of an exception.

@@ -4,8 +4,6 @@ It is made under a temporary name in the same parent, prepared, and renamed. A k
 or the finished directory, or an empty temporary one.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 
@@ -23,7 +21,7 @@ PREFIX = ".regrow-new-"
 _TRIES = 100  # each fails only if another process removed our temporary directory as a leftover
 
 
-def create(parent: Directory, name: str, prepare: Callable[[Directory], None]) -> Directory:
+def create(parent: "Directory", name: str, prepare: "Callable[[Directory], None]") -> "Directory":
     """Make a directory, prepared under a temporary name.
 
     Args:
@@ -55,8 +53,8 @@ def create(parent: Directory, name: str, prepare: Callable[[Directory], None]) -
 
 
 def _try_to_create(
-    parent: Directory, name: str, prepare: Callable[[Directory], None]
-) -> Directory | None:
+    parent: "Directory", name: str, prepare: "Callable[[Directory], None]"
+) -> "Directory | None":
     """Make it once; return None if another process removed the temporary directory."""
     temporary = PREFIX + os.urandom(8).hex()
     os.mkdir(temporary, dir_fd=parent.fd)
@@ -81,7 +79,7 @@ def _try_to_create(
     return directory
 
 
-def remove_empty(parent: Directory, name: str) -> None:
+def remove_empty(parent: "Directory", name: str) -> None:
     """Remove a directory that may be gone or in use by now. Raises OSError otherwise."""
     try:
         os.rmdir(name, dir_fd=parent.fd)

@@ -4,8 +4,6 @@ The libraries' files are never looked for: since macOS 11 they exist only in the
 cache, where ``dlopen`` finds them by their traditional path. Not yet run on a Mac.
 """
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os
@@ -37,7 +35,7 @@ _VALUE_LIMIT = 4096  # bytes; the value looked for has 61
 class Darwin:
     """Apple's calls, on libraries that tests replace by a double."""
 
-    def __init__(self, system: ctypes.CDLL, core_foundation: ctypes.CDLL | None) -> None:
+    def __init__(self, system: "ctypes.CDLL", core_foundation: "ctypes.CDLL | None") -> None:
         """Declare the signatures.
 
         Args:
@@ -60,7 +58,7 @@ class Darwin:
         self._fgetattrlist.restype = ctypes.c_int
         self._foundation = _declare(core_foundation) if core_foundation is not None else None
 
-    def get_attribute(self, fd: int, name: bytes) -> bytes | None:
+    def get_attribute(self, fd: int, name: bytes) -> "bytes | None":
         """Return an extended attribute; None if there is none. Raises OSError."""
         buffer = ctypes.create_string_buffer(_VALUE_LIMIT)
         length = self._fgetxattr(fd, name, buffer, _VALUE_LIMIT, 0, 0)
@@ -99,7 +97,7 @@ class Darwin:
         valid = words[5 + _VOL_CAPABILITIES_INTERFACES]
         return bool(capable & valid & _VOL_CAP_INT_EXTENDED_ATTR)
 
-    def _capabilities(self, fd: int) -> tuple[int, ...] | None:
+    def _capabilities(self, fd: int) -> "tuple[int, ...] | None":
         """Return a volume's capabilities; None if the call fails."""
         request = ctypes.create_string_buffer(
             _ATTRLIST.pack(
@@ -141,7 +139,7 @@ class Darwin:
             foundation.CFRelease(url)
 
 
-def _declare(library: ctypes.CDLL) -> ctypes.CDLL | None:
+def _declare(library: "ctypes.CDLL") -> "ctypes.CDLL | None":
     """Declare CoreFoundation's signatures; None if a symbol is missing."""
     reference, boolean = ctypes.c_void_p, ctypes.c_ubyte
     try:
@@ -163,10 +161,10 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL | None:
     return library
 
 
-_loaded: Darwin | None = None
+_loaded: "Darwin | None" = None
 
 
-def this_machine() -> Darwin:
+def this_machine() -> "Darwin":
     """Return Apple's libraries, loaded once.
 
     Raises:
@@ -178,7 +176,7 @@ def this_machine() -> Darwin:
     return _loaded
 
 
-def _load() -> Darwin:
+def _load() -> "Darwin":
     system = ctypes.CDLL(SYSTEM, use_errno=True)
     try:
         foundation = ctypes.CDLL(CORE_FOUNDATION)
@@ -200,6 +198,6 @@ def _volume_root(fd: int) -> int:
         here = up
 
 
-def _last_error() -> OSError:
+def _last_error() -> "OSError":
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number))

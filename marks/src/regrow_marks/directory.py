@@ -1,7 +1,5 @@
 """A directory held open safely: everything regrow does to it goes through its descriptor."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -32,14 +30,14 @@ class Directory:
 
     __slots__ = ("fd", "on_close", "path", "status")
 
-    def __init__(self, fd: int, path: str, status: os.stat_result | None = None) -> None:
+    def __init__(self, fd: int, path: str, status: "os.stat_result | None" = None) -> None:
         self.fd = fd
         self.path = path
         self.status = status or os.fstat(fd)
         self.on_close: Callable[[], None] | None = None
         """Called once, before the descriptor is closed."""
 
-    def __enter__(self) -> Directory:
+    def __enter__(self) -> "Directory":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,7 +51,7 @@ class Directory:
         os.close(self.fd)
 
     @property
-    def identity(self) -> tuple[int, int]:
+    def identity(self) -> "tuple[int, int]":
         """The device and the inode."""
         return self.status.st_dev, self.status.st_ino
 
@@ -93,7 +91,7 @@ class Opener:
         self._given: str | None = None
         self._parent: Directory | None = None
 
-    def __enter__(self) -> Opener:
+    def __enter__(self) -> "Opener":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,7 +99,7 @@ class Opener:
             self._parent.close()
             self._parent = None
 
-    def open(self, path: StrOrBytesPath) -> Directory:
+    def open(self, path: "StrOrBytesPath") -> "Directory":
         """Open a directory that is named by a user.
 
         Links on the way to it are followed once, by the one open call on its parent; the directory
@@ -127,7 +125,7 @@ class Opener:
             parent, name = split(true_path)
         return open_child(self._parent_at(parent), name, given)
 
-    def _parent_at(self, path: str) -> Directory:
+    def _parent_at(self, path: str) -> "Directory":
         if self._parent is None or self._given != path:
             fresh = open_parent(path)
             if self._parent is not None:
@@ -136,13 +134,13 @@ class Opener:
         return self._parent
 
 
-def open_directory(path: StrOrBytesPath) -> Directory:
+def open_directory(path: "StrOrBytesPath") -> "Directory":
     """Open one directory that is named by a user; see ``Opener.open``."""
     with Opener() as opener:
         return opener.open(path)
 
 
-def open_parent(path: str) -> Directory:
+def open_parent(path: str) -> "Directory":
     """Open the parent directory of a name; links to it are followed.
 
     Args:
@@ -168,7 +166,7 @@ def open_parent(path: str) -> Directory:
         raise
 
 
-def open_child(parent: Directory, name: str, given: str = "") -> Directory:
+def open_child(parent: "Directory", name: str, given: str = "") -> "Directory":
     """Open a directory directly inside another one, never through a link.
 
     Args:
@@ -195,7 +193,7 @@ def open_child(parent: Directory, name: str, given: str = "") -> Directory:
     return Directory(fd, join(parent.path, name))
 
 
-def _not_a_directory(parent: Directory, name: str, shown: str) -> str:
+def _not_a_directory(parent: "Directory", name: str, shown: str) -> str:
     try:
         target = os.readlink(name, dir_fd=parent.fd)
     except OSError:
@@ -206,7 +204,7 @@ def _not_a_directory(parent: Directory, name: str, shown: str) -> str:
     )
 
 
-def identity_at(path: str) -> tuple[int, int] | None:
+def identity_at(path: str) -> "tuple[int, int] | None":
     """Return the device and the inode of what a path leads to; None if it leads nowhere."""
     try:
         status = os.stat(path)
@@ -215,7 +213,7 @@ def identity_at(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def split(path: str) -> tuple[str, str]:
+def split(path: str) -> "tuple[str, str]":
     """Split a path into parent and name, slashes at the end aside.
 
     >>> split("a/b//"), split("b"), split("/b")
@@ -228,8 +226,8 @@ def split(path: str) -> tuple[str, str]:
 
 
 def split_for_creation(
-    path: StrOrBytesPath,
-) -> tuple[str, str]:
+    path: "StrOrBytesPath",
+) -> "tuple[str, str]":
     """Split the path of a directory that is to be made into its parent and its name.
 
     Raises:
@@ -254,7 +252,7 @@ def is_below(path: str, start: str) -> bool:
     return path == start or path.startswith(start.rstrip("/") + "/")
 
 
-def ancestors(path: str) -> Iterator[str]:
+def ancestors(path: str) -> "Iterator[str]":
     """Yield a true path's ancestors, nearest first, ``/`` last."""
     while path != "/":
         path = split(path)[0]
@@ -273,7 +271,7 @@ def mount_point(path: str) -> str:
     """
     from regrow_marks.libc import mount_id
 
-    def mount(place: str) -> tuple[int, int]:
+    def mount(place: str) -> "tuple[int, int]":
         return os.lstat(place).st_dev, mount_id(place)
 
     try:
@@ -308,7 +306,7 @@ def _true_path(fd: int, given: str) -> str:
     return path
 
 
-def holds_file(directory: Directory, name: str) -> bool:
+def holds_file(directory: "Directory", name: str) -> bool:
     """Return whether there is a regular file of that name directly inside (a link is none)."""
     try:
         status = os.stat(name, dir_fd=directory.fd, follow_symlinks=False)
@@ -324,7 +322,7 @@ def let_owner_in(fd: int) -> None:
         os.fchmod(fd, mode | _OWNER)
 
 
-def is_empty(directory: Directory) -> bool:
+def is_empty(directory: "Directory") -> bool:
     """Return whether a directory has no entry at all."""
     with os.scandir(directory.fd) as entries:
         return next(entries, None) is None

@@ -1,7 +1,5 @@
 """Which backup programs leave a path out: marks on it and on its ancestors, and fixed paths."""
 
-from __future__ import annotations
-
 import os
 
 from regrow_marks import markers
@@ -29,7 +27,7 @@ class Mark(NamedTuple):
     """Whether the path asked for lies on the same volume as that directory."""
 
 
-def marks_on_the_way(path: StrOrBytesPath) -> list[Mark]:
+def marks_on_the_way(path: "StrOrBytesPath") -> "list[Mark]":
     """Return the marks on a path and on its ancestors.
 
     Args:
@@ -60,7 +58,7 @@ def marks_on_the_way(path: StrOrBytesPath) -> list[Mark]:
     return found
 
 
-def exclusion(program: Program, marks: list[Mark]) -> Exclusion | None:
+def exclusion(program: "Program", marks: "list[Mark]") -> "Exclusion | None":
     """Return the exclusion by which a program leaves a path out.
 
     Args:
@@ -84,7 +82,7 @@ def exclusion(program: Program, marks: list[Mark]) -> Exclusion | None:
     return Exclusion(best.marker, best.path, program.honours[best.marker] or None)
 
 
-def _held_by(path: str, readers: tuple[Marker, ...]) -> list[str]:
+def _held_by(path: str, readers: "tuple[Marker, ...]") -> "list[str]":
     """Return the names of the marks on a directory; none where it can't be opened."""
     parent_path, name = split(path)
     try:
@@ -104,7 +102,7 @@ def _true_path(given: str) -> str:
         return os.path.join(directory.path, name)
 
 
-def _fixed(path: str) -> list[Mark]:
+def _fixed(path: str) -> "list[Mark]":
     """Return the fixed paths of Time Machine that cover a path."""
     from regrow_marks import timemachine
 

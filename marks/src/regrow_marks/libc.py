@@ -1,7 +1,5 @@
 """System calls that Python's os module lacks, by ctypes: birth time, exclusive rename, statfs."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os
@@ -29,7 +27,7 @@ _STATFS_KIND = slice(72, 72 + 16)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _statx(fd: int, path: bytes, flags: int, field: int) -> bytes | None:
+def _statx(fd: int, path: bytes, flags: int, field: int) -> "bytes | None":
     """Return a ``struct statx`` in which a field is filled in (Linux).
 
     None if the system does not know the field, or has no such call: glibc has it from 2.28 on, musl
@@ -45,7 +43,7 @@ def _statx(fd: int, path: bytes, flags: int, field: int) -> bytes | None:
     return buffer.raw if filled & field == field else None
 
 
-def birth_time(fd: int) -> int | None:
+def birth_time(fd: int) -> "int | None":
     """Return when the file behind a descriptor was made.
 
     Args:
@@ -91,7 +89,7 @@ def is_mount_point(fd: int) -> bool:
     return bool(attributes & _STATX_ATTR_MOUNT_ROOT)
 
 
-def rename_exclusive(parent: int, old: str, new: str, target: int | None = None) -> None:
+def rename_exclusive(parent: int, old: str, new: str, target: "int | None" = None) -> None:
     """Rename, never over something that exists.
 
     Plain rename(2) replaces a file or an empty directory; another process may just have made it.
@@ -128,7 +126,7 @@ def rename_exclusive(parent: int, old: str, new: str, target: int | None = None)
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new)
 
 
-def file_system(path: str, library: ctypes.CDLL = _libc) -> str:
+def file_system(path: str, library: "ctypes.CDLL" = _libc) -> str:
     """Return the kind of file system that holds a path, as ``mount`` shows it (macOS).
 
     Not yet run on a Mac.

@@ -1,7 +1,5 @@
 """The markers, and the choice of them for this machine."""
 
-from __future__ import annotations
-
 import sys
 
 from regrow_marks.errors import MarkerError, in_words
@@ -39,13 +37,13 @@ if TYPE_CHECKING:
         def title(self) -> str:
             """What people know it by."""
 
-        def read(self, directory: Directory) -> Reading:
+        def read(self, directory: "Directory") -> "Reading":
             """Return what is there now. Raises OSError where it can't be read."""
 
-        def set(self, directory: Directory) -> None:
+        def set(self, directory: "Directory") -> None:
             """Put the mark on. Raises OSError or MarkerError, with the directory as it was."""
 
-        def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
+        def clear(self, directory: "Directory", previous: "bytes | None" = None) -> bool:
             """Remove the mark, and put back the value that it replaced.
 
             Return False if the mark is not regrow's to remove. Raises OSError.
@@ -60,13 +58,13 @@ NODUMP = "nodump"
 NAMES = (TIME_MACHINE, XDG_ROBOTS, CACHEDIR_TAG, NODUMP)
 
 
-def _of_platform() -> tuple[str, ...]:
+def _of_platform() -> "tuple[str, ...]":
     """Return the names of the markers that this platform has besides the tag."""
     by_platform = {"darwin": (TIME_MACHINE,), "linux": (XDG_ROBOTS, NODUMP)}
     return by_platform.get(sys.platform, ())
 
 
-def marker(name: str) -> Marker:
+def marker(name: str) -> "Marker":
     """Return the marker of a name.
 
     Args:
@@ -96,12 +94,12 @@ def marker(name: str) -> Marker:
     return CachedirTag()
 
 
-def available() -> tuple[Marker, ...]:
+def available() -> "tuple[Marker, ...]":
     """Return every marker that can be read on this platform."""
     return tuple(map(marker, (*_of_platform(), CACHEDIR_TAG)))
 
 
-def selected(*, nodump: bool = False) -> tuple[Marker, ...]:
+def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
     """Return the markers that this machine puts on every marked directory.
 
     The tag is not among them: whether a directory takes one is decided for each. A tag alone marks
@@ -113,7 +111,7 @@ def selected(*, nodump: bool = False) -> tuple[Marker, ...]:
     return tuple(marker(name) for name in _of_platform() if nodump or name != NODUMP)
 
 
-def put_on(mark: Marker, directory: Directory, before: Reading | None = None) -> Outcome:
+def put_on(mark: "Marker", directory: "Directory", before: "Reading | None" = None) -> "Outcome":
     """Set one mark and read it back.
 
     Args:
@@ -138,7 +136,7 @@ def put_on(mark: Marker, directory: Directory, before: Reading | None = None) ->
     return Outcome(MARKED)
 
 
-def take_off(mark: Marker, directory: Directory) -> Outcome:
+def take_off(mark: "Marker", directory: "Directory") -> "Outcome":
     """Remove one mark, whoever set it, and read it back.
 
     Args:
@@ -163,7 +161,7 @@ def take_off(mark: Marker, directory: Directory) -> Outcome:
     return Outcome(UNMARKED)
 
 
-def take_back(mark: Marker, directory: Directory, previous: bytes | None) -> Outcome:
+def take_back(mark: "Marker", directory: "Directory", previous: "bytes | None") -> "Outcome":
     """Remove one mark that regrow set, and put back what stood in its place.
 
     Args:
@@ -190,12 +188,12 @@ def take_back(mark: Marker, directory: Directory, previous: bytes | None) -> Out
     return Outcome(UNMARKED)
 
 
-def all_hold(marks: Iterable[Marker], directory: Directory) -> bool:
+def all_hold(marks: "Iterable[Marker]", directory: "Directory") -> bool:
     """Return whether all of the marks are on a directory. Raises OSError."""
     return all(mark.read(directory).state == HOLDS for mark in marks)
 
 
-def holding(marks: Iterable[Marker], directory: Directory) -> list[Marker]:
+def holding(marks: "Iterable[Marker]", directory: "Directory") -> "list[Marker]":
     """Return those of the marks that are on a directory; one that can't be read counts as absent.
 
     A backup program that the same user runs can't read it either.

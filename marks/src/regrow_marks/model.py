@@ -1,7 +1,5 @@
 """The data of markers: plain, immutable, without behaviour."""
 
-from __future__ import annotations
-
 from regrow_marks.plain import NamedTuple
 
 # States of a marker on a directory, as it is read.
@@ -22,7 +20,7 @@ class Reading(NamedTuple):
 
     state: str
     """``HOLDS``, ``ABSENT`` or ``FOREIGN``."""
-    value: bytes | None = None
+    value: "bytes | None" = None
     """The foreign value, so that it can be put back; None where there is none."""
     detail: str = ""
     """What is foreign about it, in words."""
@@ -52,5 +50,5 @@ class Exclusion(NamedTuple):
     """The marker's name, or ``fixed-path`` for a program's own list."""
     path: str
     """The directory that carries it: the path asked for, or one of its ancestors."""
-    option: str | None = None
+    option: "str | None" = None
     """The option that the program needs to honour it; None if it does so by itself."""

@@ -4,8 +4,6 @@ ext4, xfs and tmpfs hand the flag down to everything made inside, and a file mov
 backups leave it out without a word. Clearing the directory leaves it on what is inside.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import sys
@@ -34,7 +32,7 @@ class Nodump:
     name = "nodump"
     title = "nodump"
 
-    def read(self, directory: Directory) -> Reading:
+    def read(self, directory: "Directory") -> "Reading":
         """See ``Marker.read``. A file system without flags holds none."""
         try:
             flags = _flags(directory.fd)
@@ -44,11 +42,11 @@ class Nodump:
             raise
         return Reading(HOLDS if flags & FS_NODUMP_FL else ABSENT)
 
-    def set(self, directory: Directory) -> None:
+    def set(self, directory: "Directory") -> None:
         """See ``Marker.set``."""
         _set_flags(directory.fd, _flags(directory.fd) | FS_NODUMP_FL)
 
-    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:  # noqa: ARG002
+    def clear(self, directory: "Directory", previous: "bytes | None" = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. What was made inside meanwhile keeps the flag."""
         _set_flags(directory.fd, _flags(directory.fd) & ~FS_NODUMP_FL)
         return True

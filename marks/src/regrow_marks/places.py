@@ -3,8 +3,6 @@
 Whoever names such a directory has most often mistyped another one.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 
@@ -24,14 +22,14 @@ _FIRST_USER = 500  # below are the system's own accounts: up to 499 on macOS, up
 _NOBODY = 65534
 
 
-def refuse(directory: Directory) -> None:
+def refuse(directory: "Directory") -> None:
     """Raise RefusedError if a directory is one that nobody can mean, because of where it is."""
     reason = why_refused(directory)
     if reason:
         raise RefusedError(f"{directory.path}: not marked: {reason}")
 
 
-def why_refused(directory: Directory, known: Homes | None = None) -> str:
+def why_refused(directory: "Directory", known: "Homes | None" = None) -> str:
     """Return why a directory can't be meant, as a sentence about it; empty: it can.
 
     Args:
@@ -49,7 +47,7 @@ def why_refused(directory: Directory, known: Homes | None = None) -> str:
     return "it is a mount point" if _is_mount_point(directory) else ""
 
 
-def homes() -> Homes:
+def homes() -> "Homes":
     """Return the homes, by the identity of each and of every directory above it.
 
     ``HOME`` may be wrong, and behind sudo it may be either user's, so the user database is asked as
@@ -65,7 +63,7 @@ def homes() -> Homes:
     return found
 
 
-def home_paths() -> Iterator[str]:
+def home_paths() -> "Iterator[str]":
     """Yield the homes of this user and of who called sudo; for root also those of all people."""
     home = os.environ.get("HOME", "")
     if home.startswith("/"):
@@ -88,7 +86,7 @@ def _is_person(user: int) -> bool:
     return user == 0 or (user >= _FIRST_USER and user != _NOBODY)
 
 
-def _home_of_owner(directory: Directory) -> str:
+def _home_of_owner(directory: "Directory") -> str:
     """Return the home of a directory's owner if it is this directory, else an empty string."""
     owner = directory.status.st_uid
     if owner == os.geteuid():
@@ -100,7 +98,7 @@ def _home_of_owner(directory: Directory) -> str:
     return home if identity_at(home) == directory.identity else ""
 
 
-def _is_mount_point(directory: Directory) -> bool:
+def _is_mount_point(directory: "Directory") -> bool:
     from regrow_marks.libc import is_mount_point
 
     if is_mount_point(directory.fd):

@@ -3,8 +3,6 @@
 To add a program, add a row here and a row to its tests; ``docs/backup-programs.md`` is generated.
 """
 
-from __future__ import annotations
-
 import sys
 
 from regrow_marks.markers import CACHEDIR_TAG, NODUMP, TIME_MACHINE, XDG_ROBOTS
@@ -21,9 +19,9 @@ class Program(NamedTuple):
     """The word for it in the configuration, on the command line and in JSON."""
     title: str
     """What people call it."""
-    commands: tuple[str, ...]
+    commands: "tuple[str, ...]"
     """The executables by which it is recognised as installed."""
-    honours: dict[str, str]
+    honours: "dict[str, str]"
     """By marker: the option that makes the program honour it, or ``BY_DEFAULT``."""
     proven: bool
     """Whether regrow's tests run the program and read back what it stored."""
@@ -158,16 +156,16 @@ NO_MARKS = ("bup", "duplicity", "rclone", "rdiff-backup", "rsync")
 """Programs that read no mark at all; only an exclude file reaches them."""
 
 
-def program(name: str) -> Program:
+def program(name: str) -> "Program":
     """Return the program of a name. Raises KeyError for an unknown one."""
     return {candidate.name: candidate for candidate in PROGRAMS}[name]
 
 
-def names() -> tuple[str, ...]:
+def names() -> "tuple[str, ...]":
     """Return every program's name, sorted."""
     return tuple(candidate.name for candidate in PROGRAMS)
 
 
-def of_platform() -> tuple[Program, ...]:
+def of_platform() -> "tuple[Program, ...]":
     """Return the programs that exist on this platform."""
     return tuple(candidate for candidate in PROGRAMS if candidate.platform in ("", sys.platform))

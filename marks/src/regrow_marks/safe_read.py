@@ -1,7 +1,5 @@
 """Reads files that others may have made: regular ones only, through no link, up to a limit."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -30,9 +28,9 @@ class UnsafeFileError(ValueError):
 def read(
     path: str,
     limit: int = TEXT_LIMIT,
-    place: int | None = None,
-    why_refused: Callable[[os.stat_result], str] = lambda _: "",
-) -> bytes | None:
+    place: "int | None" = None,
+    why_refused: "Callable[[os.stat_result], str]" = lambda _: "",
+) -> "bytes | None":
     """Return the contents of a regular file; None where there is no file.
 
     Args:
@@ -47,14 +45,14 @@ def read(
         UnsafeFileError: it is no regular file, a link, larger than the limit, or refused.
     """
 
-    def why(status: os.stat_result) -> str:
+    def why(status: "os.stat_result") -> str:
         too_large = f"it is larger than {limit:,} bytes" if status.st_size > limit else ""
         return why_refused(status) or too_large
 
     return _read(path, None, place, why)
 
 
-def read_head(path: str, size: int, place: int | None = None) -> bytes | None:
+def read_head(path: str, size: int, place: "int | None" = None) -> "bytes | None":
     """Return the beginning of a regular file, whatever its size; None where there is no file.
 
     Args:
@@ -70,8 +68,11 @@ def read_head(path: str, size: int, place: int | None = None) -> bytes | None:
 
 
 def _read(
-    path: str, size: int | None, place: int | None, why_refused: Callable[[os.stat_result], str]
-) -> bytes | None:
+    path: str,
+    size: "int | None",
+    place: "int | None",
+    why_refused: "Callable[[os.stat_result], str]",
+) -> "bytes | None":
     """Read so many bytes of a regular file; all of it if *size* is None."""
     try:
         fd = os.open(path, _FLAGS, dir_fd=place)

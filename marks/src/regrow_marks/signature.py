@@ -5,8 +5,6 @@ and can be taken back exactly even where its record is gone. It tells backup pro
 anybody may have written it: it is a hint, and never a path.
 """
 
-from __future__ import annotations
-
 import errno
 import sys
 
@@ -31,7 +29,7 @@ class Signature(NamedTuple):
 
     record: str
     """The name of the record's file."""
-    set: tuple[str, ...]
+    set: "tuple[str, ...]"
     """The markers that regrow set itself."""
 
 
@@ -44,7 +42,7 @@ def is_on(fd: int) -> bool:
     return _value(fd) is not None
 
 
-def read(directory: Directory) -> Signature | None:
+def read(directory: "Directory") -> "Signature | None":
     """Return what regrow wrote; None where there is nothing, or nothing that regrow writes.
 
     Args:
@@ -54,7 +52,7 @@ def read(directory: Directory) -> Signature | None:
     return parse(value) if value is not None else None
 
 
-def _value(fd: int) -> bytes | None:
+def _value(fd: int) -> "bytes | None":
     try:
         return attributes.get(fd, ATTRIBUTE)
     except OSError as error:
@@ -62,7 +60,7 @@ def _value(fd: int) -> bytes | None:
         return b"" if error.errno in (errno.ERANGE, errno.E2BIG) else None
 
 
-def parse(value: bytes) -> Signature | None:
+def parse(value: bytes) -> "Signature | None":
     """Return what a value says; None where regrow writes no such value."""
     if len(value) > _LIMIT or not value.isascii():
         return None
@@ -75,7 +73,7 @@ def parse(value: bytes) -> Signature | None:
     return Signature(record, given) if is_name and set(NAMES).issuperset(given) else None
 
 
-def put(directory: Directory, record: str, names: Iterable[str]) -> None:
+def put(directory: "Directory", record: str, names: "Iterable[str]") -> None:
     """Sign a directory.
 
     That it can't be done is no failure: the record knows the directory by inode and birth time.
@@ -92,7 +90,7 @@ def put(directory: Directory, record: str, names: Iterable[str]) -> None:
         return
 
 
-def clear(directory: Directory) -> None:
+def clear(directory: "Directory") -> None:
     """Remove the signature, whoever wrote it; one that can't be removed marks nothing."""
     try:
         attributes.remove(directory.fd, ATTRIBUTE)

@@ -1,7 +1,5 @@
 """``CACHEDIR.TAG``: the file of the Cache Directory Tagging Specification."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -39,7 +37,7 @@ class CachedirTag:
     name = "cachedir-tag"
     title = NAME
 
-    def read(self, directory: Directory) -> Reading:
+    def read(self, directory: "Directory") -> "Reading":
         """See ``Marker.read``."""
         content = _content(directory)
         if isinstance(content, Reading):
@@ -50,7 +48,7 @@ class CachedirTag:
             return Reading(ABSENT, detail="an empty file, as a kill leaves it")  # ``set`` fills it
         return Reading(FOREIGN, None, "it is there, without the signature; no program honours it")
 
-    def set(self, directory: Directory) -> None:
+    def set(self, directory: "Directory") -> None:
         """See ``Marker.set``. The directory's own times are put back."""
         if os.geteuid() == 0 and directory.status.st_uid != 0:
             raise MarkerError(
@@ -74,7 +72,7 @@ class CachedirTag:
             os.close(fd)
             _restore_times(directory, before)
 
-    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:  # noqa: ARG002
+    def clear(self, directory: "Directory", previous: "bytes | None" = None) -> bool:  # noqa: ARG002
         """See ``Marker.clear``. Only a tag with regrow's comment line is removed."""
         if not is_regrows(directory):
             return False
@@ -84,7 +82,7 @@ class CachedirTag:
         return True
 
 
-def _open_new_or_empty(directory: Directory) -> int | None:
+def _open_new_or_empty(directory: "Directory") -> "int | None":
     """Return a descriptor of a new tag, or of an empty one that a kill left.
 
     None if another program has written a tag meanwhile.
@@ -102,11 +100,11 @@ def _open_new_or_empty(directory: Directory) -> int | None:
     return fd
 
 
-def _restore_times(directory: Directory, before: os.stat_result) -> None:
+def _restore_times(directory: "Directory", before: "os.stat_result") -> None:
     os.utime(directory.fd, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def put_time_back(directory: Directory, modified: int) -> None:
+def put_time_back(directory: "Directory", modified: int) -> None:
     """Put a directory's time back where a kill came between writing the tag and doing so.
 
     Where anything else was made inside since, the directory is younger than the tag, and stays so.
@@ -126,18 +124,18 @@ def put_time_back(directory: Directory, modified: int) -> None:
         os.utime(directory.fd, ns=(now.st_atime_ns, modified))
 
 
-def is_regrows(directory: Directory) -> bool:
+def is_regrows(directory: "Directory") -> bool:
     """Return whether regrow wrote the tag in a directory."""
     content = _content(directory)
     return not isinstance(content, Reading) and (not content or COMMENT in content)
 
 
-def is_environment(directory: Directory) -> bool:
+def is_environment(directory: "Directory") -> bool:
     """Return whether a directory is a virtual environment or a conda environment."""
     return holds_file(directory, "pyvenv.cfg") or holds_file(directory, "conda-meta/history")
 
 
-def _content(directory: Directory) -> bytes | Reading:
+def _content(directory: "Directory") -> "bytes | Reading":
     """Return the beginning of the tag, or the reading where there is none to honour."""
     try:
         content = read_head(NAME, _READ_LIMIT, directory.fd)

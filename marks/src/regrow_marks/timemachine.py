@@ -1,7 +1,5 @@
 """Time Machine's sticky exclusion: an extended attribute that covers the tree below (macOS)."""
 
-from __future__ import annotations
-
 import os
 
 from regrow_marks.errors import MarkerError
@@ -43,10 +41,10 @@ class TimeMachine:
     name = "time-machine"
     title = "Time Machine's attribute"
 
-    def __init__(self, apple: Darwin) -> None:
+    def __init__(self, apple: "Darwin") -> None:
         self._apple = apple
 
-    def read(self, directory: Directory) -> Reading:
+    def read(self, directory: "Directory") -> "Reading":
         """See ``Marker.read``. The value counts: other values are not proven to be honoured."""
         value = self._apple.get_attribute(directory.fd, ATTRIBUTE)
         if value is None:
@@ -55,7 +53,7 @@ class TimeMachine:
             return Reading(HOLDS)
         return Reading(FOREIGN, value, f"its value is {value[:40]!r}, not the one Apple writes")
 
-    def set(self, directory: Directory) -> None:
+    def set(self, directory: "Directory") -> None:
         """See ``Marker.set``.
 
         CoreFoundation looks its path up by name, so it is asked only while that name leads to the
@@ -72,7 +70,7 @@ class TimeMachine:
         if self._apple.get_attribute(directory.fd, ATTRIBUTE) != VALUE:
             self._apple.set_attribute(directory.fd, ATTRIBUTE, VALUE)
 
-    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
+    def clear(self, directory: "Directory", previous: "bytes | None" = None) -> bool:
         """See ``Marker.clear``."""
         if previous is None:
             self._apple.remove_attribute(directory.fd, ATTRIBUTE)
@@ -81,7 +79,7 @@ class TimeMachine:
         return True
 
 
-def fixed_paths(preferences: str = PREFERENCES) -> tuple[str, ...]:
+def fixed_paths(preferences: str = PREFERENCES) -> "tuple[str, ...]":
     """Return the paths that Time Machine leaves out by name.
 
     Args:

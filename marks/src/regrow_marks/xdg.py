@@ -1,7 +1,5 @@
 """``user.xdg.robots.backup``: the extended attribute of the freedesktop.org proposal (Linux)."""
 
-from __future__ import annotations
-
 from regrow_marks import attributes
 from regrow_marks.model import ABSENT, FOREIGN, HOLDS, Reading
 from regrow_marks.plain import TYPE_CHECKING
@@ -21,7 +19,7 @@ class XdgRobots:
     name = "xdg-robots"
     title = ATTRIBUTE
 
-    def read(self, directory: Directory) -> Reading:
+    def read(self, directory: "Directory") -> "Reading":
         """See ``Marker.read``."""
         value = attributes.get(directory.fd, ATTRIBUTE)
         if value is None:
@@ -30,11 +28,11 @@ class XdgRobots:
             return Reading(HOLDS)
         return Reading(FOREIGN, value, f"its value is {value!r}, not {VALUE!r}")
 
-    def set(self, directory: Directory) -> None:
+    def set(self, directory: "Directory") -> None:
         """See ``Marker.set``."""
         attributes.put(directory.fd, ATTRIBUTE, VALUE)
 
-    def clear(self, directory: Directory, previous: bytes | None = None) -> bool:
+    def clear(self, directory: "Directory", previous: "bytes | None" = None) -> bool:
         """See ``Marker.clear``."""
         if previous is None:
             attributes.remove(directory.fd, ATTRIBUTE)

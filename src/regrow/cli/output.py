@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-# There are no translations of what regrow says: looking for them at each word that argparse says
-# means an import of locale (1.5 ms) and a dozen questions to the file system.
-argparse._ = str  # type: ignore[attr-defined]
-
 
 def show(text: str) -> str:
     r"""Return a path that is safe to print: control characters and stray bytes are escaped.
