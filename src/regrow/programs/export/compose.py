@@ -61,9 +61,9 @@ def check_source(form: Format, source: object) -> None:
 
 
 def is_by_regrow(form: Format, data: bytes) -> bool:
-    """Tell whether a file of a format may be replaced: regrow wrote it, or it is empty.
+    """Return whether a file of a format may be replaced: regrow wrote it, or it is empty.
 
-    Where the syntax has no comments nobody can tell, and it is taken for regrow's.
+    A file whose syntax has no comments can't say who wrote it, and counts as regrow's.
     """
     return not data or not form.comment or data.startswith(f"{form.comment}{_MADE_BY}".encode())
 
@@ -72,12 +72,12 @@ _MADE_BY = "made by `regrow export"
 
 
 def _comment(form: Format) -> str:
-    """Say what made the file; the same words each time, or no file would ever be current."""
+    """Return the comment that says what wrote the file: always the same, or no file is current."""
     return f"{form.comment}{_MADE_BY} {form.name}`, which writes it anew each time"
 
 
 def _name(form: Format, path: str, source: "Source | None") -> str:
-    """Name a directory as the program does."""
+    """Return a directory's path as the program has it."""
     if source is None:
         return path
     if path == source.path:

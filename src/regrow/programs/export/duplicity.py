@@ -6,7 +6,7 @@ from regrow.programs.export.model import Format
 
 
 def line(path: str) -> str:
-    """Name all that is inside; wildcards stand in brackets.
+    """Return the line for all that is inside; wildcards stand in brackets.
 
     A pattern of the directory itself would also match a name that ends in one newline more.
     """

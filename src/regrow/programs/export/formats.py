@@ -37,12 +37,12 @@ FORMATS = (
 
 
 def names() -> tuple[str, ...]:
-    """Give every format's name, sorted."""
+    """Return every format's name, sorted."""
     return tuple(known.name for known in FORMATS)
 
 
 def by_name(name: str) -> Format:
-    """Give the format of a name. Raises KeyError for an unknown one."""
+    """Return the format of a name. Raises KeyError for an unknown one."""
     for known in FORMATS:
         if known.name == name:
             return known
