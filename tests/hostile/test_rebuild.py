@@ -58,7 +58,7 @@ REBUILD = ("rebuild", "--yes", "--json")
 NOBODY = 65534
 
 
-# Records that anybody may have written. What fields may hold: tests/rebuild/test_tasks.py.
+# Records that anybody may have written. What fields may hold: tests/rebuild/test_plan.py.
 
 
 def test_a_record_that_is_cut_off_anywhere_harms_nothing(
