@@ -20,7 +20,7 @@ from tests.service import doubles
 _PATIENCE = 30.0  # seconds
 _AS_ON_A_MAC = (
     "import sys; from regrow.service import manager; from regrow.service.launchd import Launchd;"
-    " manager.manager = lambda *_: Launchd();"
+    " manager.service_manager = lambda *_: Launchd();"
     " from regrow.cli.main import main; sys.exit(main())"
 )
 

@@ -117,5 +117,5 @@ def test_a_name_that_a_property_list_cannot_hold_is_an_error() -> None:
 
 
 def test_each_platform_has_its_manager() -> None:
-    assert manager.manager("darwin").title == "launchd"
-    assert manager.manager("linux").title == "systemd"
+    assert manager.service_manager("darwin").title == "launchd"
+    assert manager.service_manager("linux").title == "systemd"

@@ -8,9 +8,19 @@ from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
 from regrow.errors import ConfigurationError
 from regrow.rules import loader
-from regrow.service import manager as service
 from regrow.service import place
-from regrow.service.manager import NoManagerError, State
+from regrow.service.manager import (
+    BY_HAND,
+    OUTDATED,
+    PAUSE,
+    NoManagerError,
+    State,
+    current,
+    expected,
+    install,
+    service_manager,
+    uninstall,
+)
 from regrow.watch import lock
 from regrow_marks.plain import TYPE_CHECKING
 
@@ -55,7 +65,7 @@ def arguments() -> argparse.ArgumentParser:
 def run(words: list[str]) -> int:
     """Run the command; returns its exit code."""
     options = arguments().parse_args(words)
-    manager = service.manager()
+    manager = service_manager()
     todo = {"install": _install, "uninstall": _uninstall, "status": _status}[options.action]
     try:
         return todo(manager, options.json)
@@ -79,7 +89,7 @@ def _install(manager: "Manager", as_json: bool) -> int:
     another = lock.owner()
     if another is not None and another.pid == manager.state().pid:
         another = None
-    outcome = service.install(manager)
+    outcome = install(manager)
     if as_json:
         print_json({"action": "install", "outcome": outcome, "path": manager.file})
     else:
@@ -90,13 +100,13 @@ def _install(manager: "Manager", as_json: bool) -> int:
     if another is not None:
         complain(
             f"process {another.pid} watches already, and the service waits until it ends: end it,"
-            f" and the service takes over within {service.PAUSE} seconds"
+            f" and the service takes over within {PAUSE} seconds"
         )
     return 0
 
 
 def _uninstall(manager: "Manager", as_json: bool) -> int:
-    is_gone = service.uninstall(manager)
+    is_gone = uninstall(manager)
     outcome = "uninstalled" if is_gone else "not installed"
     if as_json:
         print_json({"action": "uninstall", "outcome": outcome, "path": manager.file})
@@ -108,7 +118,7 @@ def _uninstall(manager: "Manager", as_json: bool) -> int:
 
 
 def _status(manager: "Manager", as_json: bool) -> int:
-    file = service.current(manager)
+    file = current(manager)
     owner = lock.owner()
     problem: NoManagerError | None = None
     try:
@@ -118,7 +128,7 @@ def _status(manager: "Manager", as_json: bool) -> int:
         problem = error
         state = State(is_loaded=False, detail="unknown")
     log = manager.log(_LOG_LINES) if file is not None else []
-    is_current = file is not None and file == service.expected(manager)
+    is_current = file is not None and file == expected(manager)
     if as_json:
         print_json(
             {
@@ -165,8 +175,8 @@ def _print(
     elif owner is None and state.pid is not None:
         rows.append(("watching", "not yet"))
     if owner is not None and owner.is_outdated():
-        what = f"`{manager.again}`" if owner.pid == state.pid else service.BY_HAND
-        rows.append(("outdated", f"{service.OUTDATED}: {what}"))
+        what = f"`{manager.again}`" if owner.pid == state.pid else BY_HAND
+        rows.append(("outdated", f"{OUTDATED}: {what}"))
     if is_installed:
         rows.append(("log", manager.log_place))
     print_table(rows, ("bold", ""))

@@ -82,7 +82,7 @@ def check_strays(configuration: "Configuration") -> list[Finding]:
         text = "no sweep has left a scan to go by: marks on copies were not looked for"
         return [Finding(RECORDS, moves.COPIED, NOT_APPLICABLE, text, "`regrow sweep` looks at all")]
     except RecordError:
-        return []  # told already
+        return []  # reported already
     if store is None:
         return []
     with store:

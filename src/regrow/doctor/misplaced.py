@@ -35,7 +35,7 @@ def check() -> list[Finding]:
         with Store() as store:
             return _check(store)
     except RegrowError:
-        return []  # what is wrong with the records is told elsewhere
+        return []  # ``marks`` reports what is wrong with the records
 
 
 def _check(store: Store) -> list[Finding]:
@@ -83,7 +83,7 @@ def _in_order(store: Store, end: float) -> "list[tuple[str, Look]]":
         try:
             data = (store.get(name) or b"") if time.monotonic() < end else b""
         except RecordError:
-            continue  # it is told elsewhere
+            continue  # ``marks`` reports it
         if has_rule(data, EXPLICIT):
             named.append((path, _of_named))
         else:
@@ -123,7 +123,7 @@ def _of_recorded(path: str, reason_of: "Callable[[Directory], Reason | None]") -
             marks = markers.holding(markers.available(), directory)
             return _finding(directory, marks, reason_of(directory)) if marks else None
     except (PathError, OSError):
-        return None  # it is told elsewhere
+        return None  # ``marks`` reports it
 
 
 def _finding(

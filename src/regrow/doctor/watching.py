@@ -9,8 +9,15 @@ from regrow import config
 from regrow.doctor.findings import NOT_APPLICABLE, OK, SERVICE, TO_DO, WRONG, Finding
 from regrow.rules import loader
 from regrow.scan.walk import Scan
-from regrow.service import manager as service
-from regrow.service.manager import NoManagerError, ServiceError
+from regrow.service.manager import (
+    BY_HAND,
+    OUTDATED,
+    NoManagerError,
+    ServiceError,
+    current,
+    expected,
+    service_manager,
+)
 from regrow.watch import lock
 from regrow_marks.directory import ancestors, is_below, join
 from regrow_marks.plain import TYPE_CHECKING
@@ -38,7 +45,7 @@ def check(configuration: "Configuration", platform: str = sys.platform) -> list[
         platform: as ``sys.platform`` writes it.
     """
     owner = lock.owner()
-    findings = [check_service(service.manager(platform), owner)]
+    findings = [check_service(service_manager(platform), owner)]
     process = owner.pid if owner is not None else None
     start = [os.path.realpath(os.path.expanduser(path)) for path in configuration.start]
     if platform == "darwin":
@@ -56,12 +63,12 @@ def check_service(manager: "Manager", owner: "Owner | None") -> Finding:
     again = "`regrow service install`, again"
     more = "`regrow service status` shows its log"
     try:
-        file = service.current(manager)
+        file = current(manager)
         if file is None:
             if owner is not None:
                 text = f"process {owner.pid} watches, and not as a service"
                 if owner.is_outdated():
-                    return _service(TO_DO, f"{text}; {service.OUTDATED}", service.BY_HAND)
+                    return _service(TO_DO, f"{text}; {OUTDATED}", BY_HAND)
                 return _service(OK, text)
             text = "nothing watches; `regrow service install` has what appears marked at once"
             return _service(NOT_APPLICABLE, text)
@@ -71,11 +78,11 @@ def check_service(manager: "Manager", owner: "Owner | None") -> Finding:
             if owner is not None:
                 text += f"; process {owner.pid} watches in its place"
             return _service(WRONG, text, more)
-        if file != service.expected(manager):
+        if file != expected(manager):
             text = "it runs from a file that this regrow would write differently"
             return _service(TO_DO, text, again)
         if owner is not None and owner.pid == state.pid and owner.is_outdated():
-            text = f"process {state.pid} watches since {state.since}; {service.OUTDATED}"
+            text = f"process {state.pid} watches since {state.since}; {OUTDATED}"
             return _service(TO_DO, text, f"`{manager.again}`")
     except NoManagerError as error:
         return _service(WRONG, f"it is installed and can't run: {error}", more)

@@ -16,7 +16,7 @@ class Changes(Recorder):
     """Guides a scan to what has changed, and records it.
 
     ``visits`` lets the scan visit what has changed, what is new, and the way to both. Afterwards
-    ``stays`` tells which of the earlier findings still hold.
+    ``stays`` returns which earlier findings still hold.
     """
 
     def __init__(

@@ -19,13 +19,7 @@ from regrow.rules import loader
 from regrow.scan.evidence import HUGE, Listing, directories_in, entries_of
 from regrow.scan.matching import Hint, Index
 from regrow_marks import markers, signature, tag
-from regrow_marks.directory import (
-    Directory,
-    identity_at,
-    is_below,
-    join,
-    open_parent,
-)
+from regrow_marks.directory import Directory, identity_at, is_below, join, open_parent
 from regrow_marks.errors import MarkerError, PathError, in_words
 from regrow_marks.model import HOLDS
 from regrow_marks.plain import TYPE_CHECKING

@@ -101,7 +101,7 @@ class State(NamedTuple):
     """The manager's own words for its state."""
 
 
-def manager(platform: str = sys.platform) -> "Manager":
+def service_manager(platform: str = sys.platform) -> "Manager":
     """Return the service manager of a platform."""
     if platform == "darwin":
         from regrow.service.launchd import Launchd
