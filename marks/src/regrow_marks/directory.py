@@ -316,7 +316,7 @@ def holds_file(directory: "Directory", name: str) -> bool:
 
 
 def let_owner_in(fd: int) -> None:
-    """Give the owner of a new file the permissions that the umask has taken. Raises OSError."""
+    """Restore to the owner of a new file the permissions that the umask took. Raises OSError."""
     mode = stat.S_IMODE(os.fstat(fd).st_mode)
     if mode & _OWNER != _OWNER:
         os.fchmod(fd, mode | _OWNER)

@@ -14,7 +14,7 @@ _ABSENT = Reading(ABSENT)  # a scan reads the marks of thousands of directories
 
 
 class XdgRobots:
-    """Says ``false`` to "may robots back this up?"; borg 2 asks by default."""
+    """The answer ``false`` to "may robots back this up?"; borg 2 asks by default."""
 
     name = "xdg-robots"
     title = ATTRIBUTE
