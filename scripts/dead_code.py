@@ -16,6 +16,7 @@ CALLED_BY_OTHERS = {
     "__getattr__",  # by the interpreter
     "RegrowActivator", "generate",  # by virtualenv
     "tox_before_run_commands", "tox_on_install",  # by tox
+    "_decolor", "_set_color", "_theme",  # by argparse of Python 3.14
     "msg",  # logging shows it
     "optionxform",  # configparser calls it
 }  # fmt: skip

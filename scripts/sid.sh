@@ -33,6 +33,7 @@ git ls-files -z --cached --others --exclude-standard | tar --null --files-from=-
 # The mounts are in a namespace of their own, and end with it.
 # shellcheck disable=SC2016  # the inner shell fills in its arguments
 exec unshare --mount --propagation private sh -euc '
+    mount --bind "$1" "$1" # or nobody inside can tell what kind of file system / is
     mount -t proc proc "$1/proc"
     mount --rbind /sys "$1/sys"
     mount --rbind /dev "$1/dev"

@@ -36,7 +36,7 @@ ANY = """
     regrow regrow.cli regrow.cli.main regrow.cli.output regrow.create regrow.errors regrow_marks
     regrow_marks.errors regrow_marks.model regrow_marks.plain
 """
-ANY_STANDARD = "__future__ argparse errno gc os"
+ANY_STANDARD = "__future__ argparse errno gc io os"
 MARKING = """
     regrow.model     regrow.config regrow.marking regrow.recipes.recipe regrow.records.store
     regrow.records.format regrow.system.directories regrow.system.git regrow.system.own_files

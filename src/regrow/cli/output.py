@@ -220,6 +220,19 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28, width=_columns())
 
+    # Python 3.14 colours help, and imports for it what takes longer than all the rest, whether or
+    # not help is shown. Here the one import waits until help is shown; it has no colours.
+    def _set_color(self, color: bool, **_: object) -> None:
+        pass
+
+    _decolor = staticmethod(str)
+
+    @property
+    def _theme(self) -> "Any":
+        from importlib import import_module
+
+        return import_module("_colorize").get_theme(force_no_color=True).argparse
+
 
 def _columns() -> int:
     try:

@@ -13,8 +13,7 @@ from regrow.decide.decisions import Assessment
 from regrow.decide.guards import BY_NAME, FORGOTTEN, PROJECT_FILE
 from regrow.recipes.recipe import RecipeResult, inputs_of
 from regrow.scan.snapshot import FRESH, pack
-from regrow.system import cache, git
-from regrow.system import mounts as filesystem
+from regrow.system import cache, git, mounts
 from regrow_marks import tag
 from regrow_marks.directory import ancestors, is_below, join, split
 from regrow_marks.plain import TYPE_CHECKING
@@ -235,9 +234,9 @@ def _inputs_inside(candidate: "Candidate", answer: Assessment) -> "Iterator[str]
 def _key(scope: "Scope") -> str:
     """Return what answers depend on besides files: settings, and how file systems are mounted."""
     places = scope.places
-    mounts = [
+    mounted = [
         mount
-        for mount in filesystem.mounts()
+        for mount in mounts.mounts()
         if any(is_below(mount.point, place) or is_below(place, mount.point) for place in places)
     ]
     parts = (
@@ -247,7 +246,7 @@ def _key(scope: "Scope") -> str:
         tuple(scope.configuration),
         places,
         list(scope.keep),
-        [tuple(mount) for mount in mounts],
+        [tuple(mount) for mount in mounted],
         os.environ.get("XDG_CONFIG_HOME"),
     )
     return cache.digest(repr(parts).encode(errors="surrogateescape")).hex()
