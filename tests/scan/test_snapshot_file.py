@@ -303,11 +303,11 @@ def test_a_kill_before_a_snapshot_is_renamed_leaves_the_earlier_one(
     found = modules(code / "new")
     child = os.fork()
     if child == 0:
-        os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
         incremental.survey([str(code)], RULES)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
-    (left,) = (home / CACHE).glob(f".{child}-scan-*")
+    (left,) = (home / CACHE).glob(f".regrow-{child}-*")
     assert file.read_bytes() == whole
     surveyed = sweep(code)
     assert surveyed.unchanged > DIRECTORIES / 2
@@ -320,8 +320,6 @@ def test_a_kill_before_a_snapshot_is_renamed_leaves_the_earlier_one(
 def test_what_a_killed_process_of_the_same_number_left_is_no_obstacle(
     code: Path, file: Path
 ) -> None:
-    left = file.with_name(f".{os.getpid()}-{file.name}")
-    left.write_text("half")
+    file.with_name(f".regrow-{os.getpid()}-00000000").write_text("half")
     file.unlink()
     assert is_replaced(code)
-    assert not left.exists()
