@@ -351,7 +351,7 @@ class Scan:
         self._record_dependencies(frame.path, listing)  # for the evidence beside the children
 
     def _lose(self, stack: list[Frame]) -> "Iterator[Unreadable]":
-        """Give up the directories that were moved away while they were walked."""
+        """Abandon the directories that were moved away while they were walked."""
         while stack and stack[-1].fd < 0:
             frame = stack.pop()
             if frame.children:
