@@ -206,7 +206,12 @@ def _signal_a_run(
 
 
 def _is_alive(process: int) -> bool:
-    return os.path.exists(f"/proc/{process}")
+    """Return whether a process runs. One that has ended may wait for init to take note of it."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
 
 
 @pytest.mark.parametrize(
