@@ -22,16 +22,10 @@ _TRIES = 100  # each fails only if another process removed our temporary directo
 
 
 def create(parent: "Directory", name: str, prepare: "Callable[[Directory], None]") -> "Directory":
-    """Make a directory, prepared under a temporary name.
+    """Make a directory, prepared under a temporary name; the caller closes it.
 
-    Args:
-        parent: the directory that is to hold it, open.
-        name: its name.
-        prepare: puts the marks on the open directory before it gets its name. If it raises
-            FileNotFoundError the directory is gone, and another one is made.
-
-    Returns:
-        The directory, open; the caller closes it.
+    *prepare* puts the marks on the open directory before it gets its name. If it raises
+    FileNotFoundError the directory is gone, and another one is made.
 
     Raises:
         FileExistsError: another process made something of that name meanwhile; nothing is left.

@@ -112,13 +112,8 @@ class Darwin:
     def exclude_url(self, path: bytes) -> bool:
         """Ask CoreFoundation to exclude a directory from backups, by its path.
 
-        It answers true even where it did nothing: read the attribute back.
-
-        Args:
-            path: the absolute path, as bytes.
-
-        Returns:
-            Whether the call was made and claims success.
+        Return whether the call was made and claims success. It does so even where it did nothing:
+        read the attribute back.
         """
         foundation = self._foundation
         if foundation is None:
@@ -165,24 +160,16 @@ _loaded: "Darwin | None" = None
 
 
 def this_machine() -> "Darwin":
-    """Return Apple's libraries, loaded once.
-
-    Raises:
-        OSError: the system library can't be loaded: this is no Mac.
-    """
+    """Return Apple's libraries, loaded once. Raises OSError where this is no Mac."""
     global _loaded
     if _loaded is None:
-        _loaded = _load()
+        system = ctypes.CDLL(SYSTEM, use_errno=True)
+        try:
+            foundation = ctypes.CDLL(CORE_FOUNDATION)
+        except OSError:
+            foundation = None
+        _loaded = Darwin(system, foundation)
     return _loaded
-
-
-def _load() -> "Darwin":
-    system = ctypes.CDLL(SYSTEM, use_errno=True)
-    try:
-        foundation = ctypes.CDLL(CORE_FOUNDATION)
-    except OSError:
-        foundation = None
-    return Darwin(system, foundation)
 
 
 def _volume_root(fd: int) -> int:

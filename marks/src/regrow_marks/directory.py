@@ -100,16 +100,10 @@ class Opener:
             self._parent = None
 
     def open(self, path: "StrOrBytesPath") -> "Directory":
-        """Open a directory that is named by a user.
+        """Open a directory that is named by a user; the caller closes it.
 
         Links on the way to it are followed once, by the one open call on its parent; the directory
         itself must not be a link.
-
-        Args:
-            path: the directory.
-
-        Returns:
-            The directory, open; the caller closes it.
 
         Raises:
             PathError: it is missing, a link, not a directory, or can't be opened.
@@ -143,11 +137,7 @@ def open_directory(path: "StrOrBytesPath") -> "Directory":
 def open_parent(path: str) -> "Directory":
     """Open the parent directory of a name; links to it are followed.
 
-    Args:
-        path: the parent directory; empty stands for the current one.
-
-    Returns:
-        The directory, open, with the path that the kernel knows.
+    An empty path stands for the current directory. The result has the path that the kernel knows.
 
     Raises:
         PathError: it is missing, not a directory, or can't be opened.
@@ -167,15 +157,12 @@ def open_parent(path: str) -> "Directory":
 
 
 def open_child(parent: "Directory", name: str, given: str = "") -> "Directory":
-    """Open a directory directly inside another one, never through a link.
+    """Open a directory directly inside another one, never through a link; the caller closes it.
 
     Args:
         parent: the directory that holds it.
         name: its name, without a slash.
         given: the path as the user wrote it, for messages; default: parent and name.
-
-    Returns:
-        The directory, open; the caller closes it.
 
     Raises:
         PathError: it is missing, a link, not a directory, or can't be opened.
@@ -225,13 +212,10 @@ def split(path: str) -> "tuple[str, str]":
     return head, name
 
 
-def split_for_creation(
-    path: "StrOrBytesPath",
-) -> "tuple[str, str]":
+def split_for_creation(path: "StrOrBytesPath") -> "tuple[str, str]":
     """Split the path of a directory that is to be made into its parent and its name.
 
-    Raises:
-        PathError: the path ends in no name that could be given.
+    Raises PathError where the path ends in no name that could be given.
     """
     given = os.fsdecode(path)
     parent, name = split(given)
@@ -260,14 +244,10 @@ def ancestors(path: str) -> "Iterator[str]":
 
 
 def mount_point(path: str) -> str:
-    """Return where the file system is mounted that holds a directory.
+    """Return where the file system is mounted that holds the directory of a true path.
 
-    Args:
-        path: a true path that exists.
-
-    Returns:
-        The directory furthest up that is on the same mount: a bind mount counts as one. Empty if
-        the path is gone or can't be reached.
+    This is the directory furthest up that is on the same mount: a bind mount counts as one. Empty
+    if the path is gone or can't be reached.
     """
     from regrow_marks.libc import mount_id
 

@@ -59,15 +59,10 @@ def marks_on_the_way(path: "StrOrBytesPath") -> "list[Mark]":
 
 
 def exclusion(program: "Program", marks: "list[Mark]") -> "Exclusion | None":
-    """Return the exclusion by which a program leaves a path out.
+    """Return the exclusion by which a program leaves a path out; None: it backs the path up.
 
-    Args:
-        program: the program.
-        marks: what ``marks_on_the_way`` returned of the path.
-
-    Returns:
-        A mark that needs no option counts before one that does, then the nearest. None: the path
-        is backed up.
+    Of what ``marks_on_the_way`` returned, a mark that needs no option counts before one that does,
+    then the nearest.
     """
     if program.name == markers.TIME_MACHINE:
         for mark in marks:

@@ -35,11 +35,8 @@ class MarkerError(RegrowError):
 def in_words(error: OSError) -> str:
     """Return an operating system error in words, with its symbol for those who search for it.
 
-    Args:
-        error: the error as the system call raised it.
-
-    Returns:
-        For example ``the disk is full (ENOSPC)``.
+    >>> in_words(OSError(errno.ENOSPC, ""))
+    'the disk is full (ENOSPC)'
     """
     number = error.errno or 0
     words = _IN_WORDS.get(number) or os.strerror(number)

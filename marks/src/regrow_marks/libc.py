@@ -44,13 +44,9 @@ def _statx(fd: int, path: bytes, flags: int, field: int) -> "bytes | None":
 
 
 def birth_time(fd: int) -> "int | None":
-    """Return when the file behind a descriptor was made.
+    """Return when the file behind a descriptor was made, in nanoseconds since 1970 (UTC).
 
-    Args:
-        fd: an open descriptor.
-
-    Returns:
-        Nanoseconds since 1970 (UTC), or None where the system or the file system keeps none.
+    None where the system or the file system keeps no such time.
     """
     if sys.platform == "darwin":
         return int(os.fstat(fd).st_birthtime * 1_000_000_000)
@@ -64,11 +60,7 @@ def birth_time(fd: int) -> "int | None":
 def mount_id(path: str) -> int:
     """Return the number of the mount that a path is on, as long as that is mounted (Linux).
 
-    Args:
-        path: the path; a link at its end is not followed.
-
-    Returns:
-        The number; 0 where the system has none, and the device has to do.
+    A link at the path's end is not followed. 0 where the system has no number: the device must do.
     """
     status = _statx(_AT_FDCWD, os.fsencode(path), _AT_SYMLINK_NOFOLLOW, _STATX_MNT_ID)
     return 0 if status is None else int.from_bytes(status[_STATX_MNT_ID_AT:][:8], sys.byteorder)
@@ -78,9 +70,6 @@ def is_mount_point(fd: int) -> bool:
     """Return whether the kernel says of an open directory that a file system is mounted there.
 
     Linux before 5.8, and other systems, never say so.
-
-    Args:
-        fd: an open descriptor.
     """
     status = _statx(fd, b"", _AT_EMPTY_PATH, 0)
     if status is None:

@@ -65,14 +65,7 @@ def _of_platform() -> "tuple[str, ...]":
 
 
 def marker(name: str) -> "Marker":
-    """Return the marker of a name.
-
-    Args:
-        name: one of ``NAMES``.
-
-    Raises:
-        MarkerError: this platform has no such marker.
-    """
+    """Return the marker of one of ``NAMES``. Raises MarkerError if this platform has none such."""
     if name not in (*_of_platform(), CACHEDIR_TAG):
         raise MarkerError(f"{name}: this platform ({sys.platform}) has no such marker")
     # Imported here: a command pays only for the markers that its machine uses.
@@ -112,15 +105,9 @@ def selected(*, nodump: bool = False) -> "tuple[Marker, ...]":
 
 
 def put_on(mark: "Marker", directory: "Directory", before: "Reading | None" = None) -> "Outcome":
-    """Set one mark and read it back.
+    """Set one mark and read it back; *before* is what it said just now, if it was read already.
 
-    Args:
-        mark: the marker.
-        directory: the directory.
-        before: what the marker said just now, if it was read already.
-
-    Returns:
-        ``marked``, ``already marked``, or ``failed`` with the reason.
+    Return ``marked``, ``already marked``, or ``failed`` with the reason.
     """
     try:
         if (before or mark.read(directory)).state == HOLDS:
@@ -139,12 +126,7 @@ def put_on(mark: "Marker", directory: "Directory", before: "Reading | None" = No
 def take_off(mark: "Marker", directory: "Directory") -> "Outcome":
     """Remove one mark, whoever set it, and read it back.
 
-    Args:
-        mark: the marker.
-        directory: the directory.
-
-    Returns:
-        ``unmarked``, ``not marked``, or ``failed`` with the reason.
+    Return ``unmarked``, ``not marked``, or ``failed`` with the reason.
     """
     try:
         before = mark.read(directory)
@@ -162,15 +144,10 @@ def take_off(mark: "Marker", directory: "Directory") -> "Outcome":
 
 
 def take_back(mark: "Marker", directory: "Directory", previous: "bytes | None") -> "Outcome":
-    """Remove one mark that regrow set, and put back what stood in its place.
+    """Remove one mark that regrow set, and put back the value that it replaced, if any.
 
-    Args:
-        mark: the marker.
-        directory: the directory.
-        previous: the value that the mark replaced; None: there was none.
-
-    Returns:
-        ``unmarked``; ``not marked`` where it is gone already or was changed since; or ``failed``.
+    Return ``unmarked``; ``not marked`` where it is gone already or was changed since; or
+    ``failed``.
     """
     try:
         before = mark.read(directory)

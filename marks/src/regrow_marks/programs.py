@@ -68,20 +68,9 @@ PROGRAMS = (
         ),
         version="borg 2.",
     ),
+    Program("bsdtar", "bsdtar (libarchive)", ("bsdtar",), {NODUMP: "--nodump"}, proven=True),
     Program(
-        "bsdtar",
-        "bsdtar (libarchive)",
-        ("bsdtar",),
-        {NODUMP: "--nodump"},
-        proven=True,
-    ),
-    Program(
-        "crashplan",
-        "CrashPlan",
-        (),
-        {TIME_MACHINE: BY_DEFAULT},
-        proven=False,
-        platform="darwin",
+        "crashplan", "CrashPlan", (), {TIME_MACHINE: BY_DEFAULT}, proven=False, platform="darwin"
     ),
     Program(
         "dar",

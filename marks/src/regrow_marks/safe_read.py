@@ -53,17 +53,7 @@ def read(
 
 
 def read_head(path: str, size: int, place: "int | None" = None) -> "bytes | None":
-    """Return the beginning of a regular file, whatever its size; None where there is no file.
-
-    Args:
-        path: the file.
-        size: how many bytes are read.
-        place: see ``read``.
-
-    Raises:
-        OSError: it can't be read.
-        UnsafeFileError: it is no regular file, or a link.
-    """
+    """Return the first *size* bytes of a regular file, however large; else it is like ``read``."""
     return _read(path, size, place, lambda _: "")
 
 

@@ -34,20 +34,12 @@ class Signature(NamedTuple):
 
 
 def is_on(fd: int) -> bool:
-    """Return whether a directory carries the attribute, whatever its value.
-
-    Args:
-        fd: the directory's descriptor.
-    """
+    """Return whether an open directory carries the attribute, whatever its value."""
     return _value(fd) is not None
 
 
 def read(directory: "Directory") -> "Signature | None":
-    """Return what regrow wrote; None where there is nothing, or nothing that regrow writes.
-
-    Args:
-        directory: the directory, open.
-    """
+    """Return what regrow wrote; None where there is nothing, or nothing that regrow writes."""
     value = _value(directory.fd)
     return parse(value) if value is not None else None
 
@@ -74,14 +66,9 @@ def parse(value: bytes) -> "Signature | None":
 
 
 def put(directory: "Directory", record: str, names: "Iterable[str]") -> None:
-    """Sign a directory.
+    """Sign a directory with the name of its record's file and the markers that regrow sets.
 
     That it can't be done is no failure: the record knows the directory by inode and birth time.
-
-    Args:
-        directory: the directory, open.
-        record: the name of its record's file.
-        names: the markers that regrow sets itself.
     """
     value = f"{_FORMAT} {record} {','.join(names)}".encode()
     try:

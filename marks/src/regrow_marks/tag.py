@@ -108,10 +108,7 @@ def put_time_back(directory: "Directory", modified: int) -> None:
     """Put a directory's time back where a kill came between writing the tag and doing so.
 
     Where anything else was made inside since, the directory is younger than the tag, and stays so.
-
-    Args:
-        directory: the directory.
-        modified: when it was modified before the tag was written, in nanoseconds since 1970 (UTC).
+    *modified* is its time before the tag was written, in nanoseconds since 1970 (UTC).
     """
     if not is_regrows(directory):
         return

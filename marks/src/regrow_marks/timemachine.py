@@ -80,14 +80,10 @@ class TimeMachine:
 
 
 def fixed_paths(preferences: str = PREFERENCES) -> "tuple[str, ...]":
-    """Return the paths that Time Machine leaves out by name.
+    """Return the paths that Time Machine leaves out by name, the user's and the system's.
 
-    Args:
-        preferences: Time Machine's property list.
-
-    Returns:
-        The user's and the system's paths; none where the file is missing, can't be read (that may
-        need Full Disk Access) or is damaged.
+    None are known where its property list is missing, can't be read (that may need Full Disk
+    Access) or is damaged.
     """
     import plistlib
     from xml.parsers.expat import ExpatError
