@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regrow.rebuild import trees
+from regrow.rebuild.explained import Shell
 from tests.mounts import bind_mount
 
 FILES = {"a": "1", "deep/b": "2", "deep/er/c": "3", "link": None}
@@ -29,8 +30,8 @@ def opened(*paths: Path) -> Iterator[list[int]]:
 
 def settle(old: Path, new: Path) -> list[str]:
     with opened(old, new) as (one, other):
-        trees.remove_explained(one, other, None)
-        return trees.move_back(one, other, None)
+        trees.remove_explained(one, other, Shell())
+        return trees.move_back(one, other, Shell())
 
 
 def plant(place: Path, files: dict[str, str]) -> None:
@@ -73,7 +74,7 @@ def test_the_beginning_of_a_file_is_what_a_kill_left_of_it_or_an_edit(
     plant(old, {"lib/a.py": "x = "})
     plant(new, {"lib/a.py": "x = 1"})
     with opened(old, new) as (one, other):
-        trees.remove_explained(one, other, None, is_unfinished=is_unfinished)
+        trees.remove_explained(one, other, Shell(), is_unfinished=is_unfinished)
     assert read(old) == ({} if is_unfinished else {"lib/a.py": "x = "})
 
 

@@ -59,13 +59,9 @@ def lock(directory: Directory) -> None:
 
 
 def move(parent: Directory, directory: Directory, store: "Store", prefix: str) -> None:
-    """Move a directory aside; ``directory.path`` is its new path afterwards.
+    """Move a locked directory aside; ``directory.path`` is its new path afterwards.
 
-    Args:
-        parent: the directory that holds it, open.
-        directory: the directory, open and locked.
-        store: where its record is.
-        prefix: ``REBUILT`` or ``CLEARED``.
+    *prefix* is ``REBUILT`` or ``CLEARED``.
 
     Raises:
         PathError: it can't be renamed; nothing was changed.
@@ -114,12 +110,7 @@ def _record(directory: Directory, path: str, store: "Store") -> None:
 def keep(parent: Directory, directory: Directory) -> None:
     """Rename a directory so that its name says that it holds the user's own files.
 
-    Args:
-        parent: the directory that holds it, open.
-        directory: the directory, open; ``directory.path`` is its new path afterwards.
-
-    Raises:
-        OSError: it can't be renamed.
+    ``directory.path`` is its new path afterwards. Raises OSError.
     """
     name = directory.name
     kept = _aside_name(KEPT, original_name(name) if is_aside(name) else ending(name))
@@ -128,13 +119,7 @@ def keep(parent: Directory, directory: Directory) -> None:
 
 
 def put_back(parent: Directory, name: str, old: str, store: "Store") -> None:
-    """Rename a directory that was moved aside to its own name, and restore its record.
-
-    Args:
-        parent: the directory that holds both names, open.
-        name: the name that it had.
-        old: the name that it has.
-        store: where its record is.
+    """Rename a directory that was moved aside from *old* to *name*, and restore its record.
 
     Raises:
         PathError: something stands at its name, or it can't be renamed; it stays aside.
@@ -176,13 +161,9 @@ def of(parent: Directory, name: str, store: "Store") -> list[str]:
 
 
 def recover(parent: Directory, name: str, store: "Store", notice: "Callable[[str], None]") -> None:
-    """Put back what a killed run moved aside, where nothing took its place.
+    """Put back what a killed run moved aside from *name*, where nothing took its place.
 
-    Args:
-        parent: the directory that holds the name, open.
-        name: the name that is about to be replaced or made.
-        store: where the records are.
-        notice: called with a sentence that the user should read.
+    *notice* is called with a sentence that the user should read.
 
     Raises:
         PathError: another run is replacing it.

@@ -4,6 +4,7 @@ The temporary directory is locked, and its lock dies with its owner: the next ca
 removes those that nobody holds.
 """
 
+import contextlib
 import errno
 import os
 
@@ -42,16 +43,7 @@ def remove_leftovers(parent: Directory) -> None:
     for name in names:
         if not name.startswith(PREFIX):
             continue
-        try:
-            leftover = open_child(parent, name)
-        except PathError:
-            continue  # gone meanwhile, or nothing of ours
-        with leftover:
-            if leftover.status.st_uid != os.geteuid():
-                continue
-            if not locks.take(leftover):
-                continue  # its owner lives
-            try:
+        # Gone meanwhile, nothing of ours, or not to be removed: it stays.
+        with contextlib.suppress(PathError, OSError), open_child(parent, name) as leftover:
+            if leftover.status.st_uid == os.geteuid() and locks.take(leftover):
                 remove_empty(parent, name)
-            except OSError:
-                continue  # it can't be removed

@@ -133,7 +133,8 @@ def claim(
             try:
                 claimed = _begin(parent, name, there, reason, store, caller.configuration)
             except BaseException as error:
-                _put_back(parent, name, old, store)
+                if old is not None:
+                    aside.put_back(parent, name, old.name, store)
                 if isinstance(error, FileExistsError):
                     path = join(parent.path, name)
                     raise PathError(
@@ -149,7 +150,8 @@ def claim(
                 try:
                     _undo(claimed, reason.rule, caller)
                 finally:
-                    _put_back(parent, name, old, store)
+                    if old is not None:
+                        aside.put_back(parent, name, old.name, store)
             raise
 
 
@@ -204,18 +206,7 @@ def _begin(
     store: Store,
     configuration: "Configuration",
 ) -> Claim:
-    """Record and mark a directory before a tool fills it.
-
-    Args:
-        parent: the directory that holds it, open.
-        name: its name.
-        there: the directory of that name, open; None: it is made.
-        reason: what its record says until it is completed.
-        store: where its record goes.
-        configuration: the user's settings.
-
-    Returns:
-        The claim; the caller closes its directory.
+    """Record and mark a directory before a tool fills it; make it if none is *there*.
 
     Raises:
         FileExistsError: another process made something of that name meanwhile.
@@ -316,11 +307,6 @@ def _others_entries(directory: Directory, rule_name: str) -> frozenset[str]:
         if rule.name == rule_name and (made := rule.only or rule.makes):
             return frozenset(strangers(made, Listing.read(directory.fd), rule.targets))
     return frozenset()
-
-
-def _put_back(parent: Directory, name: str, old: Directory | None, store: Store) -> None:
-    if old is not None:
-        aside.put_back(parent, name, old.name, store)
 
 
 def _is_worthless(parent: Directory, name: str) -> bool:

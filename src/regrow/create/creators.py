@@ -120,13 +120,7 @@ def refuse_named_by_project(directory: str) -> None:
     """Refuse to let uv run an interpreter that a project names by path.
 
     uv runs the program that ``.python-version`` names, in the directory or above it. A version
-    number there is fine.
-
-    Args:
-        directory: where uv is run.
-
-    Raises:
-        CreatorError: it names a program.
+    number there is fine. Raises CreatorError for a program.
     """
     from regrow_marks.directory import ancestors
     from regrow_marks.safe_read import read
@@ -148,11 +142,7 @@ def refuse_named_by_project(directory: str) -> None:
 
 
 def _python_for_venv(wanted: str | None) -> str:
-    """Return the path of the interpreter whose ``venv`` module is run.
-
-    Args:
-        wanted: a path, a command or a version; None: the interpreter that runs regrow.
-    """
+    """Return the path of the interpreter whose ``venv`` module is run; by default, regrow's own."""
     if wanted is None:
         return sys.executable
     for candidate in (wanted, f"python{wanted}"):
@@ -166,15 +156,9 @@ def _python_for_venv(wanted: str | None) -> str:
 
 
 def run(name: str, words: list[str], progress: "AbstractContextManager[object]") -> bytes:
-    """Run a creator, and keep what it prints for the case that it fails.
+    """Run a creator's command line; return all that it printed.
 
-    Args:
-        name: the creator.
-        words: its command line.
-        progress: entered while it runs.
-
-    Returns:
-        All that it printed.
+    *progress* is entered while it runs.
 
     Raises:
         CreatorError: it can't be run.

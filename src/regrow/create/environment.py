@@ -84,7 +84,7 @@ def make(
         words = creators.command(creator, join(parent.path, name), request)
         with claim(parent, name, reason, caller, prefix=CLEARED, check=check) as claimed:
             output = creators.run(creator, words, progress)
-            with open_made(parent, name, creator, output) as directory:
+            with _open_made(parent, name, creator, output) as directory:
                 made = complete(directory, reason, store, configuration)
         if aside.of(parent, name, store):
             from regrow.rebuild import remains
@@ -139,18 +139,8 @@ def _is_half_made(directory: Directory, store: "Store") -> bool:
     return record.state == REBUILD or (record.state == PENDING and record.rule == RULE)
 
 
-def open_made(parent: Directory, name: str, creator: str, output: bytes = b"") -> Directory:
-    """Open the environment that a creator has made.
-
-    Args:
-        parent: the directory that holds it, open.
-        name: the environment's name in it.
-        creator: who made it.
-        output: what it printed.
-
-    Raises:
-        CreatorFailedError: no environment is there.
-    """
+def _open_made(parent: Directory, name: str, creator: str, output: bytes) -> Directory:
+    """Open the environment that a creator has made. Raises CreatorFailedError: there is none."""
     try:
         directory = open_child(parent, name)
     except PathError as error:
@@ -164,21 +154,11 @@ def open_made(parent: Directory, name: str, creator: str, output: bytes = b"") -
 
 
 def complete(
-    directory: Directory,
-    reason: marking.Reason,
-    store: "Store",
-    configuration: "Configuration",
+    directory: Directory, reason: marking.Reason, store: "Store", configuration: "Configuration"
 ) -> Made:
     """Read the marks back on an environment that is made; complete them and its record.
 
-    Args:
-        directory: the environment, open.
-        reason: what its record says; the recipe that is taken of it now is added to this one.
-        store: where its record is.
-        configuration: the user's settings.
-
-    Raises:
-        RecordError: the record can't be written.
+    The recipe that is taken of it now is added to that of *reason*. Raises RecordError.
     """
     try:
         recipe = build_recipe("python", directory.path, split(directory.path)[0]).recipe

@@ -24,11 +24,7 @@ class Command(NamedTuple):
     """Other arguments, tried in turn where the ones before make nothing."""
 
     def text(self, cwd: str = "") -> str:
-        """Return the command as it is typed into a shell.
-
-        Args:
-            cwd: the directory that the shell is in; empty: not known.
-        """
+        """Return the command as it is typed into a shell in *cwd*; empty: anywhere."""
         words = shlex.join(self.argv)
         return words if self.cwd == cwd else f"(cd {shlex.quote(self.cwd)} && {words})"
 

@@ -53,20 +53,14 @@ def not_as_recorded(path: str) -> str:
     """Return why a path leads to another place than the recorded one; empty: it does not."""
     parent = split(path)[0]
     true_parent = os.path.realpath(parent)
-    if true_parent != parent:
-        return f"a link leads to it now: {parent} is {true_parent}"
-    return ""
+    return "" if true_parent == parent else f"a link leads to it now: {parent} is {true_parent}"
 
 
 def is_complete(record: "Record", why: str) -> bool:
     """Return whether a directory is whole, and only its record says that something is wrong.
 
     That is so where the user has finished by hand what a killed rebuild began, or where the kill
-    came after the last package.
-
-    Args:
-        record: its record.
-        why: what ``what_is_wrong`` says, or ``REMAINS``.
+    came after the last package. *why* is what ``what_is_wrong`` says, or ``REMAINS``.
     """
     if why == REMAINS:
         return True

@@ -24,10 +24,6 @@ _SEEDED = ("pip", "setuptools")
 def instructions(record: "Record", trusted: "Collection[str]") -> Instructions:
     """Return how an environment comes back.
 
-    Args:
-        record: its record.
-        trusted: the interpreters that the user trusts, wherever they stand.
-
     Raises:
         KeyError, TypeError, ValueError: regrow would not have written this record.
     """

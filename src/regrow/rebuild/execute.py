@@ -76,15 +76,7 @@ class _NothingMadeError(ToolFailedError):
 
 
 def execute(task: Task, context: Context) -> TaskResult:
-    """Execute one task.
-
-    Args:
-        task: one without a problem.
-        context: what all tasks share.
-
-    Returns:
-        What became of it. Where it failed, directory and record are as they were.
-    """
+    """Execute a task that has no problem. Where it fails, directory and record are as they were."""
     try:
         log = open_log(context.logs, file_name(task.path).removesuffix(".toml"))
     except PathError as error:
@@ -306,13 +298,8 @@ def _not_empty(directory: Directory) -> "Iterator[None]":
 
 
 def _remove_left_lock(place: str, copy: bytes) -> None:
-    """Remove the lock that a killed run put into a project; any other there is the project's own.
-
-    Args:
-        place: where it was put.
-        copy: what was written there; a kill may have come before the end of it.
-    """
+    """Remove the lock that a killed run put into a project, but never the project's own."""
     with contextlib.suppress(OSError, ValueError):
-        left = read(place, LOCK_LIMIT)
+        left = read(place, LOCK_LIMIT)  # all of the copy, or what was written before the kill
         if left is not None and copy.startswith(left):
             os.unlink(place)

@@ -130,7 +130,7 @@ class Installed:
     """Explains what is in an environment by what is installed in it; see ``trees.Explains``."""
 
     def __init__(self, path: str, back: "Collection[tuple[str, str]] | None") -> None:
-        """Read the RECORDs of an environment.
+        """Read the RECORDs of the environment at *path*.
 
         Args:
             path: the environment.
@@ -148,8 +148,8 @@ class Installed:
                 if back is None or name in _SEEDS or (name, version) in back:
                     self._add(place, below, entry, name)
                 elif name in names_back:  # in another version, which two of would break
-                    recorded = (path for path, _ in _recorded(place, below, entry))
-                    self._stays.update(*map(_with_parents, recorded))
+                    for file, _ in _recorded(place, below, entry):
+                        self._stays.update((file, *_parents(file)))
         self._activation = _Activation(path)
 
     def owns(self, path: str, status: os.stat_result, parent: int) -> bool:
@@ -208,12 +208,9 @@ class Installed:
 
 
 def _recorded(place: str, below: str, entry: str) -> "Iterator[tuple[str, _Owned]]":
-    """Yield the files that a distribution's RECORD names, by path from the environment's top.
+    """Yield the files that the RECORD of ``place/entry`` names, by path from the environment's top.
 
-    Args:
-        place: site-packages.
-        below: site-packages' path from the top.
-        entry: the name of the distribution's ``.dist-info``.
+    *below* is the path of *place*, a site-packages, from there.
     """
     file = join(join(place, entry), "RECORD")
     try:
@@ -227,11 +224,6 @@ def _recorded(place: str, below: str, entry: str) -> "Iterator[tuple[str, _Owned
             path = posixpath.normpath(posixpath.join(below, row[0]))
             if not path.startswith(("../", "/")):
                 yield path, _Owned(row[1], row[2], status)
-
-
-def _with_parents(path: str) -> "Iterator[str]":
-    yield path
-    yield from _parents(path)
 
 
 def _parents(path: str) -> "Iterator[str]":
@@ -254,11 +246,8 @@ def distributions(place: str) -> "Iterator[tuple[str, str, str]]":
 
 def installed(path: str) -> set[tuple[str, str]]:
     """Return the normalised names and the versions of what is installed in an environment."""
-    return {
-        (name, version)
-        for place in site_packages(path)
-        for _, name, version in distributions(place)
-    }
+    places = site_packages(path)
+    return {(name, version) for place in places for _, name, version in distributions(place)}
 
 
 def _is_as_recorded(owned: _Owned, status: os.stat_result, name: str, parent: int) -> bool:

@@ -45,7 +45,7 @@ def instructions(
 
     Args:
         record: its record.
-        rules: the rules, by name.
+        rules: by name.
         trusted: the interpreters that the user trusts, wherever they stand.
 
     Raises:

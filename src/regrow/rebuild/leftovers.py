@@ -9,6 +9,7 @@ import os
 from regrow import unmarking
 from regrow.create import aside, birth
 from regrow.rebuild import trees
+from regrow.rebuild.explained import Shell
 from regrow.system import aside_names
 from regrow.system.descend import delete
 from regrow_marks.birth import PREFIX
@@ -61,15 +62,12 @@ class Leftover(NamedTuple):
 
 
 def find(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> "list[Leftover]":
-    """Find what was left: beside what is recorded, and directly in the places given.
+    """Return by path what was left: beside what is recorded, and directly in the places given.
 
     Args:
         recorded: the paths of the records.
         places: true paths: only what is there and below, and the places themselves; none:
             everything.
-
-    Returns:
-        What was found, by path.
     """
     asked = tuple(places)
     recorded = tuple(recorded)
@@ -137,10 +135,6 @@ def as_line(one: Leftover) -> "dict[str, object]":
 def put_back(leftover: Leftover, store: "Store") -> Leftover | None:
     """Put what was left back to its place; nothing is written over.
 
-    Args:
-        leftover: one that ``find`` found.
-        store: where the records are.
-
     Returns:
         What is left of it now, for something else stands in its place; None: it is all back.
 
@@ -164,7 +158,7 @@ def _merge(parent: Directory, directory: Directory, original: str, store: "Store
     path = directory.path
     try:
         with open_child(parent, original) as there:
-            trees.move_back(directory.fd, there.fd, None)
+            trees.move_back(directory.fd, there.fd, Shell())
         os.rmdir(directory.name, dir_fd=parent.fd)
     except OSError:
         return  # something is left in it
@@ -172,12 +166,7 @@ def _merge(parent: Directory, directory: Directory, original: str, store: "Store
 
 
 def remove_unborn(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> None:
-    """Remove the empty directories that killed regrows marked and gave no name yet.
-
-    Args:
-        recorded: the paths of the records.
-        places: see ``find``.
-    """
+    """Remove the empty directories that killed runs marked and gave no name yet; see ``find``."""
     for one in find(recorded, places):
         if one.kind == UNBORN:
             with contextlib.suppress(PathError, OSError), open_parent(split(one.path)[0]) as parent:
@@ -185,15 +174,7 @@ def remove_unborn(recorded: "Iterable[str]", places: "Iterable[str]" = ()) -> No
 
 
 def remove(leftover: Leftover, store: "Store") -> None:
-    """Delete what was left, and its record.
-
-    Args:
-        leftover: one that ``find`` found.
-        store: where the records are.
-
-    Raises:
-        RegrowError: it can't be deleted in full; the text says why.
-    """
+    """Delete what was left, and its record. Raises RegrowError: it can't be deleted in full."""
     parent_path, name = split(leftover.path)
     with open_parent(parent_path) as parent:
         with open_child(parent, name) as directory:

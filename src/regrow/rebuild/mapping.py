@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from regrow.model import Record
-    from regrow.recipes.recipe import Recipe
     from regrow.records.store import Store
 
     Mapping = Sequence[tuple[str, str]]
@@ -50,29 +49,18 @@ def apply(record: "Record", mapping: "Mapping") -> "Record":
     """Return a record with new paths in place of old ones: its own, and those in its recipe."""
     if not mapping:
         return record
-    recipe: Recipe = {}
-    for key, value in record.recipe.items():
-        if isinstance(value, str):
-            recipe[key] = _text(value, mapping)
-        elif isinstance(value, list):
-            items: list[Any] = value  # what is no text in it is refused later
-            recipe[key] = [_text(i, mapping) if isinstance(i, str) else i for i in items]
-        else:
-            recipe[key] = value
+
+    def mapped(value: "Any") -> "Any":
+        if isinstance(value, list):
+            return [mapped(item) for item in value]
+        return _text(value, mapping) if isinstance(value, str) else value
+
+    recipe = {key: mapped(value) for key, value in record.recipe.items()}
     return record._replace(path=_path(record.path, mapping), recipe=recipe)
 
 
 def adopt(record: "Record", before: str, store: "Store") -> None:
-    """Record a directory under its new path.
-
-    Args:
-        record: its record, mapped.
-        before: the path that it is recorded under.
-        store: where the records are.
-
-    Raises:
-        RecordError: it can't be written.
-    """
+    """Record a directory under its new path, not under the one *before*. Raises RecordError."""
     found = ((name, store.attachment(before, name)) for name in ATTACHMENTS)
     files = [(name, content) for name, content in found if content is not None]
     with store.locked():

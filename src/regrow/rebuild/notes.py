@@ -23,15 +23,10 @@ _MOST = 20  # addresses of one kind that are shown
 
 
 def of(record: "Record", directory: str) -> list[str]:
-    """Return what the plan says of a task.
+    """Return what the plan says of a task whose commands run in *directory*.
 
-    Args:
-        record: the record, of a form that regrow writes.
-        directory: where the commands are run.
-
-    Returns:
-        A sentence for every editable and for every address that is named, those of the project's
-        settings included. A tool's own index is named by locks and conda's lists alone.
+    There is a sentence for every editable and for every address that is named, those of the
+    project's settings included. A tool's own index is named by locks and conda's lists alone.
     """
     found: list[str] = []
     requirements = texts(record.recipe, "requirements")

@@ -54,15 +54,10 @@ class Task(NamedTuple):
 def make_plan(
     recorded: "Iterable[Record]", active_rules: "Sequence[Rule]", trusted: "Collection[str]" = ()
 ) -> list[Task]:
-    """Return the tasks of the records whose directories are missing or broken.
+    """Return by path the tasks of the records whose directories are missing or broken.
 
-    Args:
-        recorded: the records.
-        active_rules: the rules.
-        trusted: the interpreters that the user trusts, wherever they stand.
-
-    Returns:
-        The tasks, by path. Those that can't be done say why.
+    Those that can't be done say why. *trusted* are the interpreters that the user trusts, wherever
+    they stand.
     """
     rules = {rule.name: rule for rule in active_rules}
     by_path = sorted(recorded, key=lambda record: record.path)
@@ -96,11 +91,7 @@ def asked_for(
 ) -> Task:
     """Return the task that brings a record's recipe back because the user asks for it.
 
-    Args:
-        record: the record, with the recipe that is wanted.
-        why: what the plan says of it.
-        active_rules: the rules.
-        trusted: the interpreters that the user trusts, wherever they stand.
+    *why* is what the plan says of it; for the others see ``make_plan``.
     """
     absence = "" if os.path.lexists(record.path) else moves.absence(record)
     rules = {rule.name: rule for rule in active_rules}
@@ -109,12 +100,7 @@ def asked_for(
 
 
 def unfit(record: "Record", why: str) -> str:
-    """Return why a record must not be acted on, as things stand now; empty: it may be.
-
-    Args:
-        record: the record, of a form that regrow writes.
-        why: what is wrong with its directory.
-    """
+    """Return why a record must not be acted on, as things stand now; empty: it may be."""
     is_same = why.startswith((UNFINISHED, BROKEN))
     try:
         return validate.not_described(record, is_same=is_same) or validate.foreign_source(record)
@@ -127,12 +113,11 @@ def _replaced(recorded: "Iterable[Record]") -> set[str]:
 
     Their names are as ``aside.ending`` has them.
     """
-    found = set()
-    for record in recorded:
-        parent, name = split(record.path)
-        if aside_names.is_aside(name) and os.path.isdir(record.path):
-            found.add(join(parent, aside_names.original_name(name)))
-    return found
+    return {
+        join(parent, aside_names.original_name(name))
+        for parent, name in (split(record.path) for record in recorded)
+        if aside_names.is_aside(name) and os.path.isdir(join(parent, name))
+    }
 
 
 def _task_if_needed(

@@ -44,10 +44,8 @@ def settle(
     Returns:
         What people should read of it, newest first.
     """
-    said: list[str] = []
-    for old in aside.of(parent, name, store):
-        said += _settle(parent, name, old, store, explains)
-    return said
+    found = aside.of(parent, name, store)
+    return [said for old in found for said in _settle(parent, name, old, store, explains)]
 
 
 def _settle(
@@ -79,11 +77,7 @@ def _settle(
 
 
 def _end(parent: Directory, directory: Directory, store: "Store") -> list[str]:
-    """Remove a directory that is empty; take the marks off another, for it holds the user's own.
-
-    Returns:
-        What is left in it.
-    """
+    """Remove a directory if it is empty, else take its marks off; return what is left in it."""
     path = directory.path
     try:
         os.rmdir(directory.name, dir_fd=parent.fd)

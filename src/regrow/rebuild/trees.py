@@ -45,7 +45,7 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def remove_explained(
     old: int,
     new: int | None,
-    explains: "Explains | None",
+    explains: "Explains",
     below: str = "",
     *,
     is_unfinished: bool = False,
@@ -57,7 +57,7 @@ def remove_explained(
     Args:
         old: descriptor of the old directory.
         new: descriptor of the new one; None: there is none.
-        explains: what is known of the old one's contents; None: nothing.
+        explains: what is known of the old one's contents.
         below: the path of both from the tops of their trees, with a slash at its end.
         is_unfinished: whether an installer was stopped while it filled the old one: a file that is
             the beginning of the new one counts as equal.
@@ -68,29 +68,24 @@ def remove_explained(
             status = os.stat(name, dir_fd=old, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
                 with _opened(name, old, new, below) as (inner, inner_new):
-                    may_own = explains is not None and explains.may_own_below(path)
-                    if inner is None or (inner_new is None and not may_own):
+                    if inner is None or (inner_new is None and not explains.may_own_below(path)):
                         continue
                     remove_explained(
                         inner, inner_new, explains, f"{path}/", is_unfinished=is_unfinished
                     )
                 os.rmdir(name, dir_fd=old)  # raises where something is left in it
-            elif (new is not None and _is_same(old, new, name, status, is_unfinished)) or (
-                explains is not None and explains.owns(path, status, old)
-            ):
+            elif (
+                new is not None and _is_same(old, new, name, status, is_unfinished)
+            ) or explains.owns(path, status, old):
                 os.unlink(name, dir_fd=old)
         except (OSError, ValueError):
             continue  # it stays, and is named with what else is left
 
 
-def move_back(old: int, new: int, explains: "Explains | None", below: str = "") -> list[str]:
+def move_back(old: int, new: int, explains: "Explains", below: str = "") -> list[str]:
     """Move what is left of the old tree to its place in the new one, where that is free.
 
-    Args:
-        old: descriptor of the old directory.
-        new: descriptor of the new one.
-        explains: what is known of the old one's contents; None: nothing.
-        below: the path of both from the tops of their trees, with a slash at its end.
+    For the arguments see ``remove_explained``.
 
     Returns:
         The paths that were moved, from the top. A directory that the new tree lacks is moved as a
@@ -100,7 +95,7 @@ def move_back(old: int, new: int, explains: "Explains | None", below: str = "") 
     for name in sorted(os.listdir(old)):
         path = f"{below}{name}"
         try:
-            if explains is not None and explains.stays(path):
+            if explains.stays(path):
                 raise FileExistsError
             rename_exclusive(old, name, name, new)
             moved.append(path)
