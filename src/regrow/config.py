@@ -9,7 +9,6 @@ from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any
 
 
@@ -44,13 +43,9 @@ def path() -> str:
 
 
 def read(file_name: str | None = None) -> Configuration:
-    """Return the user's settings, checked.
+    """Return the user's settings from a file (default: ``path()``), checked.
 
-    Args:
-        file_name: the file; default: ``path()``.
-
-    Returns:
-        The settings; the defaults where there is no file.
+    Where there is no file, the defaults hold.
 
     Raises:
         ConfigurationError: the file can't be read, is no TOML, or holds an unknown key or a value
@@ -84,14 +79,16 @@ def parse(data: bytes, name: str) -> Configuration:
         if key == "markers":
             settings["nodump"] = _markers(value, text, name)
             continue
-        check = _KEYS.get(key)
-        if check is None:
-            known = ", ".join(sorted([*_KEYS, "markers"]))
+        if key not in (*_LISTS, *_TABLES):
+            known = ", ".join(sorted([*_LISTS, *_TABLES, "markers"]))
             raise _error(name, text, key, f"unknown key {key!r}; known are {known}")
-        field, accept, wanted = check
-        if not accept(value):
+        kind: type = str
+        wanted = 'a list of strings, as in ["~/work"]'
+        if key in _TABLES:
+            kind, wanted = dict, f"one or more tables, as in [[{key}]]"
+        if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
             raise _error(name, text, key, f"{key} must be {wanted}")
-        settings[field] = tuple(value)
+        settings[_TABLES.get(key, key)] = tuple(value)
     _check_programs(settings.get("programs"), text, name)
     settings["exports"] = tuple(
         _export(export, index, text, name)
@@ -100,25 +97,9 @@ def parse(data: bytes, name: str) -> Configuration:
     return Configuration(**settings)
 
 
-def _is_strings(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
-
-
-_STRINGS = 'a list of strings, as in ["~/work"]'
-_KEYS: "Mapping[str, tuple[str, Callable[[object], bool], str]]" = {
-    "start": ("start", _is_strings, _STRINGS),
-    "skip": ("skip", _is_strings, _STRINGS),
-    "keep": ("keep", _is_strings, _STRINGS),
-    "programs": ("programs", _is_strings, _STRINGS),
-    "caches": ("caches", _is_strings, _STRINGS),
-    "disable": ("disable", _is_strings, _STRINGS),
-    "rule": ("rules", _is_tables, "one or more tables, as in [[rule]]"),
-    "export": ("exports", _is_tables, "one or more tables, as in [[export]]"),
-}
+_LISTS = ("start", "skip", "keep", "programs", "caches", "disable")
+_TABLES = {"rule": "rules", "export": "exports"}
+"""By table: the field of ``Configuration``."""
 
 
 def _markers(value: object, text: str, name: str) -> bool:
@@ -177,11 +158,7 @@ def _error(name: str, text: str, key: str, problem: str) -> ConfigurationError:
 
 def _lines(text: str, key: str) -> list[int]:
     """Return the lines on which a key or a table of that name is defined."""
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.strip().lstrip("[").strip()
-        for written in (key, f'"{key}"', f"'{key}'"):
-            rest = bare.removeprefix(written).lstrip()
-            if rest != bare and rest[:1] in ("=", "]", "."):
-                found.append(number)
-    return found
+    import re
+
+    defined = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=\].]""")
+    return [n for n, line in enumerate(text.splitlines(), start=1) if defined.match(line)]

@@ -99,7 +99,7 @@ def run(words: list[str]) -> int:
         if not options.json:
             _print(form, file)
     elif options.check:
-        is_current = files.is_current(output, file.data)
+        is_current = files.read(output) == file.data
         if not is_current:
             complain(f"{output}: it is out of date; run the same command without --check")
     else:

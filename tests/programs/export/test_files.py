@@ -58,12 +58,11 @@ def test_what_can_not_be_written_leaves_what_was_there(
         files.write(str(tmp_path / "missing" / "file"), b"data")
 
 
-def test_whether_a_file_is_current(tmp_path: Path) -> None:
+def test_what_a_file_holds_is_read(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    assert not files.is_current(str(file), b"")
+    assert files.read(str(file)) is None
     file.write_bytes(b"data")
-    assert files.is_current(str(file), b"data")
-    assert not files.is_current(str(file), b"data\n")
+    assert files.read(str(file)) == b"data"
 
 
 def test_only_a_regular_file_is_read() -> None:

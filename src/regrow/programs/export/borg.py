@@ -34,11 +34,8 @@ BORG = Format(
     comment="# ",
 )
 
-BORG2 = Format(
+BORG2 = BORG._replace(
     name="borg2",
     title="BorgBackup 2",
-    line=line,
     commands=("borg --repo REPOSITORY create --exclude-from FILE ARCHIVE SOURCE",),
-    beginning=sources.normalised,
-    comment="# ",
 )

@@ -25,9 +25,6 @@ FORMAT = Format(
     name="bup",
     title="bup",
     line=line,
-    commands=(
-        "bup index --exclude-rx-from FILE SOURCE",
-        "bup save --name ARCHIVE SOURCE",
-    ),
+    commands=("bup index --exclude-rx-from FILE SOURCE", "bup save --name ARCHIVE SOURCE"),
     beginning=sources.true_path,
 )

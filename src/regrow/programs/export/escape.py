@@ -6,8 +6,6 @@ from regrow_marks.plain import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-REPLACEMENT_CHARACTER = "\ufffd"
-
 
 def backslashed(text: str, special: str) -> str:
     r"""Put a backslash before each special character.
@@ -21,9 +19,7 @@ def backslashed(text: str, special: str) -> str:
 def as_regex(text: str, code: "Callable[[int], str]") -> str:
     r"""Write a regular expression that matches a text and nothing else.
 
-    Args:
-        text: the text.
-        code: writes a code point, for characters that nobody can see.
+    *code* writes a code point, for characters that nobody can see.
 
     >>> print(as_regex("a.b\n", lambda number: f"\\x{number:02x}"))
     a\.b\x0a
@@ -62,4 +58,4 @@ def reject_what_reads_as_the_same(text: str) -> None:
     It reads each byte that is not UTF-8 as U+FFFD, which may stand in a name as well.
     """
     reject_stray_bytes(text)
-    reject(text, REPLACEMENT_CHARACTER, "its name holds U+FFFD, which stands for any stray byte")
+    reject(text, "\ufffd", "its name holds U+FFFD, which stands for any stray byte")

@@ -19,8 +19,7 @@ _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def read(path: str) -> bytes | None:
     """Return what a file holds; None where there is none.
 
-    Raises:
-        PathError: it can't be read, or is no regular file; the message names it.
+    Raises PathError where it can't be read, or is no regular file.
     """
     try:
         return safe_read.read(os.path.realpath(path), safe_read.LOCK_LIMIT)
@@ -30,16 +29,10 @@ def read(path: str) -> bytes | None:
         raise PathError(f"{path}: {error.why}; name another for the exclude file") from error
 
 
-def is_current(path: str, data: bytes) -> bool:
-    """Return whether a file holds these bytes. Raises ``PathError``; see ``read``."""
-    return read(path) == data
-
-
 def replace(path: str, form: "Format", data: bytes) -> None:
-    """Write an exclude file anew, unless it is somebody else's; see ``write``.
+    """Write an exclude file anew; see ``write``.
 
-    Raises:
-        PathError: regrow did not write the file that is there, or it can't be replaced.
+    Raises PathError where regrow did not write the file that is there, or can't replace it.
     """
     if not compose.is_by_regrow(form, read(path) or b""):
         raise PathError(
@@ -57,12 +50,7 @@ def write(path: str, data: bytes) -> None:
     say, nor where it is written. The mode of a file that is there is kept, but for what lets others
     write; a new one gets that of every new file, likewise.
 
-    Args:
-        path: the file.
-        data: what it shall hold.
-
-    Raises:
-        PathError: it can't be written; what was there stands as it was.
+    Raises PathError where it can't be written; what was there stands as it was.
     """
     why = ownership.not_trusted_above(path)
     if why:

@@ -43,7 +43,4 @@ def names() -> tuple[str, ...]:
 
 def by_name(name: str) -> Format:
     """Return the format of a name. Raises KeyError for an unknown one."""
-    for known in FORMATS:
-        if known.name == name:
-            return known
-    raise KeyError(name)
+    return {known.name: known for known in FORMATS}[name]

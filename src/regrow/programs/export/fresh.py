@@ -32,10 +32,7 @@ class Fresh:
     ) -> None:
         """Prepare it; the first ``look`` writes.
 
-        Args:
-            configuration: the user's settings.
-            records: the directory of the records.
-            complain: called once with what stays in the backup or could not be written.
+        *complain* is called once with what stays in the backup or could not be written.
         """
         self._configuration = configuration
         self._records = records
@@ -47,11 +44,7 @@ class Fresh:
         """When the next look is due, as ``time.monotonic`` counts."""
 
     def note(self, changes: "Changes") -> None:
-        """Let the next look write if something appeared in the place of a marked directory.
-
-        Args:
-            changes: what a watcher reported.
-        """
+        """Let the next look write if something appeared in the place of a marked directory."""
         if not self._named.isdisjoint(changes.appeared):
             self.expire()
 
@@ -100,16 +93,12 @@ def _time_of(directory: str) -> int:
 
 
 def _write(export: "Export", directories: set[str]) -> set[str]:
-    """Write one file, if it is out of date.
-
-    Returns:
-        What stays in the backup because the syntax can't express it, for people.
-    """
+    """Write one file, if it is out of date; return what stays in the backup, for people."""
     form = formats.by_name(export.program)
     source = sources.find(os.path.expanduser(export.source)) if export.source else None
     file = compose.compose(form, directories, source)
     output = os.path.expanduser(export.output)
-    if not files.is_current(output, file.data):
+    if files.read(output) != file.data:
         files.replace(output, form, file.data)
     return {
         f"{path}: stays in the backup: {form.title} can't leave it out: {reason}"

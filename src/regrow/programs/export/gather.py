@@ -25,14 +25,7 @@ class Gathered(NamedTuple):
 
 
 def gather(configuration: "Configuration", *, marked_only: bool) -> Gathered:
-    """Return what is marked, and what a sweep of the start directories would mark.
-
-    Nothing is changed.
-
-    Args:
-        configuration: the user's settings.
-        marked_only: leave aside what is not marked yet.
-    """
+    """Return what is marked and, unless *marked_only*, what a sweep would mark; change nothing."""
     store = Store.if_any()
     try:
         directories, problems = _marked(store) if store else (set(), [])

@@ -12,8 +12,7 @@ def line(path: str) -> str:
 
     The slash at the end protects blanks at the end of a name.
     """
-    text = backslashed(path, "\\*?[").replace("$", "$$").replace("\n", _NEWLINE)
-    return f"{text}/"
+    return backslashed(path, "\\*?[").replace("$", "$$").replace("\n", _NEWLINE) + "/"
 
 
 FORMAT = Format(

@@ -16,13 +16,9 @@ class Source(NamedTuple):
 
 
 def find(given: str) -> Source:
-    """Find out where a source is.
+    """Return a source as the backup program is given it, and its true path.
 
-    Args:
-        given: the directory, as the backup program is given it; links on the way are followed.
-
-    Raises:
-        PathError: it is missing, not a directory, or can't be opened.
+    Raises PathError: it is missing, not a directory, or can't be opened.
     """
     with open_parent(given) as directory:
         return Source(given, directory.path)
