@@ -102,19 +102,11 @@ def _argument(action: argparse.Action, program: str) -> Argument:
     )
 
 
-def _names(commands: "list[Command]") -> list[str]:
-    return [command.name for command in commands]
-
-
 def _escaped(words: "Iterable[str]") -> str:
     """Join words so that zsh and fish, which read them again, see them apart."""
     return " ".join(
         "".join(c if c.isalnum() or c in "-._" else f"\\{c}" for c in word) for word in words
     )
-
-
-def _flags(command: Command) -> list[str]:
-    return [flag for option in command.options for flag in option.flags]
 
 
 _BASH_HEAD = """\
@@ -145,7 +137,8 @@ complete -o default -F _regrow_complete regrow"""
 
 def _bash(commands: "list[Command]") -> "Iterator[str]":
     yield _BASH_HEAD
-    yield f"        1:*) {_bash_choices(['--help', '--version', *_names(commands)])} ;;"
+    names = [command.name for command in commands]
+    yield f"        1:*) {_bash_choices(['--help', '--version', *names])} ;;"
     for command in commands:
         yield f"        *:{command.name})"
         yield "            case $before:$word in"
@@ -153,7 +146,8 @@ def _bash(commands: "list[Command]") -> "Iterator[str]":
             if option.takes != _NOTHING:
                 pattern = " | ".join(f"{flag}:*" for flag in option.flags)
                 yield f"                {pattern}) {_bash_value(option)} ;;"
-        yield f"                *:-*) {_bash_choices(_flags(command))} ;;"
+        flags = [flag for option in command.options for flag in option.flags]
+        yield f"                *:-*) {_bash_choices(flags)} ;;"
         for operand in command.operands[:1]:
             yield f"                *) {_bash_value(operand)} ;;"
         yield "            esac ;;"
@@ -282,8 +276,7 @@ def _fish_value(argument: Argument) -> str:
 
 
 def _fish_quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 _SCRIPTS = {"bash": _bash, "fish": _fish, "zsh": _zsh}

@@ -69,17 +69,10 @@ def choose(
     active_rules: "Sequence[Rule]",
     trusted: "Collection[str]" = (),
 ) -> "Iterator[Chosen]":
-    """Yield an earlier recipe of each directory.
+    """Yield an earlier recipe of each directory, by its number in ``regrow list --history``.
 
-    Args:
-        store: where the records are.
-        paths: of each directory the spellings of its path.
-        number: the recipe's, as ``regrow list --history`` shows it.
-        active_rules: the rules.
-        trusted: the interpreters that the user trusts, wherever they stand.
-
-    Raises:
-        ConfigurationError: there is no such recipe.
+    *paths* are the spellings of each directory's path. Raises ConfigurationError: it has no such
+    recipe.
     """
     for spellings in paths:
         path = next((one for one in spellings if history.entries(store, one)), spellings[-1])
@@ -127,9 +120,6 @@ def _adopt(chosen: Chosen, store: "Store") -> None:
     """Record the chosen recipe; the one until now becomes an earlier one.
 
     So does that of what stands there, which may have changed since it was recorded.
-
-    Raises:
-        RecordError: it can't be recorded, or what stands there can't be described.
     """
     record = chosen.task.records[0]
     with store.locked():
@@ -161,8 +151,7 @@ def _put_back(chosen: Chosen, store: "Store") -> None:
 def _present_recipe(record: "Record") -> "RecipeResult | None":
     """Return the recipe of what stands at a record's path; None: nothing there has one.
 
-    Raises:
-        RecordError: an environment's packages can't be described: nothing would bring them back.
+    Raises RecordError for an environment that can't be described: nothing would bring it back.
     """
     kind = kind_of(record.path)
     try:

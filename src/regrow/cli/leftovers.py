@@ -96,11 +96,10 @@ def _settle(one: Leftover, store: Store, options: argparse.Namespace) -> bool:
 
 
 def _print(found: "Sequence[Leftover]", *, as_json: bool) -> None:
-    for one in found:
-        if as_json:
+    if as_json:
+        for one in found:
             print_json(as_line(one))
-            continue
-        print(f"{show(one.path)}  {one.kind}")
-        print(f"  {show(one.sentence)}")
-    if not as_json:
-        print(f"{len(found)} left" if found else "nothing was left by any rebuild")
+        return
+    for one in found:
+        print(f"{show(one.path)}  {one.kind}\n  {show(one.sentence)}")
+    print(f"{len(found)} left" if found else "nothing was left by any rebuild")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections import Counter
 
 from regrow import config
 from regrow.cli.output import (
@@ -89,12 +90,10 @@ def run(words: list[str]) -> int:
     if store is not None:
         with store:
             places = true_paths(options.path)
-            for entry in status.entries(store, places):
-                if isinstance(entry, RecordError):
-                    errors.append(entry)
-                else:
-                    recorded.append(entry.record.path)
-                    found.append(entry)
+            entries = list(status.entries(store, places))
+            errors = [one for one in entries if isinstance(one, RecordError)]
+            found = [one for one in entries if not isinstance(one, RecordError)]
+            recorded = [entry.record.path for entry in found]
             found = _selected(_where_they_are(found, places, store), options)
             if options.forget:
                 errors += _forget(store, found)
@@ -136,13 +135,7 @@ def _left(recorded: "Sequence[str]", options: argparse.Namespace) -> list[Leftov
 
 
 def _where_they_are(found: list[Entry], places: list[str], store: Store) -> list[Entry]:
-    """Return what is recorded, with what was moved in place of what is gone.
-
-    Args:
-        found: what is recorded at these places.
-        places: true paths; none: everything.
-        store: where the records are.
-    """
+    """Return what is recorded at some places, with what was moved in place of what is gone."""
     is_any_lost = any(entry.state in (GONE, REPLACED) for entry in found)
     if places and not is_any_lost:
         is_any_lost = not all(map(os.path.lexists, store.paths().values()))
@@ -223,9 +216,7 @@ def _print(found: "Sequence[Entry]", sizes: dict[str, int], left: "Sequence[Left
     if rows:
         print_table(rows, ("", "bold", "", "dim", "dim"))
         print()
-    counts: dict[str, int] = {}
-    for entry in found:
-        counts[entry.state] = counts.get(entry.state, 0) + 1
+    counts = Counter(entry.state for entry in found)
     total = f", {human_size(sum(sizes.values()))}" if sizes else ""
     summary = ", ".join(f"{state} {counts[state]}" for state in STATES if state in counts)
     print(show(f"{len(found)} recorded{total}{f' ({summary})' if summary else ''}"))

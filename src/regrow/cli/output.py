@@ -91,15 +91,10 @@ def report_failure(path: str, error: Exception, as_json: bool) -> None:
 def report_outcomes(path: str, summary: str, outcomes: "dict[str, Outcome]", as_json: bool) -> None:
     """Print what became of a directory's markers: a line of JSON, or for people the errors alone.
 
-    Args:
-        path: the directory.
-        summary: the outcome of the directory; see ``regrow.model.summed_up``.
-        outcomes: by marker.
-        as_json: whether JSON was asked for.
+    For *summary* see ``regrow.model.summed_up``.
     """
     if as_json:
-        line = {"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)}
-        print_json(line)
+        print_json({"path": path, "outcome": summary, "markers": outcomes_as_json(outcomes)})
         return
     for outcome in outcomes.values():
         if outcome.error:
@@ -167,11 +162,7 @@ class Counter:
     """Shows on a terminal how many entries were looked at, in one line that goes away again."""
 
     def __init__(self, doing: str) -> None:
-        """Show nothing yet.
-
-        Args:
-            doing: what is being done, as in ``looking for version control``.
-        """
+        """Show nothing yet; *doing* is as in ``looking for version control``."""
         self._doing = doing
         self._is_shown = False
 

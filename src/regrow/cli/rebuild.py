@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 
 from regrow import config
 from regrow.cli import earlier
@@ -246,11 +247,7 @@ def _left(
 def _adopt(
     to_do: "Sequence[Task]", moved: dict[str, str], store: Store
 ) -> tuple[list[Task], list[TaskResult]]:
-    """Record under its new path what has moved.
-
-    Returns:
-        The tasks that can be executed, and the results of those whose record can't be written.
-    """
+    """Record what has moved; return the tasks to execute, and the results of what failed here."""
     adopted: list[Task] = []
     failed: list[TaskResult] = []
     for task in to_do:
@@ -273,7 +270,5 @@ def _count(to_do: "Sequence[Task]") -> str:
 def _print_summary(ended: "Sequence[TaskResult]") -> None:
     if not ended:
         return
-    counts: dict[str, int] = {}
-    for one in ended:
-        counts[one.outcome] = counts.get(one.outcome, 0) + len(one.task.records)
+    counts = Counter(one.outcome for one in ended for _ in one.task.records)
     print(", ".join(f"{outcome} {count}" for outcome, count in sorted(counts.items())))

@@ -21,13 +21,6 @@ _OPTIONS_SHOWN = 3
 WARNING = "what is installed may run code of its own: install scripts, build backends"
 
 
-def _by_project(found: "Sequence[Task]") -> "Iterator[tuple[str, list[Task]]]":
-    projects: dict[str, list[Task]] = {}
-    for task in found:
-        projects.setdefault(task.directory, []).append(task)
-    yield from sorted(projects.items())
-
-
 def print_plan(
     to_do: "Sequence[Task]",
     to_name: "Sequence[Task]",
@@ -40,10 +33,13 @@ def print_plan(
     Args:
         to_do: what is rebuilt.
         to_name: what is only named: builds, and what can't be done.
-        left: what interrupted rebuilds left.
+        left: what earlier rebuilds left.
         is_verbose: whether every package is shown.
     """
-    for project, found in _by_project(to_do):
+    projects: dict[str, list[Task]] = {}
+    for task in to_do:
+        projects.setdefault(task.directory, []).append(task)
+    for project, found in sorted(projects.items()):
         print(show(project))
         for task in found:
             for record in task.records:
@@ -55,25 +51,24 @@ def print_plan(
                 print(f"    {show(line)}")
     if to_do:
         print(f"{WARNING}\n")
-    builds = [task for task in to_name if not task.problem]
-    if builds:
-        print("builds, which --builds runs:")
-        for task in builds:
-            print(f"  {show(task.path)}  {show(_in_short(task))}")
-        print()
-    problems = [task for task in to_name if task.problem]
-    if problems:
-        print("can't be rebuilt now:")
-        for task in problems:
-            print(f"  {show(task.path)}  {show(task.problem)}")
-        print()
-    if left:
-        print("left by earlier rebuilds; `regrow leftovers` puts it back or removes it:")
-        for one in left:
-            print(f"  {show(one.path)}  {show(one.sentence)}")
-        print()
+    builds = [(task.path, _in_short(task)) for task in to_name if not task.problem]
+    _print_section("builds, which --builds runs:", builds)
+    problems = [(task.path, task.problem) for task in to_name if task.problem]
+    _print_section("can't be rebuilt now:", problems)
+    _print_section(
+        "left by earlier rebuilds; `regrow leftovers` puts it back or removes it:",
+        [(one.path, one.sentence) for one in left],
+    )
     if not to_do:
         print("there is nothing to rebuild")
+
+
+def _print_section(heading: str, rows: "Sequence[tuple[str, str]]") -> None:
+    if rows:
+        print(heading)
+        for path, text in rows:
+            print(f"  {show(path)}  {show(text)}")
+        print()
 
 
 def _relative(path: str, project: str) -> str:
@@ -109,14 +104,7 @@ def print_json_lines(
     results: "Sequence[TaskResult]",
     left: "Sequence[Leftover]",
 ) -> None:
-    """Print a line of JSON for each directory.
-
-    Args:
-        to_do: what is planned; see ``print_plan`` for the others.
-        to_name: what is only named.
-        results: what was executed.
-        left: what earlier rebuilds left.
-    """
+    """Print a line of JSON for each directory: planned, only named, executed, or left."""
     for task in (*to_do, *to_name):
         outcome = "planned" if task in to_do else "not possible" if task.problem else "build"
         for record in task.records:

@@ -8,7 +8,7 @@ from regrow import config, marking, pipeline
 from regrow.cli.output import complain, parser
 from regrow.create import uv_project
 from regrow.errors import ConfigurationError
-from regrow.model import Result, Scope
+from regrow.model import Scope
 from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.rules import loader
@@ -68,7 +68,8 @@ def run(words: list[str]) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         made.error("give the command after --, as in: regrow run -- uv sync")
-    report = _reporter(options.quiet)
+    # The streams are the command's: a file that they lead to holds its output alone.
+    is_quiet = options.quiet or not sys.stderr.isatty()
     surroundings = _whatever_happens(_surroundings)
     prepared = _whatever_happens(_prepare, command, surroundings) if surroundings else None
     try:
@@ -80,7 +81,7 @@ def run(words: list[str]) -> int:
         if prepared:
             _whatever_happens(prepared.held.close)
     if surroundings:
-        _whatever_happens(_mark, surroundings, prepared, report)
+        _whatever_happens(_mark, surroundings, prepared, is_quiet)
     return foreground.exit_as(status)
 
 
@@ -132,9 +133,7 @@ def _prepare(command: "Sequence[str]", surroundings: _Surroundings) -> _Prepared
     return _Prepared(path, held) if claimed else None
 
 
-def _mark(
-    surroundings: _Surroundings, prepared: _Prepared | None, report: "Callable[[Result], None]"
-) -> None:
+def _mark(surroundings: _Surroundings, prepared: _Prepared | None, is_quiet: bool) -> None:
     """Mark what the command made in its project, and report it."""
     try:
         root = _project(surroundings.directory, surroundings)
@@ -144,7 +143,10 @@ def _mark(
             scope = Scope([root], surroundings.configuration, surroundings.active_rules)
             plan = pipeline.plan(scope, store)
             for result in pipeline.apply(plan, store, is_settled=True):
-                report(result)
+                if result.outcome == FAILED:
+                    complain(result.problem)
+                elif result.change and not is_quiet:
+                    complain(result.change)
             if prepared:
                 _take_back_unless_marked(prepared.path, store)
     except (RegrowError, OSError) as error:
@@ -162,17 +164,3 @@ def _take_back_unless_marked(path: str, store: Store) -> None:
 
             with open_directory(path) as directory:
                 unmarking.undo(directory, store)
-
-
-def _reporter(quiet: bool) -> "Callable[[Result], None]":
-    """Return a function that prints what became of one directory, if people want to know."""
-    # The streams are the command's: a file that they lead to holds its output alone.
-    is_quiet = quiet or not sys.stderr.isatty()
-
-    def report(result: Result) -> None:
-        if result.outcome == FAILED:
-            complain(result.problem)
-        elif result.change and not is_quiet:
-            complain(result.change)
-
-    return report

@@ -1,6 +1,7 @@
 """``regrow status``: which backup programs leave a path out, by which mark, set where."""
 
 import argparse
+import os
 
 from regrow import config
 from regrow.cli.output import complain, parser, print_json, print_table, show
@@ -117,8 +118,6 @@ def _why(path: str, program: "Program", verdict: Exclusion | None) -> str:
 
 
 def _is_same(path: str, other: str) -> bool:
-    import os
-
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except OSError:

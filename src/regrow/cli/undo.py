@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections import Counter
 
 from regrow import config, unmarking
 from regrow.cli.list import true_paths
@@ -192,7 +193,10 @@ def _print_json(undone: "Sequence[Undone]") -> None:
 
 
 def _print(undone: "Sequence[Undone]", *, is_dry: bool) -> None:
-    rows = [(one.path, _word(one), ", ".join(one.outcomes)) for one in undone]
+    words = {UNMARKED: "taken back", NOT_MARKED: "nothing to take back"}
+    rows = [
+        (one.path, words.get(one.outcome, one.outcome), ", ".join(one.outcomes)) for one in undone
+    ]
     if rows:
         print_table(rows, ("", "bold", "dim"))
         print()
@@ -203,18 +207,9 @@ def _print(undone: "Sequence[Undone]", *, is_dry: bool) -> None:
     if is_dry:
         print(f"would take back {len(undone)}")
         return
-    counts = [
-        (word, sum(one.outcome == outcome for one in undone))
-        for outcome, word in ((NOT_MARKED, "nothing to take back from"), (FAILED, "failed"))
-    ]
-    count = sum(one.outcome == UNMARKED for one in undone)
-    more = "".join(f", {word} {number}" for word, number in counts if number)
-    print(f"taken back {count}{more}")
-    if count:
+    counts = Counter(one.outcome for one in undone)
+    others = ((NOT_MARKED, "nothing to take back from"), (FAILED, "failed"))
+    more = "".join(f", {word} {counts[outcome]}" for outcome, word in others if counts[outcome])
+    print(f"taken back {counts[UNMARKED]}{more}")
+    if counts[UNMARKED]:
         print(_AGAIN)
-
-
-def _word(one: Undone) -> str:
-    return {UNMARKED: "taken back", NOT_MARKED: "nothing to take back"}.get(
-        one.outcome, one.outcome
-    )

@@ -75,10 +75,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     made.add_argument("--json", action="store_true", help="print the result as a line of JSON")
     made.add_argument(
-        "extra",
-        nargs="*",
-        metavar="ARGS",
-        help="after --: further arguments for the creator",
+        "extra", nargs="*", metavar="ARGS", help="after --: further arguments for the creator"
     )
     return made
 
@@ -108,11 +105,7 @@ def run(words: list[str]) -> int:
 def _make(options: argparse.Namespace, extra: list[str]) -> int:
     configuration = config.read()
     request = creators.Request(
-        options.python,
-        options.seed,
-        options.system_site_packages,
-        options.prompt,
-        tuple(extra),
+        options.python, options.seed, options.system_site_packages, options.prompt, tuple(extra)
     )
     creator = creators.find(options.creator)
     if creator == creators.UV and options.python is None:
@@ -182,13 +175,10 @@ def _split_at_dashes(words: list[str]) -> tuple[list[str], list[str]]:
 def _recipe(options: argparse.Namespace, extra: list[str]) -> "Recipe":
     """Return a recipe with the command that makes such an environment again, from anywhere."""
     command = ["regrow", "venv"]
-    for flag, value in (
-        ("--python", options.python),
-        ("--creator", options.creator),
-        ("--prompt", options.prompt),
-    ):
+    for name in ("python", "creator", "prompt"):
+        value = getattr(options, name)
         if value is not None:
-            command += [flag, value]
+            command += [f"--{name}", value]
     if options.seed:
         command.append("--seed")
     if options.system_site_packages:

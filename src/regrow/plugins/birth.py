@@ -35,11 +35,7 @@ LOGGER.addFilter(_printable)
 def attempt(step: "Callable[[], T]") -> "T | None":
     """Call a function whose failure must not break the tool that this runs in.
 
-    Args:
-        step: the function.
-
-    Returns:
-        What it returned; None where it failed. The cause is logged as a warning.
+    Return what it returned; None where it failed, with the cause logged as a warning.
     """
     try:
         return step()

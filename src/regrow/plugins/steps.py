@@ -89,10 +89,6 @@ def complete(path: str, recipe: "Recipe") -> None:
 
     Where no recipe can be taken, the tool's own command is recorded: it has just made it.
 
-    Args:
-        path: the environment, which was prepared.
-        recipe: what makes it again.
-
     Raises:
         RegrowError: it can't be opened or recorded.
     """
@@ -107,10 +103,6 @@ def mark_made(path: str, recipe: "Recipe") -> None:
     """Record and mark an environment that stands, unless the rule or a guard objects.
 
     If it is marked and recorded already, only its markers and its record are read.
-
-    Args:
-        path: the environment.
-        recipe: what makes it again.
 
     Raises:
         RegrowError: it can't be opened or recorded.
