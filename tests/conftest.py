@@ -46,8 +46,13 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PAT
 # A place for temporary directories that no other run shares: pytest cleans up after its earlier
 # runs, and fails where another run cleans up at the same time. Short: sockets allow 108 bytes.
 _TEMPORARY = "" if "PYTEST_XDIST_WORKER" in os.environ else tempfile.mkdtemp(prefix="rt-")
-if _TEMPORARY:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _TEMPORARY)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the run's temporary directories there, unless somebody says where."""
+    if _TEMPORARY and config.option.basetemp is None:
+        config.option.basetemp = _TEMPORARY
 
 
 @pytest.hookimpl(trylast=True)
