@@ -55,15 +55,10 @@ class Claim(NamedTuple):
 
 @contextlib.contextmanager
 def parent_of(path: str) -> "Iterator[Directory]":
-    """Open the directory that is to hold a claim; make it where it is missing.
+    """Open the directory that is to hold a claim, through links too; make it where it is missing.
 
-    If the block fails, what was made goes again unless somebody uses it by then.
-
-    Args:
-        path: the directory; links to it are followed.
-
-    Raises:
-        PathError: it can't be made or opened.
+    If the block fails, what was made goes again unless somebody uses it by then. Raises PathError:
+    it can't be made or opened.
     """
     missing = []
     above = path

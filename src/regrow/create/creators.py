@@ -41,16 +41,9 @@ class Request(NamedTuple):
 
 
 def find(wanted: str | None = None) -> str:
-    """Choose a creator.
+    """Return the creator that is wanted; by default uv if it is here, else virtualenv, else venv.
 
-    Args:
-        wanted: its name; None: uv if it is on PATH, else virtualenv, else venv.
-
-    Returns:
-        One of ``NAMES``.
-
-    Raises:
-        CreatorError: the one wanted is not here; the message says how to get it.
+    Raises CreatorError: the one wanted is not here; the message says how to get it.
     """
     if wanted is None:
         return next(name for name in NAMES if is_here(name))

@@ -42,7 +42,7 @@ def environment_to_come(words: "Sequence[str]", directory: str) -> tuple[str, st
 
     Args:
         words: the command.
-        directory: the current directory, a true path.
+        directory: where it is run, a true path.
 
     Returns:
         The directory that shall hold the environment, and its name; None where it isn't uv, the

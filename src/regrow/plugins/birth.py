@@ -56,9 +56,7 @@ class Birth:
     def __init__(self, path: str, recipe: "Recipe") -> None:
         """Name the environment; nothing is done yet.
 
-        Args:
-            path: where it is made.
-            recipe: ``kind``, ``command`` and ``made_by``: what makes it again.
+        The recipe, what makes it again, has ``kind``, ``command`` and ``made_by``.
         """
         self._path = path
         self._recipe = recipe

@@ -43,10 +43,7 @@ def instructions(
 ) -> Instructions:
     """Return how a directory comes back.
 
-    Args:
-        record: its record.
-        rules: by name.
-        trusted: the interpreters that the user trusts, wherever they stand.
+    *rules* are by name; *trusted* are the interpreters that the user trusts, wherever they stand.
 
     Raises:
         LookupError, TypeError, ValueError: regrow would not have written this record.

@@ -18,13 +18,9 @@ _MODULES = "node_modules"
 
 
 def in_the_way(directory: str, lock: str, command: str, paths: "Collection[str]") -> str:
-    """Return why a manager may not run in a project; empty: it would touch nothing else.
+    """Return why a *command* may not run in a project; empty: it touches nothing but *paths*.
 
-    Args:
-        directory: where it is run.
-        lock: the lock that it reads, in *directory* or beside the record.
-        command: what is run, for the message.
-        paths: the directories that it is to bring back.
+    *lock* is what it reads: in *directory*, or a copy beside the record.
     """
     lock = os.path.join(directory, os.path.basename(lock))
     for path in _touched(directory, lock):

@@ -41,11 +41,7 @@ class Processes:
     """The commands that are running. Each thread may run one; ``stop`` ends them all."""
 
     def __init__(self, limit: float) -> None:
-        """Begin with none.
-
-        Args:
-            limit: seconds that a single tool may take.
-        """
+        """Begin with none; *limit* is in seconds, for each command."""
         self._limit = limit
         self._stopped = threading.Event()
 

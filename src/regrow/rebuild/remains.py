@@ -33,13 +33,8 @@ def settle(
 ) -> list[str]:
     """Remove what a new directory brings back of those moved aside, and move the rest into it.
 
-    What the user had cleared away is not moved back.
-
-    Args:
-        parent: the directory that holds them all, open.
-        name: the new directory's name.
-        store: where the records are.
-        explains: called with the path of each, to learn what is explained in it.
+    What the user had cleared away is not moved back. *name* is the new directory's; *explains* is
+    called with the path of each old one.
 
     Returns:
         What people should read of it, newest first.

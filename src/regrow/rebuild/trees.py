@@ -129,12 +129,9 @@ def _opened(
 
 
 def left(directory: int, below: str = "", limit: int = 1000) -> list[str]:
-    """Return the paths of what is in a directory that is no directory itself, sorted.
+    """Return the first paths, sorted, of what is in a directory and is no directory itself.
 
-    Args:
-        directory: its descriptor.
-        below: what the paths begin with.
-        limit: how many are looked for.
+    *directory* is its descriptor, *below* what the paths begin with.
     """
     found: list[str] = []
     for name in sorted(os.listdir(directory)):

@@ -144,14 +144,8 @@ def not_ours(path: str) -> str:
 def not_described(record: "Record", *, is_same: bool) -> str:
     """Return why what stands at a record's path is not what the record describes; empty: it is.
 
-    An empty directory, and a path where none is, fit every record.
-
-    Args:
-        record: the record.
-        is_same: whether it has to be the very directory that was recorded.
-
-    Raises:
-        OSError: it can't be read.
+    An empty directory, and a path where none is, fit every record. With *is_same* it has to be
+    the very directory that was recorded. Raises OSError: it can't be read.
     """
     try:
         with open_directory(record.path) as directory:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def is_made(record: "Record", besides: "Collection[str]" = ()) -> bool:
     """Return whether a directory, no link, has what its kind needs to be one.
 
-    Args:
-        record: the record; an environment needs its pyvenv.cfg, any other directory some entry.
-        besides: names in it that don't count.
+    An environment needs its pyvenv.cfg, any other directory some entry that is not in *besides*.
     """
     if os.path.islink(record.path):
         return False
