@@ -307,7 +307,7 @@ def test_where_systemd_is_not_installed_it_says_so(
     for action in ("install", "status"):
         done = service(action)
         assert done.returncode == 1
-        assert "systemd is not installed here" in done.stderr
+        assert "systemctl is not installed here" in done.stderr
         assert "@reboot regrow watch" in done.stderr
 
 

@@ -34,13 +34,9 @@ class Place(NamedTuple):
 
 
 def place(script: str) -> Place | None:
-    """Find out where a program is installed.
+    """Return where the program that PATH leads to is installed; links are followed.
 
-    Args:
-        script: the file that PATH leads to; links are followed.
-
-    Returns:
-        None where it is no Python script: a binary, a shell script (pyenv's shims).
+    None where it is no Python script: a binary, a shell script (pyenv's shims).
     """
     true_path = os.path.realpath(script)
     try:

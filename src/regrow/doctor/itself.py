@@ -1,13 +1,13 @@
 """Whether the regrow that PATH leads to is the one that runs."""
 
 import os
-import subprocess
+import re
 import sys
 
 from regrow import __version__
 from regrow.doctor import installed
 from regrow.doctor.findings import OK, REGROW, TO_DO, WRONG, Finding
-from regrow.system.program import find_program
+from regrow.system.program import ask_program, find_program
 
 _PATIENCE = 5  # seconds; it needs a twentieth of one
 
@@ -46,17 +46,10 @@ def _first_on_path() -> Finding:
 
 def _version(regrow: str) -> str | None:
     try:
-        answer = subprocess.run(
-            [regrow, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = ask_program([regrow, "--version"], _PATIENCE)
+    except OSError:
         return None
-    name, _, version = answer.stdout.strip().partition(" ")
+    name, _, version = answer.output.decode(errors="replace").strip().partition(" ")
     return version if name == "regrow" and version[:1].isdecimal() else None
 
 
@@ -66,12 +59,5 @@ def _as_numbers(version: str) -> tuple[int, ...]:
     >>> _as_numbers("0.10.1"), _as_numbers("1.2rc1")
     ((0, 10, 1), (1, 2))
     """
-    numbers = []
-    for part in version.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)
+    begins = re.match(r"[0-9]+(\.[0-9]+)*", version)
+    return tuple(map(int, begins[0].split("."))) if begins else ()

@@ -16,6 +16,7 @@ from regrow.doctor.findings import (
     Finding,
 )
 from regrow.programs.installed import installed
+from regrow.system.program import ask_program
 from regrow_marks import markers
 from regrow_marks.directory import Directory, open_child, open_parent, split
 from regrow_marks.errors import PathError, in_words
@@ -27,14 +28,11 @@ if TYPE_CHECKING:
     from regrow.config import Configuration
     from regrow_marks.programs import Program
 
+_TMUTIL_LIMIT = 30  # seconds; a second is usual on macOS 15, 11 have been reported
+
 
 def check_markers(path: str, nodump: bool) -> list[Finding]:
-    """Try every marker in a temporary directory beside a path.
-
-    Args:
-        path: where the user works.
-        nodump: whether the configuration asks for the flag.
-    """
+    """Try every marker in a temporary directory beside the path where the user works."""
     try:
         with open_parent(path) as there:
             place = there.path
@@ -80,19 +78,13 @@ def _try_markers(directory: Directory, nodump: bool) -> list[Finding]:
 
 def _ask_tmutil(path: str) -> Finding:
     """Ask Apple's own tool whether it sees the mark on the temporary directory."""
-    import subprocess
-
     try:
-        answer = subprocess.run(
-            ["/usr/bin/tmutil", "isexcluded", path],
-            capture_output=True,
-            timeout=30,  # seconds; a second is usual on macOS 15, 11 have been reported
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        answer = ask_program(["/usr/bin/tmutil", "isexcluded", path], _TMUTIL_LIMIT)
+    except OSError as error:
         return Finding(MARKER, "tmutil", NOT_APPLICABLE, f"tmutil can't be asked: {error}")
-    if b"[Excluded]" in answer.stdout:
+    if b"[Excluded]" in answer.output:
         return Finding(MARKER, "tmutil", OK, "tmutil isexcluded agrees")
-    text = f"tmutil isexcluded does not agree: {answer.stdout.decode(errors='replace').strip()}"
+    text = f"tmutil isexcluded does not agree: {answer.output.decode(errors='replace').strip()}"
     return Finding(MARKER, "tmutil", WRONG, text, f"check with: tmutil isexcluded {path}")
 
 

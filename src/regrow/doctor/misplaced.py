@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from operator import itemgetter
 
 from regrow.decide.refusals import VERSION_CONTROL, Reason, Refusals
 from regrow.doctor.findings import OK, RECORDS, WRONG, Finding
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from regrow_marks.markers import Marker
 
-    Look = Callable[[str, Refusals], "Finding | None"]
+    Check = Callable[[Refusals, Directory], "Reason | None"]
 
 NAME = "misplaced"
 
@@ -42,16 +43,16 @@ def _check(store: Store) -> list[Finding]:
     refusals = Refusals(store, patience=_BUDGET)
     findings = {}
     for path in _places():
-        finding = _of_place(path, refusals)
+        finding = _look(path, open_parent, refusals)  # which opens the root directory as well
         if finding is not None:
             findings[path] = finding
     end = time.monotonic() + _BUDGET
     recorded = _in_order(store, end - _BUDGET / 2)
     seen = 0
-    for path, look in recorded:
+    for path, further in recorded:
         if time.monotonic() > end:
             break
-        finding = look(path, refusals)
+        finding = _look(path, open_directory, refusals, further)
         seen += 1
         if finding is not None:
             findings.setdefault(path, finding)
@@ -71,69 +72,51 @@ def _places() -> list[str]:
     return sorted(found)
 
 
-def _in_order(store: Store, end: float) -> "list[tuple[str, Look]]":
-    """Return the paths of the records, and how each is looked at, as far as time goes.
+def _in_order(store: Store, end: float) -> "list[tuple[str, Check]]":
+    """Return the paths of the records, and what is checked in each, as far as time goes.
 
     First come those that a person named: all that is in them is looked through. What a rule has
     recognised may hold other people's repositories, as packages bring them for their tests.
     """
-    named: list[tuple[str, Look]] = []
-    found: list[tuple[str, Look]] = []
+    named: list[tuple[str, Check]] = []
+    found: list[tuple[str, Check]] = []
     for name, path in store.paths().items():
         try:
             data = (store.get(name) or b"") if time.monotonic() < end else b""
         except RecordError:
             continue  # ``marks`` reports it
         if has_rule(data, EXPLICIT):
-            named.append((path, _of_named))
+            named.append((path, Refusals.of_contents))
         else:
-            found.append((path, _of_recognised))
-    return [*sorted(named, key=_path), *sorted(found, key=_path)]
+            found.append((path, _at_its_top))
+    return [*sorted(named, key=itemgetter(0)), *sorted(found, key=itemgetter(0))]
 
 
-def _path(recorded: "tuple[str, Look]") -> str:
-    return recorded[0]
-
-
-def _of_place(path: str, refusals: Refusals) -> Finding | None:
-    try:
-        with open_parent(path) as directory:
-            marks = markers.holding(markers.available(), directory)
-            return _finding(directory, marks, refusals.of_place(directory)) if marks else None
-    except (PathError, OSError):
-        return None  # what can't be opened can't be marked by this user
-
-
-def _of_named(path: str, refusals: Refusals) -> Finding | None:
-    return _of_recorded(path, lambda it: refusals.of_place(it) or refusals.of_contents(it))
-
-
-def _of_recognised(path: str, refusals: Refusals) -> Finding | None:
-    return _of_recorded(path, lambda it: refusals.of_place(it) or _at_its_top(it))
-
-
-def _at_its_top(directory: Directory) -> Reason | None:
+def _at_its_top(_: Refusals, directory: Directory) -> Reason | None:
     name = next((name for name in VERSION_CONTROL if directory.has(name)), "")
     return Reason(f"it holds version control: {join(directory.path, name)}") if name else None
 
 
-def _of_recorded(path: str, reason_of: "Callable[[Directory], Reason | None]") -> Finding | None:
-    try:
-        with open_directory(path) as directory:
-            marks = markers.holding(markers.available(), directory)
-            return _finding(directory, marks, reason_of(directory)) if marks else None
-    except (PathError, OSError):
-        return None  # ``marks`` reports it
-
-
-def _finding(
-    directory: Directory, marks: "list[Marker]", reason: "Reason | None"
+def _look(
+    path: str,
+    opened: "Callable[[str], Directory]",
+    refusals: Refusals,
+    further: "Check" = lambda *_: None,
 ) -> Finding | None:
-    if reason is None or not reason.is_certain:
-        return None
-    titles = ", ".join(marker.title for marker in marks)
-    text = f"{directory.path} is left out of backups ({titles}), and {reason.text}"
-    return Finding(RECORDS, NAME, WRONG, text, _remedy(directory, marks))
+    """Return what is wrong with a mark on a directory, by where it is and by a further check."""
+    try:
+        with opened(path) as directory:
+            marks = markers.holding(markers.available(), directory)
+            if not marks:
+                return None
+            reason = refusals.of_place(directory) or further(refusals, directory)
+            if reason is None or not reason.is_certain:
+                return None
+            titles = ", ".join(marker.title for marker in marks)
+            text = f"{directory.path} is left out of backups ({titles}), and {reason.text}"
+            return Finding(RECORDS, NAME, WRONG, text, _remedy(directory, marks))
+    except (PathError, OSError):
+        return None  # ``marks`` reports a record's; else this user can't have marked it
 
 
 def _remedy(directory: Directory, marks: "list[Marker]") -> str:

@@ -66,14 +66,9 @@ def _finding(tool: Tool, script: str) -> Finding:
 
 
 def what_puts_it_there(tool: Tool, where: installed.Place) -> str | None:
-    """Write the one command that puts regrow beside a tool.
+    """Return the one command that puts regrow beside a tool.
 
-    Args:
-        tool: the tool.
-        where: the environment that it is installed in.
-
-    Returns:
-        None: it can't be done, because another package manager owns the environment.
+    None where it can't be done, because another package manager owns the environment.
     """
     if where.by == installed.DISTRIBUTION:
         return None

@@ -18,6 +18,7 @@ from regrow.service.manager import (
     expected,
     service_manager,
 )
+from regrow.system.program import ask_program
 from regrow.watch import lock
 from regrow_marks.directory import ancestors, is_below, join
 from regrow_marks.plain import TYPE_CHECKING
@@ -38,12 +39,7 @@ _RAISE = f"sysctl fs.inotify.max_user_watches={_RAISED}, and the same in /etc/sy
 
 
 def check(configuration: "Configuration", platform: str = sys.platform) -> list[Finding]:
-    """Check the service and what it needs of the system.
-
-    Args:
-        configuration: the user's settings.
-        platform: as ``sys.platform`` writes it.
-    """
+    """Check the service and what it needs of the system."""
     owner = lock.owner()
     findings = [check_service(service_manager(platform), owner)]
     process = owner.pid if owner is not None else None
@@ -54,12 +50,7 @@ def check(configuration: "Configuration", platform: str = sys.platform) -> list[
 
 
 def check_service(manager: "Manager", owner: "Owner | None") -> Finding:
-    """Check whether the service is installed, current, loaded and alive.
-
-    Args:
-        manager: who runs it.
-        owner: the process that watches.
-    """
+    """Check whether the service is installed, current, loaded and alive; *owner* watches now."""
     again = "`regrow service install`, again"
     more = "`regrow service status` shows its log"
     try:
@@ -220,11 +211,7 @@ def _count(configuration: "Configuration") -> tuple[int, bool]:
 
 
 def check_access(start: list[str]) -> list[Finding]:
-    """Try the directories that macOS protects, as far as a watch would enter them.
-
-    Args:
-        start: the start directories, true paths.
-    """
+    """Try the directories that macOS protects below start directories, given by true paths."""
     home = os.path.realpath(os.path.expanduser("~"))
     wanted = [join(home, name) for name in PROTECTED]
     wanted = [path for path in wanted if any(is_below(path, place) for place in start)]
@@ -252,11 +239,7 @@ def _is_forbidden(path: str) -> bool:
 
 
 def check_spotlight(start: list[str]) -> list[Finding]:
-    """Find start directories that Spotlight does not index: see facts of Time Machine in docs.
-
-    Args:
-        start: the start directories, true paths.
-    """
+    """Find start directories, given by true paths, that Spotlight does not index."""
     findings = []
     for path in start:
         hidden = next((p for p in (path, *ancestors(path)) if _is_private(p)), None)
@@ -280,15 +263,8 @@ def _is_private(directory: str) -> bool:
 
 def _is_unindexed(volume: str) -> bool:
     """Ask Spotlight's own tool: mdutil(1)."""
-    import subprocess
-
     try:
-        answer = subprocess.run(
-            ["/usr/bin/mdutil", "-s", volume],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=5,  # seconds; it asks a daemon
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        answer = ask_program(["/usr/bin/mdutil", "-s", volume], 5)  # seconds; it asks a daemon
+    except OSError:
         return False
-    return b"Indexing disabled" in answer.stdout
+    return b"Indexing disabled" in answer.output

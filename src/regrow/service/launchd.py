@@ -3,14 +3,12 @@
 import os
 import plistlib
 import re
-import subprocess
 import sys
 import time
 from collections import deque
 
-from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
+from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State, ask
 from regrow.system import directories, own_files
-from regrow.system.program import program_environment
 from regrow_marks.directory import split
 
 LABEL = "regrow.watch"
@@ -62,8 +60,7 @@ class Launchd:
         """See ``Manager.reach``."""
         if os.geteuid() == 0 and "SUDO_USER" in os.environ:
             raise NoManagerError("an agent is one user's own; run this as yourself, without sudo")
-        answer = _launchctl("print", self._domain)
-        if answer.returncode != 0:
+        if ask("launchctl", "print", self._domain, limit=_PATIENCE).returncode != 0:
             raise NoManagerError(
                 f"launchd does not answer for {self._domain}: an agent runs for the user that is"
                 " logged in at the screen, and this session (ssh, for one) has none; log in there"
@@ -96,7 +93,7 @@ class Launchd:
 
     def state(self) -> State:
         """See ``Manager.state``."""
-        answer = _launchctl("list", LABEL)
+        answer = ask("launchctl", "list", LABEL, limit=_PATIENCE)
         if answer.returncode != 0:
             return State(is_loaded=False, detail="not loaded")
         found = re.search(r'"PID" = (\d+);', answer.stdout)
@@ -126,30 +123,12 @@ class Launchd:
 
 
 def _start_of(pid: int) -> str:
-    return " ".join(_run("ps", "-o", "lstart=", "-p", str(pid)).stdout.split())
+    answer = ask("ps", "-o", "lstart=", "-p", str(pid), limit=_PATIENCE)
+    return " ".join(answer.stdout.split())
 
 
 def _carry_out(*words: str) -> None:
-    answer = _launchctl(*words)
+    answer = ask("launchctl", *words, limit=_PATIENCE)
     if answer.returncode != 0:
         said = " ".join(answer.stderr.split())
         raise ServiceError(f"`launchctl {' '.join(words)}` failed: {said}")
-
-
-def _launchctl(*words: str) -> "subprocess.CompletedProcess[str]":
-    return _run("launchctl", *words)
-
-
-def _run(*words: str) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=program_environment(),
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServiceError(f"{words[0]}: {error}") from error

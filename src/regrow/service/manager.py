@@ -7,7 +7,7 @@ import os
 import sys
 
 from regrow.system import own_files
-from regrow.system.program import find_program
+from regrow.system.program import find_program, program_environment
 from regrow_marks import safe_read
 from regrow_marks.directory import split
 from regrow_marks.errors import RegrowError, in_words
@@ -16,6 +16,7 @@ from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 _MODE = 0o644  # of the unit: service managers read it, and some refuse what others may write
 
 if TYPE_CHECKING:
+    import subprocess
     from typing import Protocol
 
     class Manager(Protocol):
@@ -115,9 +116,6 @@ def service_manager(platform: str = sys.platform) -> "Manager":
 def install(manager: "Manager") -> str:
     """Write the service's file and start it; where it is installed, write and start it anew.
 
-    Args:
-        manager: who shall run it.
-
     Returns:
         ``INSTALLED``, ``UPGRADED`` (the file was another one) or ``RESTARTED`` (it was the same).
 
@@ -149,10 +147,7 @@ def install(manager: "Manager") -> str:
 
 
 def uninstall(manager: "Manager") -> bool:
-    """Stop the service and remove all that an installation made.
-
-    Returns:
-        Whether there was one.
+    """Stop the service and remove all that an installation made; return whether there was one.
 
     Raises:
         ServiceError: it can't be stopped or removed. Where no manager answers, the files are gone
@@ -218,6 +213,35 @@ def environment() -> dict[str, str]:
         if os.environ.get(name, "").startswith("/"):
             found[name] = os.environ[name]
     return found
+
+
+def ask(*words: str, limit: float) -> "subprocess.CompletedProcess[str]":
+    """Run a program of the manager's, and return its answer in English.
+
+    Args:
+        words: the program and its arguments.
+        limit: the seconds after which it is killed.
+
+    Raises:
+        NoManagerError: it is not installed.
+        ServiceError: it can't be run, or takes longer.
+    """
+    import subprocess
+
+    try:
+        return subprocess.run(
+            words,
+            env=program_environment() | {"LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=limit,
+        )
+    except FileNotFoundError as error:
+        raise NoManagerError(f"{words[0]} is not installed here") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServiceError(f"{words[0]}: {error}") from error
 
 
 def _write(path: str, data: bytes) -> None:

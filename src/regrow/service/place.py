@@ -26,14 +26,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def objection(configuration: "Configuration") -> str | None:
-    """Return why no service should run this regrow; None if one may.
-
-    Args:
-        configuration: the user's settings, which decide what a sweep marks.
-
-    Returns:
-        A sentence for people that names the place.
-    """
+    """Return why no service should run this regrow, naming the place; None if one may."""
     package = os.path.realpath(os.path.dirname(os.path.dirname(__file__)))
     environment = os.path.realpath(sys.prefix)
     for place in (package, environment):

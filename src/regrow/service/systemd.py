@@ -1,12 +1,14 @@
 """systemd's user units: systemd.service(5), systemd.exec(5), systemctl(1)."""
 
 import os
-import subprocess
 
-from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State
+from regrow.service.manager import MADE_BY, PAUSE, NoManagerError, ServiceError, State, ask
 from regrow.system import directories
-from regrow.system.program import program_environment
 from regrow_marks.directory import split
+from regrow_marks.plain import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 UNIT = "regrow-watch.service"
 
@@ -131,7 +133,7 @@ class Systemd:
         """See ``Manager.log``."""
         words = ("--user", f"--unit={UNIT}", f"--lines={count}", "--output=short-iso", "--quiet")
         try:
-            answer = _run("journalctl", "--no-pager", *words)
+            answer = ask("journalctl", "--no-pager", *words, limit=_PATIENCE)
         except ServiceError:
             return []
         return answer.stdout.splitlines() if answer.returncode == 0 else []
@@ -181,24 +183,7 @@ def _failed(words: str, answer: "subprocess.CompletedProcess[str]") -> ServiceEr
 
 
 def _systemctl(*words: str) -> "subprocess.CompletedProcess[str]":
-    return _run("systemctl", "--user", "--no-ask-password", *words)
-
-
-def _run(*words: str) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            words,
-            env=program_environment() | {"LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
-    except FileNotFoundError as error:
-        raise NoManagerError("systemd is not installed here") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServiceError(f"{words[0]}: {error}") from error
+    return ask("systemctl", "--user", "--no-ask-password", *words, limit=_PATIENCE)
 
 
 def _why_not(said: str) -> str:
