@@ -144,6 +144,10 @@ def test_a_file_that_no_creator_makes_is_kept_where_the_creator_fails(
     assert not has_attribute(place / kept)
     assert (place / ".venv/pyvenv.cfg").exists() == bool(words)
     assert read_records(records_directory) == before
+    if words:  # doctor looks beside what is recorded
+        # Nothing need stand in its place: what a creator that failed had made is gone.
+        shown = regrow("doctor", place, cwd=place).stdout
+        assert f"{kept}: it holds what no tool made; 1 entry: thesis.tex" in shown
     change(MAKE)
     assert regrow("venv", *words, cwd=place).returncode == 0
 

@@ -28,7 +28,7 @@ UNBORN = "unborn"
 
 KINDS = {
     INTERRUPTED: "a rebuild, or `regrow venv --clear`, was stopped while it replaced it",
-    KEPT: "something else stands in the place of what is in it",
+    KEPT: "it holds what no tool made",
     UNBORN: "a regrow was stopped before it gave it its name",
 }
 """By kind: what it means, for people."""
