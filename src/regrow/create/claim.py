@@ -286,7 +286,11 @@ def _undo(claimed: Claim, rule_name: str, caller: Caller) -> None:
     claimed.restore_record()
     with contextlib.suppress(OSError):  # it is a mount point, for one, and stays where it is
         aside.keep(parent, directory)
-    caller.notice(f"kept in {directory.path}, for no tool made it: {', '.join(sorted(others))}")
+    names = ", ".join(sorted(others))
+    caller.notice(
+        f"kept in {directory.path}, for no tool made it: {names}; `regrow leftovers` puts it back"
+        " or removes it"
+    )
 
 
 def _others_entries(directory: Directory, rule_name: str) -> frozenset[str]:
