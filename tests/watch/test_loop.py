@@ -82,6 +82,11 @@ def becomes_unmarked(path: Path) -> None:
     eventually(lambda: not is_marked(path), lambda: f"{path} is marked still")
 
 
+def becomes_unrecorded(path: Path) -> None:
+    """The record goes after the marks."""
+    eventually(lambda: str(path) not in records_by_path(), lambda: f"{path} has its record still")
+
+
 def becomes_recorded(path: Path) -> None:
     eventually(
         lambda: (record := records_by_path().get(str(path))) and record.state == "marked",
@@ -170,7 +175,7 @@ def test_evidence_that_goes_and_comes_back(code: Path, watch: InThread) -> None:
 
     (code / "shop/Cargo.toml").unlink()
     becomes_unmarked(path)
-    assert str(path) not in records_by_path()
+    becomes_unrecorded(path)
 
     (code / "shop/Cargo.toml").touch()
     becomes_marked(path)
@@ -424,10 +429,9 @@ def test_a_mark_is_withdrawn_where_no_recipe_can_be_taken(code: Path, watch: InT
     becomes_marked(path)
 
     becomes_unmarked(path)
-
-    assert str(path) not in records_by_path()
-    assert [result.outcome for result in watch.results] == [MARKED, UNMARKED]
-    assert not watch.loop._waiting
+    becomes_unrecorded(path)
+    eventually(lambda: [result.outcome for result in watch.results] == [MARKED, UNMARKED])
+    eventually(lambda: not watch.loop._waiting)
 
 
 def test_a_recipe_that_comes_late_keeps_the_mark(
