@@ -491,7 +491,7 @@ def test_what_somebody_puts_into_an_environment_while_its_tool_fails_is_kept(
     assert line["outcome"] == "failed"
     [place] = project.glob(".regrow-kept-*-.venv")
     assert os.listdir(place) == ["thesis.tex"]
-    assert f"kept in {place}, for no tool made it: thesis.tex" in line["detail"]
+    assert f"kept in {place}, for no tool made it: thesis.tex" in "\n".join(line["detail"])
     assert not has_attribute(place)
     assert path.exists() == (begin is _broken)
 
