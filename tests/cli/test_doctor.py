@@ -330,6 +330,10 @@ def test_regrow_beside_a_tool_is_seen(tmp_path: Path) -> None:
     made.add("tox")
     made.put_regrow_beside()
     assert made.finding().state == "ok"
+    # uv puts links into its cache there, if it is asked to: `--link-mode symlink`.
+    (made.packages / "regrow-0.1.0.dist-info/entry_points.txt").rename(tmp_path / "cached")
+    (made.packages / "regrow-0.1.0.dist-info/entry_points.txt").symlink_to(tmp_path / "cached")
+    assert made.finding().state == "ok"
     # A regrow without plugins is none.
     (made.packages / "regrow-0.1.0.dist-info/entry_points.txt").write_text("[console_scripts]\n")
     assert made.finding().state == "to do"

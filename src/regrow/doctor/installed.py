@@ -76,7 +76,7 @@ def has_plugin(where: Place) -> bool:
     for directory in _packages(where):
         for name in glob.glob(f"{glob.escape(directory)}/regrow-*.dist-info/entry_points.txt"):
             try:
-                if b"[virtualenv.activate]" in (read(name) or b""):
+                if b"[virtualenv.activate]" in (read(os.path.realpath(name)) or b""):
                     return True
             except (OSError, ValueError):
                 continue
