@@ -116,6 +116,14 @@ def test_a_name_that_a_property_list_cannot_hold_is_an_error() -> None:
         Launchd().compose(["/Users/\x01/python"], {})
 
 
+def test_a_unit_that_is_masked_is_an_error_that_names_it() -> None:
+    service = Systemd()
+    Path(service.file).parent.mkdir(parents=True)
+    Path(service.file).symlink_to("/dev/null")  # as `systemctl --user mask` does
+    with pytest.raises(ServiceError, match=f"^{service.file}: it is not a regular file$"):
+        manager.current(service)
+
+
 def test_each_platform_has_its_manager() -> None:
     assert manager.service_manager("darwin").title == "launchd"
     assert manager.service_manager("linux").title == "systemd"

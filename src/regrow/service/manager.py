@@ -186,7 +186,7 @@ def current(manager: "Manager") -> bytes | None:
     except OSError as error:
         raise ServiceError(f"{manager.file}: {in_words(error)}") from error
     except safe_read.UnsafeFileError as error:
-        raise ServiceError(str(error)) from error
+        raise ServiceError(f"{manager.file}: {error.why}") from error
 
 
 def expected(manager: "Manager") -> bytes:
