@@ -106,15 +106,8 @@ class Systemd:
 
     def state(self) -> State:
         """See ``Manager.state``."""
-        words = (
-            "LoadState",
-            "ActiveState",
-            "SubState",
-            "MainPID",
-            "ExecMainStartTimestamp",
-            "Result",
-        )
-        answer = _systemctl("show", UNIT, f"--property={','.join(words)}")
+        names = "LoadState,ActiveState,SubState,MainPID,ExecMainStartTimestamp,Result"
+        answer = _systemctl("show", UNIT, f"--property={names}")
         if answer.returncode != 0:
             raise NoManagerError(_why_not(answer.stderr.strip()))
         properties = dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
