@@ -26,7 +26,7 @@ fi
 for file in /etc/ssl/certs/ca-certificates.crt /etc/resolv.conf /etc/hosts; do
     [ ! -e "$file" ] || cp -L "$file" "$place$file"
 done
-rm -rf "$place/regrow/tests"
+rm -rf "$place/regrow/tests" "$place/regrow/src" "$place/regrow/marks" # or modules that were renamed would stay
 mkdir -p "$place/regrow"
 git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -C "$place/regrow" -xf -
 
