@@ -44,7 +44,7 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Close the descriptor."""
+        """Call ``on_close``, and close the descriptor."""
         on_close, self.on_close = self.on_close, None
         if on_close is not None:
             on_close()

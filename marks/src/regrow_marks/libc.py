@@ -116,16 +116,9 @@ def rename_exclusive(parent: int, old: str, new: str, target: "int | None" = Non
 
 
 def file_system(path: str, library: "ctypes.CDLL" = _libc) -> str:
-    """Return the kind of file system that holds a path, as ``mount`` shows it (macOS).
+    """Return the kind of file system that a path leads to, as ``mount`` shows it: ``apfs`` (macOS).
 
-    Not yet run on a Mac.
-
-    Args:
-        path: the path; links are followed.
-        library: the C library.
-
-    Returns:
-        Its name, such as ``apfs``; empty where the call fails.
+    Empty where the call fails. Not yet run on a Mac.
     """
     # On x86-64 the plain name stands for the old structure, with 32-bit inodes.
     call = getattr(library, "statfs$INODE64", None) or library.statfs

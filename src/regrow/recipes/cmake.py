@@ -28,11 +28,7 @@ _GENERATOR = re.compile(r"[A-Za-z0-9][\w .,+=/-]{0,80}")
 def build_cmake(path: str) -> RecipeResult:
     """Return the recipe of a CMake build directory, from CMakeCache.txt.
 
-    Args:
-        path: the build directory.
-
-    Returns:
-        A recipe whose ``configure`` is the command that configures an equal directory.
+    Its ``configure`` is the command that configures an equal directory.
 
     Raises:
         RecipeError: the cache names no source directory or no generator, or holds a value that no
@@ -80,11 +76,7 @@ def build_cmake(path: str) -> RecipeResult:
 def build_meson(path: str) -> RecipeResult:
     """Return the recipe of a Meson build directory, from meson-info and meson-private.
 
-    Args:
-        path: the build directory.
-
-    Returns:
-        A recipe whose ``configure`` is the command that configures an equal directory.
+    Its ``configure`` is the command that configures an equal directory.
 
     Raises:
         RecipeError: the source directory is not named, or how it was configured.

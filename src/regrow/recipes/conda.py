@@ -23,11 +23,7 @@ _HASH = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 def build(path: str) -> RecipeResult:
     """Return the recipe of a conda environment.
 
-    Args:
-        path: the environment.
-
-    Returns:
-        The recipe; ``explicit`` holds the lines of ``conda list --explicit --md5``, by name.
+    Its ``explicit`` holds the lines of ``conda list --explicit --md5``, by name.
 
     Raises:
         RecipeError: a package has no address, or what pip added can't be described.

@@ -34,9 +34,7 @@ def parse_pyvenv_cfg(text: str) -> dict[str, str]:
 def describe(path: str, settings: dict[str, str]) -> "Recipe":
     """Return what an environment's recipe says of its interpreter and of its creator.
 
-    Args:
-        path: the environment's true path.
-        settings: what ``parse_pyvenv_cfg`` returned.
+    The path is a true one; the settings are what ``parse_pyvenv_cfg`` returned.
     """
     version = settings.get("version_info") or settings.get("version") or ""
     version = ".".join(version.split(".")[:3])

@@ -31,10 +31,6 @@ def locks_of(project: str, distributions: "Sequence[Distribution]") -> dict[str,
     A lock agrees if it pins the version of all that was installed from an index. It may pin more,
     for other platforms and groups.
 
-    Args:
-        project: the project's directory.
-        distributions: what is installed in the environment.
-
     Returns:
         What the recipe holds: the names of the ``locks``, and of those it ``agrees_with``. Nothing
         where there is no lock.

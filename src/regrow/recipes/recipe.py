@@ -52,14 +52,7 @@ _STAMPED = {
 
 
 def build_recipe_for(candidate: "Candidate") -> RecipeResult:
-    """Return the recipe of a candidate. Nothing from the tree is run.
-
-    Args:
-        candidate: what the scan found.
-
-    Raises:
-        RecipeError: it can't be described; the text says why.
-    """
+    """Return the recipe of a candidate; see ``build_recipe``. Nothing from the tree is run."""
     rule = candidate.rule
     if rule.recipe == "command":
         return command_recipe(rule, candidate.project)
@@ -145,15 +138,10 @@ def _build(kind: str, path: str, project: str) -> RecipeResult:
 
 
 def stamp_of(kind: str, path: str) -> int:
-    """Return when the contents of a directory changed last: its recipe is true until then.
+    """Return when the contents of a directory changed last; while that stays, its recipe is true.
 
-    Args:
-        kind: the kind of recipe.
-        path: the directory.
-
-    Returns:
-        Nanoseconds since 1970 (UTC): the latest modification of the few places that every change
-        touches.
+    It is the latest modification of the few places that every change touches, in nanoseconds since
+    1970 (UTC).
     """
     places = [os.path.join(path, name) for name in _STAMPED[kind]]
     roots = _environments(kind, path)

@@ -26,14 +26,9 @@ _RECORDED = re.compile(rb'^(?:((?:\.\./)+[^,"\r\n]+)|"([^"/\r\n]+)|([^/,"\r\n]+)
 
 
 def find_unowned(path: str, places: "Sequence[str]") -> list[str]:
-    """Return the files and directories that no distribution brings back, sorted.
+    """Return the files and directories that no distribution brings back: their paths, sorted.
 
-    Args:
-        path: the environment.
-        places: its site-packages.
-
-    Returns:
-        Their paths in the environment. A directory stands for all in it.
+    *places* are the site-packages of the environment. A directory stands for all in it.
 
     Raises:
         OSError, ValueError: the metadata can't be read.

@@ -49,14 +49,7 @@ def running_code() -> str:
 
 
 def open_file(name: str) -> int | None:
-    """Open a file that only this user can have written.
-
-    Args:
-        name: its name in the cache directory.
-
-    Returns:
-        The descriptor; None where there is no such file.
-    """
+    """Return a descriptor of a file that only this user can have written; None: there is none."""
     try:
         fd = os.open(
             os.path.join(directories.caches(), name),
@@ -100,12 +93,7 @@ def write(name: str, content: bytes) -> None:
 
 
 def replace(name: str, parts: "Iterable[bytes]") -> None:
-    """Write a file, if that can be done.
-
-    Args:
-        name: its name in the cache directory.
-        parts: what is written, one after the other.
-    """
+    """Write the parts of a file one after the other, if that can be done."""
     place = directories.caches()
     try:
         own_files.make_directory(place)
@@ -116,12 +104,7 @@ def replace(name: str, parts: "Iterable[bytes]") -> None:
 
 
 def keep_newest(prefix: str, count: int) -> None:
-    """Remove files that were not used for long, and what was half written when a regrow was killed.
-
-    Args:
-        prefix: how their names begin.
-        count: how many stay.
-    """
+    """Keep so many files of a prefix, and remove older ones and what killed regrows half wrote."""
     try:
         with os.scandir(directories.caches()) as entries:
             found = [

@@ -34,12 +34,7 @@ def step_into(name: str, parent: int) -> int | None:
 
 
 def delete(name: str, parent: int) -> None:
-    """Delete a file or a tree; what can't be deleted stays, and so do the directories above it.
-
-    Args:
-        name: its name.
-        parent: the descriptor of the directory that holds it.
-    """
+    """Delete a file or a tree; what can't be deleted stays, and so do the directories above it."""
     try:
         os.unlink(name, dir_fd=parent)
         return

@@ -162,11 +162,7 @@ def _terminal() -> int | None:
 
 
 def exit_as(status: int) -> int:
-    """End as a command did: by the same signal, or with the exit code that is returned.
-
-    Args:
-        status: the wait status.
-    """
+    """End as a command did, by its wait status: by the same signal, or return its exit code."""
     if not os.WIFSIGNALED(status):
         return os.waitstatus_to_exitcode(status)
     import resource

@@ -230,11 +230,7 @@ class Dependencies:
     """The files that git's verdicts depend on."""
 
     def __init__(self, repositories: Repositories) -> None:
-        """Begin; git is asked for its configuration once.
-
-        Args:
-            repositories: the work trees that are known.
-        """
+        """Begin; git is asked for its configuration once."""
         self._repositories = repositories
         self._configured: dict[str, _Configured] = {}
 
@@ -286,8 +282,7 @@ class Dependencies:
 def _ask_configuration(directory: "GitDirectory | None") -> _Configured:
     """Return the files of the user's git configuration, and of their ignore patterns.
 
-    Args:
-        directory: the repository that it may depend on; None: for none.
+    It may depend on the repository; None: for none.
     """
     home = os.path.expanduser("~")
     base = os.environ.get("XDG_CONFIG_HOME") or join(home, ".config")

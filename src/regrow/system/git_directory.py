@@ -47,10 +47,7 @@ class GitDirectory(NamedTuple):
 
 
 def find(work_tree: str) -> GitDirectory:
-    """Return the git directory of a work tree.
-
-    Args:
-        work_tree: the directory with a ``.git`` in it.
+    """Return the git directory of a work tree, which has a ``.git`` in it.
 
     Raises:
         GitError: there is none, its work tree is elsewhere, or git would wait for one of its files.

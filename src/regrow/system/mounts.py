@@ -51,11 +51,7 @@ def is_local(mount: Mount) -> bool:
 
 
 def keeps_times(path: str) -> bool:
-    """Return whether directories' ctimes can be relied on at a path.
-
-    Args:
-        path: a true path.
-    """
+    """Return whether directories' ctimes can be relied on at a true path."""
     if sys.platform == "darwin":
         from regrow_marks.libc import file_system
 

@@ -129,12 +129,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def remove_if_old(name: str, place: int) -> None:
-    """Remove what a killed regrow left, unless it is so new that its writer may be alive.
-
-    Args:
-        name: the file.
-        place: the descriptor of its directory.
-    """
+    """Remove what a killed regrow left, unless it is so new that its writer may be alive."""
     try:
         status = os.stat(name, dir_fd=place, follow_symlinks=False)
         if time.time() - status.st_mtime > _LEFTOVER_AGE:

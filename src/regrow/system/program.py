@@ -36,11 +36,7 @@ def program_directories() -> list[str]:
 
 
 def program_environment(given: "Mapping[str, str] | None" = None) -> dict[str, str]:
-    """Return the environment for a program that regrow runs; PATH holds full paths alone.
-
-    Args:
-        given: what it is made from; default: this process's.
-    """
+    """Return an environment (default: this process's) in which PATH holds full paths alone."""
     found = dict(os.environ if given is None else given)
     entries = _path(found).split(os.pathsep)
     found["PATH"] = os.pathsep.join(place for place in entries if place.startswith("/"))
