@@ -1,5 +1,6 @@
 """A directory is taken, replaced or made; a failure leaves all as it was."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -7,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from regrow import config
+from regrow import config, marking
 from regrow.create import aside
 from regrow.create.claim import Caller, claim, parent_of, prepared
 from regrow.marking import Reason
 from regrow.records.format import PENDING
 from regrow.records.store import Store
 from regrow.system import aside_names
-from regrow_marks.directory import Directory
+from regrow_marks.directory import Directory, open_directory
 from regrow_marks.errors import PathError
 from tests import attributes
 from tests.attributes import is_marked
@@ -153,3 +154,30 @@ def test_what_is_prepared_in_vain_leaves_no_trace(path: Path) -> None:
     assert prepare(accepts=True)
     assert attributes.names(path) == []
     assert record_of(path) is None
+
+
+def test_what_a_tool_makes_in_place_of_a_prepared_directory_keeps_its_record(path: Path) -> None:
+    path.mkdir()
+    configuration = config.read()
+    with prepared(str(path), REASON, configuration, accepts=lambda _: True):
+        path.rmdir()
+        path.mkdir()
+        with Store() as store, open_directory(str(path)) as directory:
+            chosen = marking.choose_markers(directory, configuration)
+            marking.mark(directory, chosen, store, REASON)
+    assert is_marked(path)
+    assert record_of(path) is not None
+
+
+def test_a_directory_that_can_not_be_removed_hides_no_failure_of_its_tool(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+
+    with monkeypatch.context() as patch:
+        run_and_fail(path, lambda: patch.setattr(os, "rmdir", refuse), None)
+    assert is_marked(path)
+    record = record_of(path)
+    assert record is not None
+    assert record.state == PENDING

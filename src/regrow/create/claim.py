@@ -239,15 +239,15 @@ def _abandon(claimed: Claim, store: Store) -> None:
     """
     parent, directory, found = claimed.parent, claimed.directory, claimed.found
     with store.locked():
-        if directory.is_at(directory.path):
-            if frozenset(os.listdir(directory.fd)) != (found or frozenset()):
-                return
-            if found is None:
-                os.rmdir(directory.name, dir_fd=parent.fd)
-            else:
-                _take_marks_off(claimed)
-        elif found is None and parent.has(directory.name):
-            return  # somebody put something else there
+        if not directory.is_at(directory.path):
+            if parent.has(directory.name):
+                return  # the tool, or somebody else, put another one there
+        elif frozenset(os.listdir(directory.fd)) != (found or frozenset()):
+            return
+        elif found is None:
+            os.rmdir(directory.name, dir_fd=parent.fd)
+        else:
+            _take_marks_off(claimed)
         claimed.restore_record()
 
 
@@ -280,16 +280,16 @@ def _undo(claimed: Claim, rule_name: str, caller: Caller) -> None:
     elif claimed.found is None and _is_worthless(parent, directory.name):
         delete(directory.name, parent.fd)
     if not others:
-        _abandon(claimed, caller.store)
+        with contextlib.suppress(OSError):  # somebody has just put something into it
+            _abandon(claimed, caller.store)
         return
     _take_marks_off(claimed)
     claimed.restore_record()
     with contextlib.suppress(OSError):  # it is a mount point, for one, and stays where it is
         aside.keep(parent, directory)
-    names = ", ".join(sorted(others))
     caller.notice(
-        f"kept in {directory.path}, for no tool made it: {names}; `regrow leftovers` puts it back"
-        " or removes it"
+        f"kept in {directory.path}, for no tool made it: {', '.join(sorted(others))};"
+        " `regrow leftovers` with this path puts it back or removes it"
     )
 
 
