@@ -1,6 +1,7 @@
 """Two trees walked together: what the new one holds goes, the rest moves; nothing is lost."""
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -100,6 +101,24 @@ def test_ones_own_goes_to_its_place_where_that_is_free(pair: tuple[Path, Path]) 
     assert settle(old, new) == ["lib/mine.py", "thesis"]
     assert os.listdir(old) == []
     assert read(new) == {"thesis/1.tex": "years", "lib/mine.py": "x", "lib/tool.py": "theirs"}
+
+
+def test_a_directory_that_can_not_be_read_keeps_no_other_from_its_place(
+    pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = pair
+    plant(old, {"bad/a": "1", "thesis/b": "2"})
+    plant(new, {"bad/c": "3"})
+    bad, listdir = (old / "bad").stat(), os.listdir
+
+    def listed(fd: int) -> list[str]:
+        if os.path.samestat(os.fstat(fd), bad):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return listdir(fd)
+
+    with opened(old, new) as (one, other), monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", listed)
+        assert trees.move_back(one, other, Shell()) == ["thesis"]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory", "link"])

@@ -100,12 +100,10 @@ def move_back(old: int, new: int, explains: "Explains", below: str = "") -> list
             rename_exclusive(old, name, name, new)
             moved.append(path)
         except FileExistsError:
-            with _opened(name, old, new, below) as (inner, inner_new):
-                if inner is None or inner_new is None:
-                    continue
-                moved += move_back(inner, inner_new, explains, f"{path}/")
-            with contextlib.suppress(OSError):
-                os.rmdir(name, dir_fd=old)  # unless something is left in it
+            with contextlib.suppress(OSError), _opened(name, old, new, below) as (inner, there):
+                if inner is not None and there is not None:
+                    moved += move_back(inner, there, explains, f"{path}/")
+                    os.rmdir(name, dir_fd=old)  # raises where something is left in it
         except OSError:
             continue  # a mount point, or no permission: it stays
     return moved
