@@ -132,10 +132,8 @@ class Installed:
     def __init__(self, path: str, back: "Collection[tuple[str, str]] | None") -> None:
         """Read the RECORDs of the environment at *path*.
 
-        Args:
-            path: the environment.
-            back: names (normalised) and versions of the distributions that come back; None: all
-                may go.
+        *back* has the names (normalised) and versions of the distributions that come back; None:
+        all may go.
         """
         self._owned: dict[str, _Owned] = {}
         self._stays: set[str] = set()

@@ -29,7 +29,7 @@ UNBORN = "unborn"
 KINDS = {
     INTERRUPTED: "a rebuild, or `regrow venv --clear`, was stopped while it replaced it",
     KEPT: "it holds what no tool made",
-    UNBORN: "a regrow was stopped before it gave it its name",
+    UNBORN: "a run was stopped before it gave the new directory its name",
 }
 """By kind: what it means, for people."""
 

@@ -7,7 +7,7 @@ CLEARED = ".regrow-cleared-"
 """The prefix of what ``regrow venv --clear`` replaces: nothing of it is moved to the new one."""
 
 KEPT = ".regrow-kept-"
-"""The prefix of the user's own files that are left of either; regrow leaves them alone."""
+"""The prefix of what holds the user's own files, of either or of a tool that failed: it stays."""
 
 _PREFIXES = (REBUILT, CLEARED)
 
