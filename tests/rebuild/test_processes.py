@@ -9,8 +9,7 @@ import pytest
 
 from regrow.rebuild import processes
 from regrow.rebuild.command import Command
-from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import Processes, StepError, ToolFailedError
+from regrow.rebuild.processes import Processes, StepError, ToolFailedError, UserInterruptError
 from tests.rebuilding import PATIENCE, is_alive, pids, wait_for
 
 LONG = "60"  # seconds that a tool sleeps that has to be ended
@@ -147,9 +146,9 @@ def test_to_stop_ends_every_tool_and_starts_none(
     tools.stop()
     for thread in threads:
         thread.join(PATIENCE)
-    assert [type(error) for error in raised] == [Interrupted] * 3
+    assert [type(error) for error in raised] == [UserInterruptError] * 3
     assert not any(map(is_alive, found))
-    with pytest.raises(Interrupted):
+    with pytest.raises(UserInterruptError):
         run("touch started", of=tools)
     assert not (tmp_path / "started").exists()
 

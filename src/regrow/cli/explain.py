@@ -89,16 +89,7 @@ def run(words: list[str]) -> int:
 def explain(
     path: str, active_rules: "Sequence[Rule]", configuration: "Configuration"
 ) -> Explanation:
-    """Return all that is known about a path.
-
-    Args:
-        path: the path, as the user names it.
-        active_rules: the rules.
-        configuration: the user's settings.
-
-    Raises:
-        PathError: the path does not exist.
-    """
+    """Return all that is known about a path. Raises PathError: it does not exist."""
     parent_path, name = split(path)
     if name in ("", ".", ".."):
         with open_parent(path) as directory:

@@ -59,16 +59,11 @@ def _is_stamp(path: str) -> bool:
 
 
 def _check(stamp: str) -> int:
-    """Mark the project of the current directory.
+    """Mark the project of the current directory; return the exit code.
 
-    Messages go to standard output: the hook drops standard error, where an interpreter writes
-    when it is interrupted or half uninstalled.
-
-    Args:
-        stamp: a file whose time is set to that of the look.
-
-    Returns:
-        The exit code.
+    *stamp* is a file whose time is set to that of the look. Messages go to standard output: the
+    hook drops standard error, where an interpreter writes when it is interrupted or half
+    uninstalled.
     """
     # Ctrl-Z would leave a stopped job that the person at the prompt never started.
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)

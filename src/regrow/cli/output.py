@@ -102,12 +102,7 @@ def report_outcomes(path: str, summary: str, outcomes: "dict[str, Outcome]", as_
 
 
 def print_table(rows: "Sequence[Sequence[str]]", styles: "Sequence[str]" = ()) -> None:
-    """Print rows in columns: through rich on a terminal, aligned text elsewhere.
-
-    Args:
-        rows: the cells, each row as many.
-        styles: rich's style of each column, on a terminal.
-    """
+    """Print rows of cells in columns: aligned text, on a terminal through rich in its *styles*."""
     cells = [[show(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         from rich.console import Console
@@ -145,10 +140,7 @@ def human_size(size: int) -> str:
 def track(items: "Iterable[T]", doing: str, count: int | None = None) -> "Iterable[T]":
     """Return *items*, and show on a terminal how far the loop over them is.
 
-    Args:
-        items: what the loop goes through; it may take longer than a second.
-        doing: what is being done, as in ``marking``.
-        count: how many there are; default: the length of *items*.
+    *doing* is as in ``marking``; *count* is how many items there are (default: their length).
     """
     if not sys.stderr.isatty():
         return items
@@ -185,10 +177,8 @@ def require_terminal(
 ) -> None:
     """Exit with a usage error where a question is due and nobody can answer it.
 
-    Args:
-        made: the command's parser.
-        options: what it parsed; output for programs leaves no room for a question either.
-        doing: what ``--yes`` does without asking, as in ``mark``.
+    Output for programs leaves no room for a question either. *doing* is what ``--yes`` does without
+    asking, as in ``mark``.
     """
     for_programs = options.json or getattr(options, "print0", False)
     if for_programs or not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -28,13 +28,9 @@ def print_plan(
     *,
     is_verbose: bool,
 ) -> None:
-    """Print what a rebuild would do.
+    """Print what a rebuild would do; with *is_verbose* every package is shown.
 
-    Args:
-        to_do: what is rebuilt.
-        to_name: what is only named: builds, and what can't be done.
-        left: what earlier rebuilds left.
-        is_verbose: whether every package is shown.
+    *to_name* is what is only named: builds, and what can't be done.
     """
     projects: dict[str, list[Task]] = {}
     for task in to_do:

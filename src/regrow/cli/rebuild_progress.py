@@ -28,14 +28,10 @@ def execute_all(
     seconds: float,
     is_silent: bool,
 ) -> list[TaskResult]:
-    """Execute tasks, and print what became of each as soon as it has ended.
+    """Execute tasks without a problem, and print what became of each as soon as it has ended.
 
-    Args:
-        tasks: the tasks, none with a problem.
-        configuration: the user's settings.
-        jobs: how many are executed at a time.
-        seconds: how long a single command may take.
-        is_silent: whether nothing is printed, but for the progress on a terminal.
+    There are *jobs* at a time, and each command may take so many *seconds*. With *is_silent* only
+    the progress is shown, on a terminal.
 
     Returns:
         The results, in the order in which they ended. After a signal the rest is interrupted.

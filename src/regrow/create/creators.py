@@ -64,15 +64,10 @@ def is_here(name: str) -> bool:
 
 
 def command(name: str, path: str, request: Request) -> list[str]:
-    """Return the command line that makes an environment.
+    """Return the command line that makes an environment at an absolute path.
 
     uv leaves pip out unless ``seed`` is asked for. The other two always put it in, since without
     uv nothing else could install into the environment.
-
-    Args:
-        name: the creator.
-        path: the directory, absolute; it exists and is empty.
-        request: what it is to be like.
 
     Raises:
         CreatorError: the Python asked for can't be found (venv only; the others look themselves).

@@ -19,8 +19,7 @@ from regrow.rebuild.explained import Installed, Shell, installed
 from regrow.rebuild.instructions import BUILDS, CONTENTS
 from regrow.rebuild.log import Log, open_log
 from regrow.rebuild.plan import Task, unfit
-from regrow.rebuild.processes import InterruptedError as Interrupted
-from regrow.rebuild.processes import StepError, ToolFailedError
+from regrow.rebuild.processes import StepError, ToolFailedError, UserInterruptError
 from regrow.records.format import REBUILD
 from regrow.records.store import Store, file_name
 from regrow.system import aside_names, own_files
@@ -90,7 +89,7 @@ def execute(task: Task, context: Context) -> TaskResult:
             result = _Execution(task, context, store, log, notices).run()._replace(log=log.path)
         log.write("".join(f"{line}\n" for line in result.detail).encode(errors="replace"))
         return result
-    except Interrupted:
+    except UserInterruptError:
         return TaskResult(task, STOPPED, tuple(notices), log.path)
     except (RegrowError, OSError) as error:
         words = str(error)

@@ -33,7 +33,7 @@ class ToolFailedError(StepError):
     """A tool can't be run, says itself that it failed, or made nothing."""
 
 
-class InterruptedError(StepError):  # noqa: A001 - within this module's name
+class UserInterruptError(StepError):
     """The user ended the rebuild."""
 
 
@@ -55,7 +55,7 @@ class Processes:
                 where we are killed.
 
         Raises:
-            InterruptedError: the user ended the rebuild.
+            UserInterruptError: the user ended the rebuild.
             ToolFailedError: it can't be run, or fails.
             StepError: it takes too long, or there is no room for its log.
         """
@@ -105,9 +105,9 @@ class Processes:
         self._stopped.set()
 
     def check(self) -> None:
-        """Raise InterruptedError if the user has ended the rebuild."""
+        """Raise UserInterruptError if the user has ended the rebuild."""
         if self._stopped.is_set():
-            raise InterruptedError("interrupted")
+            raise UserInterruptError("interrupted")
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int | None:
         """Wait for a tool's exit code; None: it takes too long, or has to end."""

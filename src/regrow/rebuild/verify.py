@@ -44,12 +44,8 @@ def complete(
 ) -> list[str]:
     """Compare what stands at a record's path with it, set all marks, and record it as it is.
 
-    Args:
-        record: what was to come back.
-        store: where the record is.
-        configuration: the user's settings.
-        files: what goes beside the record, unless the new recipe brings its own.
-        creator: what has just made the environment; empty: it is none, or the user made it.
+    *files* go beside the record, unless the new recipe brings its own. *creator* has just made the
+    environment; empty: it is none, or the user made it.
 
     Returns:
         How it differs from its record, in sentences; none: it does not.
