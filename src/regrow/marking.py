@@ -156,7 +156,7 @@ def mark(
 
                 moves.sign_again(directory, seen.signature, store)
             if is_awaited(seen.data):
-                _note_what_is_awaited(store.read(seen.path), reason, notes)
+                _note_what_is_awaited(store.read_unless_damaged(seen.path), reason, notes)
             return {marker.name: Outcome(ALREADY_MARKED) for marker in chosen}
 
         past = _past(seen, store)

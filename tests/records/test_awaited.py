@@ -106,6 +106,15 @@ def test_each_sweep_says_so_and_writes_the_record_only_once(regrow: Regrow, path
     assert requirements(path) == FULL
 
 
+def test_a_damaged_record_of_what_is_marked_fails_no_sweep(regrow: Regrow, path: Path) -> None:
+    environment(path, "a==1")
+    for _ in ("marks", "writes the tag, for nobody is removing it all"):
+        sweep(regrow, path.parent)
+    file = Path(directories.records()) / file_name(str(path))
+    file.write_bytes(file.read_bytes() + b"no TOML\n")
+    assert "it holds less than its record" not in sweep(regrow, path.parent)
+
+
 def test_json_has_it_as_a_note(regrow: Regrow, path: Path) -> None:
     environment(path)
     [line] = map(json.loads, regrow("sweep", "--yes", "--json", path.parent).stdout.splitlines())
