@@ -117,7 +117,11 @@ def kept() -> str:
 def guard_list() -> str:
     """List the guards."""
     rows = [
-        (f"`{guard.name}`", guard.question, (guard.ask.__doc__ or "").rpartition(": ")[2])
+        (
+            f"`{guard.name}`",
+            guard.question,
+            (guard.ask.__doc__ or "").partition("\n")[0].rpartition(": ")[2],
+        )
         for guard in GUARDS
     ]
     return table(("guard", "asks", "keeps it where"), rows)

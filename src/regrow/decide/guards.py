@@ -118,7 +118,7 @@ def tracked_by_git(candidate: Candidate, known: Circumstances) -> str | None:
 
 
 def git_is_silent(candidate: Candidate, known: Circumstances) -> str | None:
-    """Guard 1, where git gave no answer."""
+    """Guard 1: git gave no answer."""
     verdict = known.git_says.get(candidate.path)
     return f"git can't be asked about it: {verdict.error}" if verdict and verdict.error else None
 
