@@ -37,7 +37,7 @@ def test_a_step_imports_only_what_comes_before_it(part: str) -> None:
 
 
 def test_what_decides_writes_no_record() -> None:
-    changing = {"write", "remove", "restore", "follow", "keep_beside", "sign"}
+    changing = {"write", "remove", "restore", "put", "drop", "follow", "keep_beside", "sign"}
     for file in (SOURCE / "decide").glob("*.py"):
         called = {
             node.func.attr

@@ -464,7 +464,6 @@ def test_a_user_who_may_have_no_more_processes_reads_all_alone(
 
 SLOW_SWEEP = """\
 import os, sys, time
-from regrow import cli
 from regrow.scan import walk, whole
 
 whole._FORK_AFTER = 20
