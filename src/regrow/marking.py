@@ -12,24 +12,12 @@ from regrow.records.format import (
     is_awaited,
     is_current,
 )
-from regrow.records.store import (
-    file_name,
-    host,
-    identity_of,
-    is_about,
-    now,
-)
+from regrow.records.store import file_name, host, identity_of, is_about, now
 from regrow.system import git
 from regrow_marks import markers, signature, tag
 from regrow_marks.directory import mount_point, split
 from regrow_marks.markers import CACHEDIR_TAG
-from regrow_marks.model import (
-    ALREADY_MARKED,
-    FAILED,
-    HOLDS,
-    Outcome,
-    Reading,
-)
+from regrow_marks.model import ALREADY_MARKED, FAILED, HOLDS, Outcome, Reading
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,12 +25,10 @@ if TYPE_CHECKING:
 
     from regrow.config import Configuration
     from regrow.recipes.recipe import Recipe
-    from regrow.records.store import Identity, Store
+    from regrow.records.store import Files, Identity, Store
     from regrow_marks.directory import Directory
     from regrow_marks.markers import Marker
     from regrow_marks.signature import Signature
-
-    Files = Sequence[tuple[str, bytes]]  # what stands beside a record, name and bytes
 
 _UPLOADED = frozenset(("dist",))  # `twine upload dist/*`; it has no rule that marks
 

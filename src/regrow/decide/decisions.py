@@ -3,7 +3,7 @@
 import os
 
 from regrow.decide import withdraw
-from regrow.decide.guards import GUARDS, Circumstances
+from regrow.decide.guards import GUARDS, NOT_OURS, Circumstances
 from regrow.errors import TRACEBACK, as_sentence
 from regrow.model import FAILURE, KEEP, MARK, MARKED_ALREADY, TAKE_BACK, Candidate, Decision
 from regrow.system import git
@@ -126,9 +126,7 @@ def _failure(error: Exception) -> str:
 
 
 def _assess_what_is_new(
-    candidates: "Sequence[Candidate]",
-    known: Circumstances,
-    memory: "Memory",
+    candidates: "Sequence[Candidate]", known: Circumstances, memory: "Memory"
 ) -> dict[str, Assessment]:
     """Return what is remembered of candidates, and what the guards say of the others."""
     from regrow.system import worker
@@ -169,9 +167,7 @@ def _pieces(
 
 
 def _assess(
-    candidates: "Sequence[Candidate]",
-    known: Circumstances,
-    repositories: "git.Repositories",
+    candidates: "Sequence[Candidate]", known: Circumstances, repositories: "git.Repositories"
 ) -> dict[str, Assessment]:
     """Return by path what the guards say."""
     known.git_says = _ask_git(candidates, repositories)
@@ -199,7 +195,7 @@ def _ask_guards(candidate: Candidate, known: Circumstances) -> Assessment:
                 chosen = (*chosen, markers.marker(tag.CachedirTag.name))
             is_marked = markers.all_hold(chosen, directory)
     except (OSError, PathError) as error:
-        return Assessment("not-ours", f"its marks can't be read: {error}")
+        return Assessment(NOT_OURS, f"its marks can't be read: {error}")
     names = tuple(marker.name for marker in chosen)
     return Assessment(recipe=known.recipe(candidate), markers=names, is_marked=is_marked)
 

@@ -37,11 +37,7 @@ class Circumstances:
     """What the guards know besides the candidate."""
 
     def __init__(
-        self,
-        *,
-        start: "Sequence[str]",
-        keep: "Sequence[str]" = (),
-        nodump: bool = False,
+        self, *, start: "Sequence[str]", keep: "Sequence[str]" = (), nodump: bool = False
     ) -> None:
         """Collect what holds for all candidates of a scan.
 

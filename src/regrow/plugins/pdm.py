@@ -38,10 +38,7 @@ def _wrap(backend_class: "type[Backend]") -> None:
 
     @functools.wraps(perform_create)
     def perform_create_marked(
-        backend: "Backend",
-        location: "str | os.PathLike[str]",
-        *words: "Any",
-        **more: "Any",
+        backend: "Backend", location: "str | os.PathLike[str]", *words: "Any", **more: "Any"
     ) -> None:
         with Birth(os.fspath(location), _recipe(backend)) as birth:
             birth.begin()

@@ -43,12 +43,7 @@ _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def remove_explained(
-    old: int,
-    new: int | None,
-    explains: "Explains",
-    below: str = "",
-    *,
-    is_unfinished: bool = False,
+    old: int, new: int | None, explains: "Explains", below: str = "", *, is_unfinished: bool = False
 ) -> None:
     """Remove from the old tree what the new one holds equally, and what is explained.
 

@@ -43,11 +43,7 @@ _FROM_HIDDEN_LOCK = ["npm", "install", "--package-lock"]
 
 COMMANDS = frozenset(
     tuple(command)
-    for command in (
-        *(command for _, command in LOCKS.values()),
-        _YARN_2_COMMAND,
-        _FROM_HIDDEN_LOCK,
-    )
+    for command in (*(command for _, command in LOCKS.values()), _YARN_2_COMMAND, _FROM_HIDDEN_LOCK)
 )
 """Every command that a recipe may hold."""
 

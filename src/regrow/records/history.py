@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from regrow.model import Record
     from regrow.recipes.recipe import Recipe
+    from regrow.records.store import Files
 
 KEPT = 3
 """How many entries a directory has at most."""
@@ -121,9 +122,7 @@ def remove_with_record(store: Store, path: str) -> None:
             remove(store, path)
 
 
-def is_lost(
-    store: Store, record: "Record", other: "Record", files: "Sequence[tuple[str, bytes]]"
-) -> bool:
+def is_lost(store: Store, record: "Record", other: "Record", files: "Files") -> bool:
     """Return whether a recipe, or what stands beside it, is lost when another record is written.
 
     A pending record's recipe is not, if the new one lists all of it: it was recorded while the

@@ -1,4 +1,4 @@
-"""What the names of records don't tell: the paths of all of them, and whose identity each has."""
+"""The index of all records: which path each is about, and which directory."""
 
 import marshal
 import os

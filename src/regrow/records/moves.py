@@ -18,13 +18,11 @@ from regrow_marks.errors import PathError
 from regrow_marks.plain import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from regrow.records.store import Identity, Store
+    from regrow.records.store import Files, Identity, Store
     from regrow_marks.directory import Directory
     from regrow_marks.signature import Signature
-
-    Files = Sequence[tuple[str, bytes]]  # what stands beside a record, name and bytes
 
 HERE, MOVED, RESTORED, COPIED = "here", "moved", "restored", "copied"
 UNKNOWN = "unknown"  # nothing about it is regrow's, or nobody can tell

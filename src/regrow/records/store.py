@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
+    Files = Sequence[tuple[str, bytes]]  # what stands beside a record, name and bytes
+
 ATTACHMENTS = ("package-lock.json",)
 """The files that may stand beside a record."""
 
@@ -237,7 +239,7 @@ class Store:
         """
         return self._lock
 
-    def write(self, record: Record, files: "Sequence[tuple[str, bytes]]" = ()) -> "Written":
+    def write(self, record: Record, files: "Files" = ()) -> "Written":
         """Write a record under a temporary name and rename it into place.
 
         Args:
@@ -258,9 +260,7 @@ class Store:
             os.close(self._replace(record.path, data, attachment_name(record.path, name)))
         return Written(self._replace(record.path, content), record.path)
 
-    def restore(
-        self, path: str, data: bytes | None, files: "Sequence[tuple[str, bytes]]" = ()
-    ) -> None:
+    def restore(self, path: str, data: bytes | None, files: "Files" = ()) -> None:
         """Put a record back as it was.
 
         Args:

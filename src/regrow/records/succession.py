@@ -6,9 +6,9 @@ from regrow.records.format import REBUILD
 from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from regrow.marking import Files, Past, Reason
+    from regrow.marking import Past, Reason
     from regrow.recipes.recipe import Recipe
-    from regrow.records.store import Store
+    from regrow.records.store import Files, Store
 
 
 def inherit(reason: "Reason", former: Record, *, is_same: bool) -> "Reason":

@@ -45,11 +45,7 @@ class Listing:
     __slots__ = ("_by_name", "_is_closed", "consulted", "directories", "fd", "is_doubtful", "names")
 
     def __init__(
-        self,
-        fd: int,
-        entries: "list[os.DirEntry[str]]",
-        names: list[str],
-        directories: list[str],
+        self, fd: int, entries: "list[os.DirEntry[str]]", names: list[str], directories: list[str]
     ) -> None:
         """Hold what ``read`` or a scan has read.
 

@@ -114,11 +114,11 @@ def _read_all(wanted: _Wanted, began: int, key: str = "") -> Survey:
     """Scan everything, and leave a snapshot under a key."""
     from regrow.scan import whole
 
-    found = whole.scan(wanted.start, wanted.active_rules, wanted.skip, began, wanted.tick)
-    findings = _sorted(found.findings)
+    found, recorder = whole.scan(wanted.start, wanted.active_rules, wanted.skip, began, wanted.tick)
+    found = found._replace(findings=_sorted(found.findings))
     if key and found.read >= _KEPT_FROM:
-        snapshot.save(key, found.recorder, findings, found.signed, found.read)
-    return Survey(findings, found.read, signed=found.signed)
+        snapshot.save(key, recorder, found.findings, found.signed, found.read)
+    return found
 
 
 def _read_changes(wanted: _Wanted, earlier: "Snapshot", key: str, began: int) -> Survey | None:

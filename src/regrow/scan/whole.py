@@ -8,11 +8,12 @@ the two processes takes one after the other.
 import os
 from itertools import count as counter
 
+from regrow.model import Survey
 from regrow.scan import snapshot
 from regrow.scan.snapshot import Recorder
 from regrow.scan.walk import Frame, Scan
 from regrow.system import worker
-from regrow_marks.plain import TYPE_CHECKING, NamedTuple
+from regrow_marks.plain import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,25 +34,13 @@ _JOBS = 128  # so many that both processes run out of them at about the same tim
 _BETWEEN = 16  # visits between two reports
 
 
-class Whole(NamedTuple):
-    """What a scan of everything found."""
-
-    findings: "list[Finding]"
-    read: int
-    """How many directories were read."""
-    signed: list[str]
-    """The paths of the directories that carry regrow's signature."""
-    recorder: Recorder
-    """What all that depends on."""
-
-
 def scan(
     start: "Sequence[str]",
     active_rules: "Sequence[Rule]",
     skip: "Sequence[str]",
     began: int,
     tick: "Callable[[int], None]",
-) -> Whole:
+) -> tuple[Survey, Recorder]:
     """Scan the start directories.
 
     Args:
@@ -60,6 +49,9 @@ def scan(
         skip: directories that are never entered.
         began: when the scan began, in nanoseconds since 1970 (UTC).
         tick: called now and then with how many visits this process has made.
+
+    Returns:
+        What was found, in any order, and what that depends on.
     """
     recorder = Recorder(began)
     with _Spread(start, active_rules, skip, recorder=recorder, tick=_ticking(tick)) as spread:
@@ -80,7 +72,7 @@ def scan(
             recorder.add(recorded)
     recorder.end()
     findings += snapshot.unpack(packed, active_rules)
-    return Whole(findings, directories, signed, recorder)
+    return Survey(findings, directories, signed=signed), recorder
 
 
 def _ticking(tick: "Callable[[int], None]") -> "Callable[[], None]":

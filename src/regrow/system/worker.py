@@ -35,11 +35,7 @@ def is_useful() -> bool:
 
 
 def share(
-    count: int,
-    work: "Work[T]",
-    meanwhile: "Callable[[], object] | None" = None,
-    *,
-    pays: bool,
+    count: int, work: "Work[T]", meanwhile: "Callable[[], object] | None" = None, *, pays: bool
 ) -> "Iterator[T]":
     """Do numbered jobs, alone or with a worker.
 

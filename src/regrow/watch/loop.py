@@ -162,10 +162,7 @@ class Watch:
         rules, skip = self._scope.rules, self._scope.configuration.skip
         scan = Scan(self._start, rules, skip, None, observer)
         plan = pipeline.plan(
-            self._scope,
-            self._store,
-            scan=lambda: pipeline.survey_of(scan),
-            also=at_home(rules),
+            self._scope, self._store, scan=lambda: pipeline.survey_of(scan), also=at_home(rules)
         )
         self._reporter.unreadable(plan.unreadable)
         taken_back = self._apply(plan)
