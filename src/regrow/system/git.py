@@ -245,7 +245,7 @@ class Dependencies:
             path: the directory.
 
         Returns:
-            Their paths, whether or not there are such files; None where that can't be told.
+            Their paths, whether or not there are such files; None where git gives no answer.
         """
         try:
             directory = self._repositories.directory(repository)

@@ -7,7 +7,6 @@ login script has no manager that would start it again.
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from hashlib import blake2b
@@ -16,6 +15,7 @@ import regrow
 import regrow_marks
 from regrow.errors import WatchError
 from regrow.system.cache import DIGEST_SIZE
+from regrow.system.program import ask_program
 from regrow_marks.directory import join
 from regrow_marks.errors import in_words
 from regrow_marks.plain import TYPE_CHECKING
@@ -114,20 +114,14 @@ def _problem() -> str:
     """Return why the regrow that is installed can't take over; empty if it can."""
     words = [*_command(), "--help"]  # it imports all that a watch needs
     try:
-        answer = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-        )
+        answer = ask_program(words, _PATIENCE)
+    except TimeoutError:
+        return f"{sys.executable} does not answer"
     except OSError as error:
         return f"{sys.executable} can't be started: {in_words(error)}"
-    except subprocess.TimeoutExpired:
-        return f"{sys.executable} does not answer"
-    if answer.returncode != 0:
-        said = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
+    if answer.code != 0:
+        said = answer.errors.decode(errors="replace").strip().splitlines()
+        said = said or [f"exit code {answer.code}"]
         return f"it does not start: {said[-1].removeprefix('regrow: ')}"
     return ""
 
