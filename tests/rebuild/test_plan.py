@@ -68,6 +68,11 @@ def test_an_environment_whose_interpreter_is_gone_is_broken(project: Path) -> No
     why = what_is_wrong(recorded(project / ".venv", python()))
     assert why == "broken: its interpreter /opt/python3.9/bin/python is gone"
 
+    # Some programs copy no links.
+    (project / ".venv/bin/python").unlink()
+    why = what_is_wrong(recorded(project / ".venv", python()))
+    assert why == f"broken: its interpreter {project}/.venv/bin/python is gone"
+
 
 def test_what_a_killed_rebuild_left_is_unfinished(project: Path) -> None:
     path = project / "node_modules"

@@ -43,7 +43,7 @@ def what_is_wrong(record: "Record") -> str:
         return HOLLOW
     if record.recipe.get("kind") == "python":
         python = os.path.join(record.path, "bin", "python")
-        if "pyvenv.cfg" in found and os.path.islink(python) and not os.path.exists(python):
+        if "pyvenv.cfg" in found and not os.path.exists(python):
             return f"{BROKEN}: its interpreter {os.path.realpath(python)} is gone"
     less = awaited.what_is_missing(record)
     return f"{INCOMPLETE}: {less}" if less else ""
