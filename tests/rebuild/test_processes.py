@@ -29,7 +29,7 @@ def run(tmp_path: Path, log: int) -> Run:
     """Runs lines of sh as a tool."""
 
     def run(lines: str, limit: float = PATIENCE, of: Processes | None = None) -> None:
-        (of or Processes(limit)).run(Command(("sh", "-c", lines), str(tmp_path)), log, [])
+        (of or Processes(limit)).run(Command(("sh", "-c", lines), str(tmp_path)), log)
 
     return run
 
@@ -68,28 +68,17 @@ def test_a_tool_that_fails_says_how(run: Run, lines: str, message: str) -> None:
 
 def test_a_program_that_is_missing_is_named(tmp_path: Path, log: int) -> None:
     with pytest.raises(ToolFailedError, match=r"nothing-such can't be run: it does not exist"):
-        Processes(1).run(Command(("nothing-such",), str(tmp_path)), log, [])
+        Processes(1).run(Command(("nothing-such",), str(tmp_path)), log)
 
 
 def test_a_full_disk_of_logs_is_named(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         with pytest.raises(StepError, match=r"log can't be written: the disk is full \(ENOSPC\)"):
-            Processes(1).run(Command(("touch", "made"), str(tmp_path)), full, [])
+            Processes(1).run(Command(("touch", "made"), str(tmp_path)), full)
     finally:
         os.close(full)
     assert not (tmp_path / "made").exists()
-
-
-def test_a_tool_inherits_the_locks(tmp_path: Path, log: int) -> None:
-    held = os.open(tmp_path, os.O_RDONLY)
-    try:
-        command = Command(("test", "-d", f"/proc/self/fd/{held}"), "/")
-        Processes(PATIENCE).run(command, log, [held])
-        with pytest.raises(ToolFailedError):
-            Processes(PATIENCE).run(command, log, [])
-    finally:
-        os.close(held)
 
 
 CHILDREN = f"""

@@ -200,8 +200,7 @@ class _Execution:
             held.enter_context(self._copied_lock())
             for command in commands:
                 try:
-                    locks = [directory.fd for directory in claimed]
-                    self._context.processes.run(command, self._log.fd, locks)
+                    self._context.processes.run(command, self._log.fd)
                     self._require_made(command)
                 except ToolFailedError as error:
                     if command is not commands[0]:

@@ -45,14 +45,11 @@ class Processes:
         self._limit = limit
         self._stopped = threading.Event()
 
-    def run(self, command: "Command", log: int, held: "Sequence[int]") -> None:
+    def run(self, command: "Command", log: int) -> None:
         """Run one command to its end; what it leaves running in its session is ended as well.
 
-        Args:
-            command: what is run.
-            log: the descriptor that takes its text and what it prints.
-            held: descriptors that it inherits: the locks that tell others it is at work, even
-                where we are killed.
+        The descriptor *log* takes its text and what it prints. It inherits that, and so the lock
+        which tells others that it is at work, even where we are killed.
 
         Raises:
             UserInterruptError: the user ended the rebuild.
@@ -66,7 +63,7 @@ class Processes:
             raise StepError(f"its log can't be written: {in_words(error)}") from error
         name = command.argv[0]
         with command.runnable() as argv:
-            code = self._run(argv, command.cwd, log, held)
+            code = self._run(argv, command.cwd, log)
         self.check()
         if code is None:
             minutes = f"{self._limit / 60:g} minutes"
@@ -76,7 +73,7 @@ class Processes:
         if code != 0:
             raise ToolFailedError(f"{name} failed (exit code {code})")
 
-    def _run(self, argv: "Sequence[str]", cwd: str, log: int, held: "Sequence[int]") -> int | None:
+    def _run(self, argv: "Sequence[str]", cwd: str, log: int) -> int | None:
         """Run a program; returns its exit code, or None if it took too long or has to end."""
         variables = program_environment()
         for name in _NOT_SET:
@@ -91,7 +88,6 @@ class Processes:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # with all that it starts, it can be ended
-                pass_fds=tuple(held),
             )
         except OSError as error:
             raise ToolFailedError(f"{argv[0]} can't be run: {in_words(error)}") from error
