@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_what_cannot_be_written_leaves_what_was_there(
             own_files.replace(place, "name", [b"after"])
     assert (tmp_path / "name").read_bytes() == b"before"
     assert os.listdir(place) == ["name"]
+
+
+def test_an_interrupt_just_after_the_file_has_its_name_is_an_interrupt(
+    place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def interrupted(*words: Any, **named: Any) -> None:
+        rename(*words, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        own_files.replace(place, "name", [b"after"])
+    assert (tmp_path / "name").read_bytes() == b"after"
 
 
 def test_a_file_is_written_under_a_name_that_says_whose_it_is(

@@ -105,7 +105,10 @@ def replace(
         os.rename(temporary, name, src_dir_fd=place, dst_dir_fd=place)
     except BaseException:
         os.close(fd)
-        os.unlink(temporary, dir_fd=place)
+        try:
+            os.unlink(temporary, dir_fd=place)
+        except FileNotFoundError:
+            pass  # an interrupt came just after it had its name
         raise
     return fd
 
